@@ -38,6 +38,26 @@ const onGpu = [...new Set(measured.map(groupOf))].sort().map((name) =>
   ),
 );
 
+/** Errors of rows that are like each other, before and after one scales the other by its own error; medians over all pairs. */
+function scaled<Row>(rows: readonly Row[], ratioOf: (row: Row) => number, kindOf: (row: Row) => string): string {
+  const pairs = rows.flatMap((one) =>
+    rows
+      .filter((other) => other !== one && kindOf(other) === kindOf(one))
+      .map((other) => [ratioOf(one), ratioOf(other)]),
+  );
+  const before = median(pairs.map(([, other = 1]) => Math.abs(other - 1)));
+  const after = median(pairs.map(([one = 1, other = 1]) => Math.abs(other / one - 1)));
+  return `${percent(after)} off rather than ${percent(before)}`;
+}
+const moonlight = compared.filter(({ one }) => one.group === 'nvidia-megatron-bridge-skills');
+const model = ({ framework, name }: Step) =>
+  `${framework} ${name
+    .replace(/^fsdp2 (compile )?/, '')
+    .split(' ')
+    .slice(0, 2)
+    .join(' ')}`;
+const ofDevice = ({ device }: Step) => 1 + device;
+
 /** The text of the page; a test compares it with the file. */
 export const memoryPage = `# How far to trust the memory figure
 
@@ -57,6 +77,22 @@ What is left, by cause:
 - **Fragmentation.** *Allocated* is arithmetic and agrees; what the allocator holds beyond it depends on the order of every allocation. With recompute, the states that the optimizer makes at the end of the first step cut up the free blocks of the loss, so that the second step needs new ones: counted as at most two fp32 copies of the logits, which is up to 7 % off. Played over every single allocation, PyTorch's allocator (\`scripts/oracle/allocator.py\`) gives *reserved* within 0.5 % for nearly all dense rows, so this is known and not yet modelled.
 - **BERT**: its logits are 14.6 GiB in fp32, and the allocator holds one more such block.
 - **FSDP2** is torchtitan's, whose RMSNorm is one kernel. Rows here run Transformers' models, which write it out: 5 to 11 % of allocated memory without recompute.
+
+## One measured run
+
+If you have one figure of nvidia-smi for a run, say so in its description:
+
+\`\`\`yaml
+calibration: { device_gib: 61.3 }   # of the fullest GPU, in this very run
+\`\`\`
+
+Its *device* memory is then that, and a change of it in a pull request is scaled by the same ratio; *allocated* and *reserved* stay what the arithmetic says. The report says that it is scaled. A figure more than twice the projection, or less than half of it, is not used, nor is one for a config that is new in the pull request: neither was measured of it.
+
+The band stays as it is, for this helps only where a fact is missing that both runs share. Of the published rows here, Moonlight's settings are then ${scaled(
+  moonlight,
+  ({ ratio }) => ratio,
+  ({ one }) => one.model,
+)} (median over all pairs, one scaling the other). Where the description is complete, what is left is fragmentation, which differs from setting to setting: of the steps on H200, pairs of one model and kind are ${scaled(measured, ofDevice, (step) => `${model(step)} ${step.kind}`)}, all pairs of one model ${scaled(measured, ofDevice, model)}.
 
 ## Published peaks
 

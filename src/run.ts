@@ -1,3 +1,4 @@
+import { type Calibrations, unusedMeasurements } from './cost/calibrations.ts';
 import { adaptersOf } from './cost/count/lora.ts';
 import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
@@ -186,14 +187,14 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
     path: string,
     described: Described | undefined,
     files: Files,
-    calibration?: number,
+    measured?: Calibrations,
   ): Side => {
-    const timed = inTime(() => readAs(side, path, settings, described, files, calibration));
+    const timed = inTime(() => readAs(side, path, settings, described, files, measured));
     return timed.kind === 'done' ? timed.result : late(`The config ${timed.reason}.`);
   };
   const { base: before, head: after } = pair.beside ?? { base: new Map(), head: new Map() };
   const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
-  const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run.calibration);
+  const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run ?? {});
   // The change did not touch it, and it could not be read before either.
   const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
   if (pair.base === pair.head && unreadable) return undefined;
@@ -219,14 +220,14 @@ function readAs(
   settings: Settings,
   described: Described | undefined,
   files: Files,
-  calibration?: number,
+  measured?: Calibrations,
 ): Side {
   const description = described?.kind === 'read' ? described : undefined;
   const own: SideSettings = {
     sourcesFor: (name, stated) => settings.sourcesFor(name, stated, description),
     jobOf: (name) => settings.jobOf(name, description),
   };
-  const found = readSide(side, path, own, calibration, files);
+  const found = readSide(side, path, own, measured, files);
   if (described?.kind !== 'wrong' || found.reading.kind === 'unread') return found;
   const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
   const problems = [{ severity: 'error' as const, message }];
@@ -247,14 +248,14 @@ function concerns(base: Side | undefined, head: Side | undefined): boolean {
 /**
  * Reads one side, settles its run and estimates its cost. What fails becomes a sentence, and the other configs go on.
  *
- * @param calibration of the side that it is a change of
+ * @param measured what scales the side that it is a change of; undefined where it is no change
  * @param files that its job refers to, as far as they are known
  */
 export function readSide(
   side: ConfigSide,
   path: string,
   settings: SideSettings,
-  calibration?: number,
+  measured?: Calibrations,
   files: Files = new Map(),
 ): Side {
   const refused = (way: Unread, message: string, start?: Uint8Array) => {
@@ -276,7 +277,7 @@ export function readSide(
     const problems = [...settling.problems, ...reading.problems];
     return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
   }
-  const found = estimate(reading.architecture, settling.settled, calibration);
+  const found = estimate(reading.architecture, settling.settled, measured);
   // NaN compares as false with every limit, so it would pass any budget.
   if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
     const message = 'The cost of this config comes out as no number; its sizes do not go together.';
@@ -291,6 +292,7 @@ export function readSide(
       assumptions: [...reading.assumptions, ...settling.assumptions],
       problems: [
         ...settling.problems,
+        ...unusedMeasurements(found),
         ...hindrances(settling, reading.architecture, adaptersOf(found), reading.format, path),
       ],
     },

@@ -25,6 +25,7 @@ const floors: Readonly<Record<string, number>> = {
   'cost/placement.ts': 7,
   'cost/memory': 8,
   'cost/time': 9,
+  'cost/calibrations.ts': 9,
   'cost/engine.ts': 10,
   read: 10,
   gate: 10,

@@ -30451,6 +30451,8 @@ function parsePython(text) {
 
 const description_count = schemas_int().min(1).max(1e9);
 const dtype = schemas_enum(dtypeNames);
+/** Measured over projected. */
+const ratio = schemas_number().positive().max(100);
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
 const word = schemas_string().max(100);
 const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
@@ -30587,13 +30589,25 @@ const runSchema = strictObject({
         .optional()
         .describe('an inference engine on the same GPUs'),
     calibration: union([
-        schemas_number().positive().max(100),
+        ratio,
         strictObject({
-            tokens_per_second: schemas_number().positive().max(1e12).describe('of all GPUs together, in this very run'),
-        }),
+            tokens_per_second: schemas_number()
+                .positive()
+                .max(1e12)
+                .optional()
+                .describe('of all GPUs together, in this very run'),
+            device_gib: schemas_number()
+                .positive()
+                .max(1e6)
+                .optional()
+                .describe('GiB that nvidia-smi showed of the fullest GPU, in this very run'),
+            throughput: ratio.optional().describe('measured over projected tokens per second'),
+            device: ratio.optional().describe('measured over projected memory of a GPU'),
+        })
+            .refine((stated) => Object.keys(stated).length > 0, 'must state tokens_per_second or device_gib'),
     ])
         .optional()
-        .describe('measured over projected tokens per second of a real run, or the tokens per second that this run reached'),
+        .describe('what this run reached, as `{ tokens_per_second: N, device_gib: N }`, or a ratio of measured over projected tokens per second'),
 });
 /** A run description file to the fields it states. Unknown keys are errors that name the nearest known key. */
 function readRun(bytes, name) {
@@ -30608,6 +30622,17 @@ function runOf(value, name, line = () => undefined) {
     if (checked.success)
         return fieldsOf(checked.data, name);
     return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
+}
+function calibrationOf(stated) {
+    if (typeof stated === 'number')
+        return { calibration: stated };
+    const { tokens_per_second, device_gib, throughput, device } = stated;
+    return {
+        ...(throughput === undefined ? {} : { calibration: throughput }),
+        ...(tokens_per_second === undefined ? {} : { measuredTokensPerSecond: tokens_per_second }),
+        ...(device === undefined ? {} : { memoryCalibration: device }),
+        ...(device_gib === undefined ? {} : { measuredDeviceBytes: gibibytes(device_gib) }),
+    };
 }
 const description_shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 function fieldsOf(run, name) {
@@ -30635,8 +30660,7 @@ function fieldsOf(run, name) {
         fields: {
             ...flat,
             ...(budget === undefined ? {} : { tokens: budget }),
-            ...(typeof calibration === 'number' ? { calibration } : {}),
-            ...(typeof calibration === 'object' ? { measuredTokensPerSecond: calibration.tokens_per_second } : {}),
+            ...(calibration === undefined ? {} : calibrationOf(calibration)),
             ...(Object.keys(degrees).length === 0 ? {} : { parallelism: degrees }),
             ...(lora === undefined ? {} : { lora: { rank: lora.rank, targets: lora.targets, baseBits: lora.base_bits } }),
         },
@@ -31206,6 +31230,8 @@ const machineFields = new Set([
     'power_cap_watts',
     'calibration',
     'measured_tokens_per_second',
+    'memory_calibration',
+    'measured_device_bytes',
     'tokens',
 ]);
 /** Somebody says something of how the model is trained; machines alone do not. */
@@ -49773,6 +49799,49 @@ function fieldLine({ origin, path, before, after }) {
     return `    ${origin === 'run' ? 'run: ' : ''}${markdown_plain(path, 60)} ${written(before)} -> ${written(after)}`;
 }
 
+;// CONCATENATED MODULE: ./build/cost/calibrations.js
+/** A measurement that is this many times the projection, or less than it by as much, was of something else. */
+const farthest = { throughput: 5, memory: 2 };
+/**
+ * What scales the projections of a run: a ratio that it states, that of the run which it is a change of, or what it reached itself.
+ *
+ * @param before undefined where the run is no change of another
+ */
+function calibrationsOf(run, before, { tokensPerSecondPerGpu }, { device }) {
+    const own = before === undefined;
+    const projected = tokensPerSecondPerGpu === null ? undefined : tokensPerSecondPerGpu * run.gpus;
+    const throughput = own ? calibrations_ratio(run.measuredTokensPerSecond, projected, farthest.throughput) : before.calibration;
+    const memory = own ? calibrations_ratio(run.measuredDeviceBytes, device, farthest.memory) : before.memoryCalibration;
+    const calibration = run.calibration ?? throughput;
+    const memoryCalibration = run.memoryCalibration ?? memory;
+    return {
+        ...(calibration === undefined ? {} : { calibration }),
+        ...(memoryCalibration === undefined ? {} : { memoryCalibration }),
+    };
+}
+/** Measured over projected; undefined where one is missing, or where they are too far apart to be of one run. */
+function calibrations_ratio(measured, projected, most) {
+    if (measured === undefined || projected === undefined)
+        return undefined;
+    const found = measured / projected;
+    return found > most || found < 1 / most ? undefined : found;
+}
+/** A sentence for each measurement that the run states and that scales nothing. */
+function unusedMeasurements({ run: { run }, memory, throughput }) {
+    const { tokensPerSecondPerGpu: perGpu } = throughput;
+    const reached = run.calibration === undefined && perGpu !== null ? run.measuredTokensPerSecond : undefined;
+    const shown = run.memoryCalibration === undefined ? run.measuredDeviceBytes : undefined;
+    return [
+        ...(reached === undefined ? [] : [unused('tokens_per_second', reached / ((perGpu ?? 1) * run.gpus))]),
+        ...(shown === undefined ? [] : [unused('device_gib', shown / memory.device)]),
+    ];
+}
+const unused = (name, times) => ({
+    severity: 'warning',
+    message: `calibration.${name} is ${times.toPrecision(2)} times what is projected, and is not used: it was measured of a config that is not here before this change, or is too far away to be of this run.`,
+    key: `calibration.${name}`,
+});
+
 ;// CONCATENATED MODULE: ./build/facts/precisions.js
 
 const ieee = definition({ title: 'IEEE 754 binary32 and binary16, and bfloat16', date: '2026-11-25' });
@@ -52812,14 +52881,14 @@ function reservedBytes(phases, operations, run, { stage, states, unsharded }) {
     const allocated = Math.max(...phases.map(totalOf));
     const streams = frameworks_frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
     if (!streams)
-        return allocated * ratio(operations, run) + takenByStates(operations, run, stage, states);
+        return allocated * reserved_ratio(operations, run) + takenByStates(operations, run, stage, states);
     const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
     const expandable = run.expandableSegments !== false;
     const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
     const logits = stage.head ? logitsFragmentation(operations, run) : 0;
     return Math.max(allocated, reserved + unsharded.buffers + states.gradients + logits);
 }
-function ratio(operations, run) {
+function reserved_ratio(operations, run) {
     if (run.expandableSegments === true)
         return expandableSegments.fragmentation;
     const { usual, experts, recomputed } = frameworks_frameworks[run.framework].reserved;
@@ -52852,11 +52921,12 @@ const onOtherStreams = (phase) => allocationsOf(phase).reduce((sum, [component, 
 function memoryBand(operations, run) {
     const { width, name } = bandOf(operations, run);
     const unlike = band_unmeasured(operations, run);
+    const scaled = run.memoryCalibration === undefined ? '' : `; scaled by ${run.memoryCalibration.toFixed(2)} after a measured run`;
     if (unlike === undefined)
-        return { band: width, basis: name };
+        return { band: width, basis: `${name}${scaled}` };
     return {
         band: Math.max(unmeasuredBand.least, width),
-        basis: `${unlike}: arithmetic, compared with no measured run`,
+        basis: `${unlike}: arithmetic, compared with no measured run${scaled}`,
     };
 }
 /** Models and runs like which none was measured. */
@@ -53316,7 +53386,7 @@ function heldBy(model, run) {
         dummies: dummyGradients(operations, run, stage),
         roles: heldByRoles(operations, run, stage),
     }));
-    return { operations, outside: deviceOverhead(run), stages };
+    return { operations, outside: deviceOverhead(run), scale: run.memoryCalibration ?? 1, stages };
 }
 const distinct = (stages) => [
     ...new Map(stages.toReversed().map((stage) => [`${stage.embedding} ${stage.head} ${stage.order.join()}`, stage])).values(),
@@ -53728,11 +53798,11 @@ const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.redu
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 function estimateMemory(model, run) {
-    const { peak, operations, outside } = fullest(model, run);
+    const { peak, held } = fullest(model, run);
     const { phase, stage, reserved } = peak;
     const own = [...phase.own, ['temporary', 'library_workspaces', libraryWorkspaces(run)]];
     const allocations = allocationsOf({ ...phase, own });
-    const device = reserved + outside;
+    const device = onDevice(reserved, held);
     const accelerator = findAccelerator(run.accelerator);
     return {
         allocated: bytes(totalOf({ ...phase, own })),
@@ -53743,8 +53813,8 @@ function estimateMemory(model, run) {
         parts: ledger_ledger(bytes, allocations.map(([, part, amount]) => [part, amount])),
         phase: phase.at,
         stage: stage.index,
-        ...peak_rolesOf(operations, run, peak),
-        ...memoryBand(operations, run),
+        ...peak_rolesOf(held, run, peak),
+        ...memoryBand(held.operations, run),
         savings: savings(model, run, device),
     };
 }
@@ -53756,22 +53826,26 @@ function estimateMemory(model, run) {
  * @returns undefined where a stage needs more than `most`
  */
 function peakBytes(held, run, most, figures) {
-    const { operations, outside, stages } = held;
     let worst = 0;
-    for (const one of stages) {
-        worst = Math.max(worst, peakOf(operations, run, one, figures).reserved);
-        if (worst + outside > most)
+    for (const one of held.stages) {
+        worst = Math.max(worst, peakOf(held.operations, run, one, figures).reserved);
+        if (onDevice(worst, held) > most)
             return undefined;
     }
-    return worst + outside;
+    return onDevice(worst, held);
 }
+/** Bytes that nvidia-smi would show, scaled by what it showed of a run. */
+const onDevice = (reserved, { outside, scale }) => scale * reserved + scale * outside;
 /** Bytes of the fullest GPU without activations: its peak is no less. */
-const leastBytes = ({ stages, outside }) => Math.max(...stages.map(({ states: { weights, gradients, optimizer } }) => weights + gradients + optimizer)) + outside;
+const leastBytes = (held) => {
+    const each = held.stages.map(({ states: { weights, gradients, optimizer } }) => weights + gradients + optimizer);
+    return onDevice(Math.max(...each), held);
+};
 function fullest(model, run) {
-    const { operations, outside, stages } = heldBy(model, run);
-    const peaks = stages.map((held) => peakOf(operations, run, held));
+    const held = heldBy(model, run);
+    const peaks = held.stages.map((one) => peakOf(held.operations, run, one));
     const peak = peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
-    return { peak, operations, outside };
+    return { peak, held };
 }
 function peakOf(operations, run, layout, figures) {
     // How many micro-batches are alive is a matter of the run.
@@ -53792,19 +53866,18 @@ function peakOf(operations, run, layout, figures) {
     return { phase: { ...largest, own }, stage, reserved: moments.update, moments };
 }
 /** The moments of a step in which other roles are on the GPU, and what each of them holds, in bytes. */
-function peak_rolesOf(operations, run, { stage, moments }) {
+function peak_rolesOf(all, run, { stage, moments }) {
     if (run.colocated === undefined && run.rollout === undefined)
         return {};
     const held = new Map();
-    for (const [, role, amount] of heldByRoles(operations, run, stage))
+    for (const [, role, amount] of heldByRoles(all.operations, run, stage))
         held.set(role, (held.get(role) ?? 0) + amount);
     if (run.rollout !== undefined)
         held.set('rollout_engine', engineBytes(run));
-    const outside = deviceOverhead(run);
     return {
         roles: {
-            update: bytes(moments.update + outside),
-            rollout: run.rollout === undefined ? null : bytes(moments.rollout + outside),
+            update: bytes(onDevice(moments.update, all)),
+            rollout: run.rollout === undefined ? null : bytes(onDevice(moments.rollout, all)),
             held: Object.fromEntries([...held].map(([role, amount]) => [role, bytes(amount)])),
         },
     };
@@ -53823,8 +53896,9 @@ function components(allocations) {
 function savings(model, run, device) {
     return alternatives(run)
         .map(({ change, changed }) => {
-        const { peak, outside } = fullest(model, changed);
-        return { change, saves: bytes(device - peak.reserved - outside) };
+        const { peak, held } = fullest(model, changed);
+        const { outside, scale } = held;
+        return { change, saves: bytes(device - scale * peak.reserved - scale * outside) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -55673,12 +55747,6 @@ function gainOf(operations, run, changed, chip, facts, before) {
     const after = parts_sum(stepParts(operations, changed, contextOf(changed, chip, peak, facts)));
     return (before / after) * (changed.globalBatchSize / run.globalBatchSize) - 1;
 }
-/** Measured over projected throughput of a run that says what it reached; undefined where it does not, or nothing is projected. */
-function calibrate(run, { tokensPerSecondPerGpu: perGpu }) {
-    if (run.measuredTokensPerSecond === undefined || perGpu === null)
-        return undefined;
-    return run.measuredTokensPerSecond / (perGpu * run.gpus);
-}
 /** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
 function measuredMfu(flops, { run, machine }, tokensPerSecond) {
     const peak = (machine && context_peakOf(machine, run)) ?? null;
@@ -55778,26 +55846,29 @@ function step_unknown(reason) {
 
 
 
+
 /**
  * The cost of one architecture under one run: its operations, and the four quantities read off them.
  *
- * @param calibration measured over projected throughput of the run that this one is a change of, where that was measured
+ * @param before what scales the run that this one is a change of; undefined where it is no change, so that what it reached is its own
  */
-function estimate(architecture, settled, calibration) {
+function estimate(architecture, settled, before) {
     const { run } = settled;
     const operations = expand(architecture);
     const counted = countParameters(architecture, operations);
     const parameters = { ...counted, trainable: trainableParameters(operations, run) };
     const flops = countFlops(operations, run);
     const projected = projectTime(operations, flops, settled);
-    const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
-    const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
+    const peak = estimateMemory(operations, run);
+    const calibrated = { ...run, ...calibrationsOf(run, before, projected, peak) };
     return {
         ...routingOf(operations),
         parameters,
         flops,
-        memory: estimateMemory(operations, run),
-        throughput: ratio === run.calibration ? projected : projectTime(operations, flops, { ...settled, run: calibrated }),
+        memory: calibrated.memoryCalibration === run.memoryCalibration ? peak : estimateMemory(operations, calibrated),
+        throughput: calibrated.calibration === run.calibration
+            ? projected
+            : projectTime(operations, flops, { ...settled, run: calibrated }),
         inference: estimateInference(operations, settled, parameters.checkpoint),
         run: { ...settled, run: calibrated },
     };
@@ -56038,7 +56109,13 @@ const describe_fieldsOf = ({ run, entries, defaults, baseModels }) => JSON.strin
     baseModels,
 ]);
 /** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
-const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'];
+const claims = [
+    'calibration',
+    'measuredTokensPerSecond',
+    'memoryCalibration',
+    'measuredDeviceBytes',
+    'pricePerGpuHour',
+];
 /** The claims that a description makes, as text to compare. */
 const claimsOf = ({ run, entries, defaults }) => JSON.stringify([
     claimed(run),
@@ -56057,8 +56134,8 @@ function withClaims(sources, judges) {
 }
 const acceleratorOf = (sources) => sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
 function without({ fields }) {
-    const { calibration: _, measuredTokensPerSecond: __, pricePerGpuHour: ___, ...rest } = fields;
-    return rest;
+    const claimed = claims;
+    return Object.fromEntries(Object.entries(fields).filter(([name]) => !claimed.includes(name)));
 }
 
 ;// CONCATENATED MODULE: ./build/setup/startable.js
@@ -56764,6 +56841,7 @@ const untimed = (work) => ({ kind: 'done', result: work() });
 
 
 
+
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
 /**
@@ -56903,13 +56981,13 @@ function comparePair(pair, settings, inTime) {
     // A run description is not a model config, unless it replaced one.
     if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path))
         return undefined;
-    const read = (side, path, described, files, calibration) => {
-        const timed = inTime(() => readAs(side, path, settings, described, files, calibration));
+    const read = (side, path, described, files, measured) => {
+        const timed = inTime(() => readAs(side, path, settings, described, files, measured));
         return timed.kind === 'done' ? timed.result : run_late(`The config ${timed.reason}.`);
     };
     const { base: before, head: after } = pair.beside ?? { base: new Map(), head: new Map() };
     const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
-    const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run.calibration);
+    const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run ?? {});
     // The change did not touch it, and it could not be read before either.
     const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
     if (pair.base === pair.head && unreadable)
@@ -56928,13 +57006,13 @@ function comparePair(pair, settings, inTime) {
 }
 const run_late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
 /** One side, under the run that its own commit describes. If that run cannot be read, the cost is unknown. */
-function readAs(side, path, settings, described, files, calibration) {
+function readAs(side, path, settings, described, files, measured) {
     const description = described?.kind === 'read' ? described : undefined;
     const own = {
         sourcesFor: (name, stated) => settings.sourcesFor(name, stated, description),
         jobOf: (name) => settings.jobOf(name, description),
     };
-    const found = readSide(side, path, own, calibration, files);
+    const found = readSide(side, path, own, measured, files);
     if (described?.kind !== 'wrong' || found.reading.kind === 'unread')
         return found;
     const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
@@ -56952,10 +57030,10 @@ function concerns(base, head) {
 /**
  * Reads one side, settles its run and estimates its cost. What fails becomes a sentence, and the other configs go on.
  *
- * @param calibration of the side that it is a change of
+ * @param measured what scales the side that it is a change of; undefined where it is no change
  * @param files that its job refers to, as far as they are known
  */
-function readSide(side, path, settings, calibration, files = new Map()) {
+function readSide(side, path, settings, measured, files = new Map()) {
     const refused = (way, message, start) => {
         const claims = claimsConfig(path, start);
         const problems = [{ severity: 'error', message }];
@@ -56973,7 +57051,7 @@ function readSide(side, path, settings, calibration, files = new Map()) {
         const problems = [...settling.problems, ...reading.problems];
         return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
     }
-    const found = estimate(reading.architecture, settling.settled, calibration);
+    const found = estimate(reading.architecture, settling.settled, measured);
     // NaN compares as false with every limit, so it would pass any budget.
     if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
         const message = 'The cost of this config comes out as no number; its sizes do not go together.';
@@ -56988,6 +57066,7 @@ function readSide(side, path, settings, calibration, files = new Map()) {
             assumptions: [...reading.assumptions, ...settling.assumptions],
             problems: [
                 ...settling.problems,
+                ...unusedMeasurements(found),
                 ...hindrances(settling, reading.architecture, adaptersOf(found), reading.format, path),
             ],
         },
@@ -57140,9 +57219,9 @@ function memoryLimit(text, wrong) {
 
 
 /** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
-const farthest = 5;
+const calibrate_farthest = 5;
 /** Measured over projected tokens per second of the run that a machine was measured with. */
-function calibrate_calibrate({ name, fields, measured }) {
+function calibrate({ name, fields, measured }) {
     if (measured === undefined)
         return undefined;
     const wrong = (sentence) => ({
@@ -57166,7 +57245,7 @@ function calibrate_calibrate({ name, fields, measured }) {
     const { gpus } = settling.settled.run;
     const projected = throughput.tokensPerSecondPerGpu * gpus;
     const ratio = tokensPerSecond / projected;
-    if (ratio > farthest || ratio < 1 / farthest) {
+    if (ratio > calibrate_farthest || ratio < 1 / calibrate_farthest) {
         return wrong(`it states ${Math.round(tokensPerSecond)} tokens per second on ${gpus} GPUs, where ${Math.round(projected)} are projected; check the model, the run and that the figure is of all GPUs together.`);
     }
     return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
@@ -57178,12 +57257,12 @@ const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }
 
 
 /** What the measured runs of the machines that some config uses say of the projections. */
-function calibrationsOf(policy, wrong) {
+function machines_calibrationsOf(policy, wrong) {
     const found = new Map();
     for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
         if (hardware === undefined || found.has(hardware.name))
             continue;
-        const calibration = calibrate_calibrate(hardware);
+        const calibration = calibrate(hardware);
         if (calibration?.kind === 'ratio')
             found.set(hardware.name, calibration);
         if (calibration?.kind === 'wrong')
@@ -57261,7 +57340,7 @@ function readInputs(inputs, policy, commit) {
         shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
     const machine = policy?.defaults.hardware;
     const fields = { ...acceleratorField(desk, machine?.fields.accelerator), ...gpusField(desk, machine?.fields.gpus) };
-    const calibrations = calibrationsOf(policy, wrong);
+    const calibrations = machines_calibrationsOf(policy, wrong);
     if (machine !== undefined)
         shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
     given('memory-budget', memoryText(policy?.defaults.limits));
@@ -58795,8 +58874,11 @@ function mfu(words, settings) {
  * @param layers of the model, for the layers of each stage where they do not divide
  */
 function describeRun(run, layers) {
-    const { measuredTokensPerSecond: _, ...plain } = withStages(run, layers);
-    const { parallelism, ...fields } = runAsWritten(plain);
+    const { measuredTokensPerSecond: _, measuredDeviceBytes: __, calibration: throughput, memoryCalibration: device, ...plain } = withStages(run, layers);
+    const scaled = throughput ?? device;
+    const { parallelism, ...fields } = runAsWritten(scaled === undefined
+        ? plain
+        : { ...plain, calibration: device === undefined ? throughput : { throughput, device } });
     const degrees = Object.entries(parallelism).map(([name, value]) => `  ${name}: ${valueText(value)}`);
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
     return [...lines, 'parallelism:', ...degrees, ''].join('\n');

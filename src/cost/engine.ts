@@ -2,34 +2,38 @@ import type { Architecture } from '../model/architecture.ts';
 import type { Cost } from '../model/estimate.ts';
 import type { Operations } from '../model/operation.ts';
 import type { SettledRun } from '../model/run.ts';
+import { type Calibrations, calibrationsOf } from './calibrations.ts';
 import { countFlops } from './count/flops.ts';
 import { trainableParameters } from './count/frozen.ts';
 import { estimateInference } from './count/inference.ts';
 import { countParameters } from './count/parameters.ts';
 import { expand } from './expand/model.ts';
 import { estimateMemory } from './memory/peak.ts';
-import { calibrate, projectTime } from './time/step.ts';
+import { projectTime } from './time/step.ts';
 
 /**
  * The cost of one architecture under one run: its operations, and the four quantities read off them.
  *
- * @param calibration measured over projected throughput of the run that this one is a change of, where that was measured
+ * @param before what scales the run that this one is a change of; undefined where it is no change, so that what it reached is its own
  */
-export function estimate(architecture: Architecture, settled: SettledRun, calibration?: number): Cost {
+export function estimate(architecture: Architecture, settled: SettledRun, before?: Calibrations): Cost {
   const { run } = settled;
   const operations = expand(architecture);
   const counted = countParameters(architecture, operations);
   const parameters = { ...counted, trainable: trainableParameters(operations, run) };
   const flops = countFlops(operations, run);
   const projected = projectTime(operations, flops, settled);
-  const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
-  const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
+  const peak = estimateMemory(operations, run);
+  const calibrated = { ...run, ...calibrationsOf(run, before, projected, peak) };
   return {
     ...routingOf(operations),
     parameters,
     flops,
-    memory: estimateMemory(operations, run),
-    throughput: ratio === run.calibration ? projected : projectTime(operations, flops, { ...settled, run: calibrated }),
+    memory: calibrated.memoryCalibration === run.memoryCalibration ? peak : estimateMemory(operations, calibrated),
+    throughput:
+      calibrated.calibration === run.calibration
+        ? projected
+        : projectTime(operations, flops, { ...settled, run: calibrated }),
     inference: estimateInference(operations, settled, parameters.checkpoint),
     run: { ...settled, run: calibrated },
   };

@@ -84,6 +84,10 @@ export type TrainingRun = {
   readonly calibration?: number;
   /** tokens per second of all GPUs together that this very run reached: it gives the calibration, for changes of it too */
   readonly measuredTokensPerSecond?: number;
+  /** measured over projected memory of a GPU (nvidia-smi's), by which that projection is scaled */
+  readonly memoryCalibration?: number;
+  /** bytes of the fullest GPU that nvidia-smi showed of this very run: it gives the memory's calibration, for changes of it too */
+  readonly measuredDeviceBytes?: number;
 };
 
 /** Sequences of one micro-batch: those of all its samples. */

@@ -8,8 +8,19 @@ import { runAsWritten } from '../setup/description.ts';
  * @param layers of the model, for the layers of each stage where they do not divide
  */
 export function describeRun(run: TrainingRun, layers: number): string {
-  const { measuredTokensPerSecond: _, ...plain } = withStages(run, layers);
-  const { parallelism, ...fields } = runAsWritten(plain);
+  const {
+    measuredTokensPerSecond: _,
+    measuredDeviceBytes: __,
+    calibration: throughput,
+    memoryCalibration: device,
+    ...plain
+  } = withStages(run, layers);
+  const scaled = throughput ?? device;
+  const { parallelism, ...fields } = runAsWritten(
+    scaled === undefined
+      ? plain
+      : { ...plain, calibration: device === undefined ? throughput : { throughput, device } },
+  );
   const degrees = Object.entries(parallelism as object).map(([name, value]) => `  ${name}: ${valueText(value)}`);
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
   return [...lines, 'parallelism:', ...degrees, ''].join('\n');

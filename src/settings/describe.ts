@@ -80,7 +80,13 @@ const fieldsOf = ({ run, entries, defaults, baseModels }: Description): string =
   ]);
 
 /** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
-const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'] as const;
+const claims = [
+  'calibration',
+  'measuredTokensPerSecond',
+  'memoryCalibration',
+  'measuredDeviceBytes',
+  'pricePerGpuHour',
+] as const;
 
 /** The claims that a description makes, as text to compare. */
 export const claimsOf = ({ run, entries, defaults }: Description): string =>
@@ -107,6 +113,6 @@ const acceleratorOf = (sources: readonly RunSource[]): string | undefined =>
   sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
 
 function without({ fields }: RunSource): RunFields {
-  const { calibration: _, measuredTokensPerSecond: __, pricePerGpuHour: ___, ...rest } = fields;
-  return rest;
+  const claimed: readonly string[] = claims;
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !claimed.includes(name)));
 }

@@ -20,10 +20,12 @@ import {
 } from '../model/run.ts';
 import { explain } from '../text/explain.ts';
 import { parse, syntaxOf } from '../text/syntax.ts';
-import { parseCount } from '../units.ts';
+import { gibibytes, parseCount } from '../units.ts';
 
 const count = z.int().min(1).max(1e9);
 const dtype = z.enum(dtypeNames);
+/** Measured over projected. */
+const ratio = z.number().positive().max(100);
 
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
 const word = z.string().max(100);
@@ -189,14 +191,29 @@ export const runSchema = z.strictObject({
     .describe('an inference engine on the same GPUs'),
   calibration: z
     .union([
-      z.number().positive().max(100),
-      z.strictObject({
-        tokens_per_second: z.number().positive().max(1e12).describe('of all GPUs together, in this very run'),
-      }),
+      ratio,
+      z
+        .strictObject({
+          tokens_per_second: z
+            .number()
+            .positive()
+            .max(1e12)
+            .optional()
+            .describe('of all GPUs together, in this very run'),
+          device_gib: z
+            .number()
+            .positive()
+            .max(1e6)
+            .optional()
+            .describe('GiB that nvidia-smi showed of the fullest GPU, in this very run'),
+          throughput: ratio.optional().describe('measured over projected tokens per second'),
+          device: ratio.optional().describe('measured over projected memory of a GPU'),
+        })
+        .refine((stated) => Object.keys(stated).length > 0, 'must state tokens_per_second or device_gib'),
     ])
     .optional()
     .describe(
-      'measured over projected tokens per second of a real run, or the tokens per second that this run reached',
+      'what this run reached, as `{ tokens_per_second: N, device_gib: N }`, or a ratio of measured over projected tokens per second',
     ),
 });
 
@@ -223,6 +240,17 @@ export function runOf(
   const checked = runSchema.safeParse(value);
   if (checked.success) return fieldsOf(checked.data, name);
   return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
+}
+
+function calibrationOf(stated: NonNullable<RunDescription['calibration']>): RunFields {
+  if (typeof stated === 'number') return { calibration: stated };
+  const { tokens_per_second, device_gib, throughput, device } = stated;
+  return {
+    ...(throughput === undefined ? {} : { calibration: throughput }),
+    ...(tokens_per_second === undefined ? {} : { measuredTokensPerSecond: tokens_per_second }),
+    ...(device === undefined ? {} : { memoryCalibration: device }),
+    ...(device_gib === undefined ? {} : { measuredDeviceBytes: gibibytes(device_gib) }),
+  };
 }
 
 const shorten = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
@@ -252,8 +280,7 @@ function fieldsOf(run: RunDescription, name: string): RunReading {
     fields: {
       ...flat,
       ...(budget === undefined ? {} : { tokens: budget }),
-      ...(typeof calibration === 'number' ? { calibration } : {}),
-      ...(typeof calibration === 'object' ? { measuredTokensPerSecond: calibration.tokens_per_second } : {}),
+      ...(calibration === undefined ? {} : calibrationOf(calibration)),
       ...(Object.keys(degrees).length === 0 ? {} : { parallelism: degrees }),
       ...(lora === undefined ? {} : { lora: { rank: lora.rank, targets: lora.targets, baseBits: lora.base_bits } }),
     },

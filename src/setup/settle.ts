@@ -422,6 +422,8 @@ const machineFields: ReadonlySet<string> = new Set([
   'power_cap_watts',
   'calibration',
   'measured_tokens_per_second',
+  'memory_calibration',
+  'measured_device_bytes',
   'tokens',
 ]);
 

@@ -9,13 +9,12 @@ import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { collectiveSeconds } from '../../src/cost/time/collective.ts';
 import { gemmSeconds } from '../../src/cost/time/gemm.ts';
-import { calibrate, measuredMfu, projectTime } from '../../src/cost/time/step.ts';
+import { measuredMfu, projectTime } from '../../src/cost/time/step.ts';
 import { type Accelerator, acceleratorIds, accelerators } from '../../src/facts/accelerators.ts';
 import { kernelsOf } from '../../src/facts/kernels.ts';
 import type { ThroughputEstimate } from '../../src/model/estimate.ts';
 import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
-import { runOf } from '../../src/setup/description.ts';
 import { settleRun } from '../../src/setup/settle.ts';
 
 const reading = readConfig(readFileSync(new URL('../../configs/llama-7b.json', import.meta.url)), 'llama-7b.json');
@@ -221,21 +220,10 @@ describe('what a change of the run does to the step', () => {
     const ratio = reached.run.run.calibration;
     const plain = time({ globalBatchSize: reached.run.run.globalBatchSize });
     expect(ratio).toBeCloseTo(60_000 / 8 / (plain.tokensPerSecondPerGpu ?? 0), 9);
-    expect(calibrate(settling.settled.run, plain)).toBeCloseTo(ratio ?? 0, 9);
     const longer = { ...settling.settled, run: { ...settling.settled.run, sequenceLength: 8192 } };
-    const changed = estimate(architecture, longer, ratio);
+    const changed = estimate(architecture, longer, reached.run.run);
     expect(changed.run.run.calibration).toBe(ratio);
     expect(changed.throughput.mfu).not.toBeCloseTo(reached.throughput.mfu ?? 0, 3);
-  });
-
-  it('a run description gives a ratio, or what the run reached', () => {
-    expect(runOf({ calibration: 0.9 }, 'run.yml')).toEqual({ kind: 'read', fields: { calibration: 0.9 } });
-    expect(runOf({ calibration: { tokens_per_second: 61_200 } }, 'run.yml')).toEqual({
-      kind: 'read',
-      fields: { measuredTokensPerSecond: 61_200 },
-    });
-    for (const calibration of [0, -1, {}, { tokens_per_second: 0 }, { tokens_per_second: 1, gpus: 8 }])
-      expect(runOf({ calibration }, 'run.yml').kind).toBe('wrong');
   });
 
   it('calibration scales everything by one measured run', () => {

@@ -19,7 +19,10 @@ type Report = {
     readonly status: string;
     readonly fields: readonly unknown[];
     readonly base: { readonly run: Record<string, unknown>; readonly memory: { readonly device_bytes: number } };
-    readonly head: { readonly run: Record<string, unknown>; readonly memory: { readonly device_bytes: number } | null };
+    readonly head: {
+      readonly run: Record<string, unknown>;
+      readonly memory: { readonly device_bytes: number; readonly basis: string } | null;
+    };
   }[];
   readonly verdict: { readonly findings: readonly { readonly code: string; readonly path: string }[] };
 };
@@ -100,13 +103,35 @@ describe('a change of the run alone', () => {
     const both = { [path]: small, [policyName]: policy };
     const { ran } = await judged(
       { ...both, [runName]: run(1, 'price_per_gpu_hour: 3\n') },
-      { ...both, [runName]: run(1, 'price_per_gpu_hour: 0.01\ncalibration: 9\ntokens: 2T\n') },
+      {
+        ...both,
+        [runName]: run(1, 'price_per_gpu_hour: 0.01\ncalibration: { throughput: 9, device_gib: 9 }\ntokens: 2T\n'),
+      },
       { run: runName },
     );
     expect(ran.code).toBe(1);
     expect(reportOf(ran).verdict.findings).toMatchObject([{ code: 'grows-too-much' }]);
     expect(reportOf(ran).comparisons[0]?.head.run).toMatchObject({ price_per_gpu_hour: 3, tokens: 2e12 });
-    expect(reportOf(ran).comparisons[0]?.head.run).not.toHaveProperty('calibration');
+    for (const field of ['calibration', 'memory_calibration', 'measured_device_bytes'])
+      expect(reportOf(ran).comparisons[0]?.head.run).not.toHaveProperty(field);
+  });
+
+  it('is scaled by what nvidia-smi showed of the run before it', async () => {
+    const both = { [path]: small, [policyName]: budget('400GiB') };
+    const of = async (measured: string) => {
+      const { ran } = await judged(
+        { ...both, [runName]: run(1, measured) },
+        { ...both, [runName]: run(2, measured) },
+        { run: runName },
+      );
+      return reportOf(ran).comparisons[0];
+    };
+    const plain = await of('');
+    const gib = (1.2 * (plain?.base.memory.device_bytes ?? 0)) / 2 ** 30;
+    const scaled = await of(`calibration: { device_gib: ${gib.toFixed(6)} }\n`);
+    expect((scaled?.base.memory.device_bytes ?? 0) / 2 ** 30).toBeCloseTo(gib, 4);
+    expect((scaled?.head.memory?.device_bytes ?? 0) / (plain?.head.memory?.device_bytes ?? 1)).toBeCloseTo(1.2, 5);
+    expect(scaled?.head.memory?.basis).toContain('scaled by 1.20 after a measured run');
   });
 
   it('that makes no run another one shows nothing', async () => {

@@ -76,6 +76,17 @@ describe('the description of a plan', () => {
     }
   });
 
+  it.each([
+    [{ calibration: 0.9 }, 'calibration: 0.9\n'],
+    [{ memoryCalibration: 1.1 }, 'calibration: {"device":1.1}\n'],
+    [{ calibration: 0.9, memoryCalibration: 1.1 }, 'calibration: {"throughput":0.9,"device":1.1}\n'],
+  ])('keeps what scales it: %j', (scaled, line) => {
+    const { run } = planOf(1, {}, scaled);
+    const text = describeRun({ ...run, measuredDeviceBytes: 1, measuredTokensPerSecond: 1 }, 4);
+    expect(text).toContain(line);
+    expect(settledAgain(text, small).settled.run).toEqual(run);
+  });
+
   it('says the layers of stages that are not even', () => {
     const text = describeRun(planOf(1, { pipeline: 4 }).run, 61);
     expect(text).toContain('layers_per_stage: [16,15,15,15]');

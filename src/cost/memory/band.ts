@@ -10,10 +10,12 @@ type Band = { readonly band: number; readonly basis: string };
 export function memoryBand(operations: Operations, run: TrainingRun): Band {
   const { width, name } = bandOf(operations, run);
   const unlike = unmeasured(operations, run);
-  if (unlike === undefined) return { band: width, basis: name };
+  const scaled =
+    run.memoryCalibration === undefined ? '' : `; scaled by ${run.memoryCalibration.toFixed(2)} after a measured run`;
+  if (unlike === undefined) return { band: width, basis: `${name}${scaled}` };
   return {
     band: Math.max(unmeasuredBand.least, width),
-    basis: `${unlike}: arithmetic, compared with no measured run`,
+    basis: `${unlike}: arithmetic, compared with no measured run${scaled}`,
   };
 }
 

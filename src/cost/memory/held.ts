@@ -21,6 +21,8 @@ export type Held = {
   readonly operations: Operations;
   /** bytes outside of PyTorch's allocator */
   readonly outside: number;
+  /** measured over projected device memory, by which that is scaled */
+  readonly scale: number;
   /** of stages that hold the same, the first alone, which has the most micro-batches in flight */
   readonly stages: readonly HeldStage[];
 };
@@ -34,7 +36,7 @@ export function heldBy(model: Operations, run: TrainingRun): Held {
     dummies: dummyGradients(operations, run, stage),
     roles: heldByRoles(operations, run, stage),
   }));
-  return { operations, outside: deviceOverhead(run), stages };
+  return { operations, outside: deviceOverhead(run), scale: run.memoryCalibration ?? 1, stages };
 }
 
 const distinct = (stages: readonly Stage[]): readonly Stage[] =>

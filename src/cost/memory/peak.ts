@@ -9,18 +9,18 @@ import { memoryBand } from './band.ts';
 import { engineBytes, heldByRoles, rolloutAllocations } from './colocated.ts';
 import { type Held, type HeldStage, heldBy } from './held.ts';
 import type { LayerFigures } from './layer.ts';
-import { deviceOverhead, libraryWorkspaces } from './overhead.ts';
+import { libraryWorkspaces } from './overhead.ts';
 import { type Allocation, allocationsOf, nothing, type Phase, totalOf } from './phase.ts';
 import { phasesOf } from './phases.ts';
 import { reservedBytes } from './reserved.ts';
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
-  const { peak, operations, outside } = fullest(model, run);
+  const { peak, held } = fullest(model, run);
   const { phase, stage, reserved } = peak;
   const own: Phase['own'] = [...phase.own, ['temporary', 'library_workspaces', libraryWorkspaces(run)]];
   const allocations = allocationsOf({ ...phase, own });
-  const device = reserved + outside;
+  const device = onDevice(reserved, held);
   const accelerator = findAccelerator(run.accelerator);
   return {
     allocated: bytes(totalOf({ ...phase, own })),
@@ -34,8 +34,8 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
     ),
     phase: phase.at,
     stage: stage.index,
-    ...rolesOf(operations, run, peak),
-    ...memoryBand(operations, run),
+    ...rolesOf(held, run, peak),
+    ...memoryBand(held.operations, run),
     savings: savings(model, run, device),
   };
 }
@@ -48,18 +48,22 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
  * @returns undefined where a stage needs more than `most`
  */
 export function peakBytes(held: Held, run: TrainingRun, most: number, figures?: LayerFigures): number | undefined {
-  const { operations, outside, stages } = held;
   let worst = 0;
-  for (const one of stages) {
-    worst = Math.max(worst, peakOf(operations, run, one, figures).reserved);
-    if (worst + outside > most) return undefined;
+  for (const one of held.stages) {
+    worst = Math.max(worst, peakOf(held.operations, run, one, figures).reserved);
+    if (onDevice(worst, held) > most) return undefined;
   }
-  return worst + outside;
+  return onDevice(worst, held);
 }
 
+/** Bytes that nvidia-smi would show, scaled by what it showed of a run. */
+const onDevice = (reserved: number, { outside, scale }: Held): number => scale * reserved + scale * outside;
+
 /** Bytes of the fullest GPU without activations: its peak is no less. */
-export const leastBytes = ({ stages, outside }: Held): number =>
-  Math.max(...stages.map(({ states: { weights, gradients, optimizer } }) => weights + gradients + optimizer)) + outside;
+export const leastBytes = (held: Held): number => {
+  const each = held.stages.map(({ states: { weights, gradients, optimizer } }) => weights + gradients + optimizer);
+  return onDevice(Math.max(...each), held);
+};
 
 /** The peak of a stage: of the update, or of the rollout where that is larger; bytes. */
 type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: number; readonly moments: Moments };
@@ -68,10 +72,10 @@ type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: n
 type Moments = { readonly update: number; readonly rollout: number };
 
 function fullest(model: Operations, run: TrainingRun) {
-  const { operations, outside, stages } = heldBy(model, run);
-  const peaks = stages.map((held) => peakOf(operations, run, held));
+  const held = heldBy(model, run);
+  const peaks = held.stages.map((one) => peakOf(held.operations, run, one));
   const peak = peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
-  return { peak, operations, outside };
+  return { peak, held };
 }
 
 function peakOf(operations: Operations, run: TrainingRun, layout: HeldStage, figures?: LayerFigures): Peak {
@@ -93,16 +97,16 @@ function peakOf(operations: Operations, run: TrainingRun, layout: HeldStage, fig
 }
 
 /** The moments of a step in which other roles are on the GPU, and what each of them holds, in bytes. */
-function rolesOf(operations: Operations, run: TrainingRun, { stage, moments }: Peak): Pick<MemoryEstimate, 'roles'> {
+function rolesOf(all: Held, run: TrainingRun, { stage, moments }: Peak): Pick<MemoryEstimate, 'roles'> {
   if (run.colocated === undefined && run.rollout === undefined) return {};
   const held = new Map<string, number>();
-  for (const [, role, amount] of heldByRoles(operations, run, stage)) held.set(role, (held.get(role) ?? 0) + amount);
+  for (const [, role, amount] of heldByRoles(all.operations, run, stage))
+    held.set(role, (held.get(role) ?? 0) + amount);
   if (run.rollout !== undefined) held.set('rollout_engine', engineBytes(run));
-  const outside = deviceOverhead(run);
   return {
     roles: {
-      update: bytes(moments.update + outside),
-      rollout: run.rollout === undefined ? null : bytes(moments.rollout + outside),
+      update: bytes(onDevice(moments.update, all)),
+      rollout: run.rollout === undefined ? null : bytes(onDevice(moments.rollout, all)),
       held: Object.fromEntries([...held].map(([role, amount]) => [role, bytes(amount)])),
     },
   };
@@ -124,8 +128,9 @@ function components(allocations: readonly Allocation[]): MemoryEstimate['compone
 function savings(model: Operations, run: TrainingRun, device: number): MemoryEstimate['savings'] {
   return alternatives(run)
     .map(({ change, changed }) => {
-      const { peak, outside } = fullest(model, changed);
-      return { change, saves: bytes(device - peak.reserved - outside) };
+      const { peak, held } = fullest(model, changed);
+      const { outside, scale } = held;
+      return { change, saves: bytes(device - scale * peak.reserved - scale * outside) };
     })
     .filter(({ saves }) => saves > 0.01 * device)
     .sort((a, b) => b.saves - a.saves);

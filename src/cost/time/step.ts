@@ -84,12 +84,6 @@ function gainOf(
   return (before / after) * (changed.globalBatchSize / run.globalBatchSize) - 1;
 }
 
-/** Measured over projected throughput of a run that says what it reached; undefined where it does not, or nothing is projected. */
-export function calibrate(run: TrainingRun, { tokensPerSecondPerGpu: perGpu }: ThroughputEstimate): number | undefined {
-  if (run.measuredTokensPerSecond === undefined || perGpu === null) return undefined;
-  return run.measuredTokensPerSecond / (perGpu * run.gpus);
-}
-
 /** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
 export function measuredMfu(
   flops: FlopCount,
