@@ -65,6 +65,7 @@ export const lookedAt = (changes: Changes, settings: Settings): Changes => ({
   pairs: changes.pairs.filter((pair) => matchesEither(pair, settings)),
 });
 
+/** The patterns match the path or the one that it was renamed from. */
 export const matchesEither = ({ path, previousPath }: ConfigPair, { matches }: Settings): boolean =>
   matches(path) || (previousPath !== undefined && matches(previousPath));
 

@@ -22329,6 +22329,7 @@ function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTempora
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var yaml_dist = __nccwpck_require__(8815);
 ;// CONCATENATED MODULE: ./build/text/job-name.js
+/** Splits `recipe.py#name`; any other path names a whole file. */
 function jobName(path) {
     const [, file, recipe] = /^(.*\.py)#(\w{1,200})$/i.exec(path) ?? [];
     return file === undefined || recipe === undefined ? { file: path } : { file, recipe };
@@ -22354,7 +22355,9 @@ const python_values_most = {
     items: 10_000,
     number: 2 ** 60,
 };
+/** An empty dictionary without a prototype. */
 const python_values_table = () => Object.create(null);
+/** A dictionary of Python’s. */
 const isTable = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Unknown);
 /** Python's truth of a value; undefined where the file does not say it. */
 function truth(value) {
@@ -27974,6 +27977,7 @@ const parser = LRParser.deserialize({
 
 /** The tree of a text. It is tolerant: what is not Python is a node of its own. */
 const treeOf = (text) => parser.parse(text).topNode;
+/** Children of a syntax node without comments. */
 function childrenOf(node) {
     const children = [];
     for (let child = node.firstChild; child; child = child.nextSibling)
@@ -28003,6 +28007,7 @@ function targetsOf(node) {
 }
 const lastAssignment = (parts) => parts.map(({ name }) => name).lastIndexOf('AssignOp');
 const isTarget = ({ name }) => ['VariableName', 'MemberExpression', 'TupleExpression', 'ArrayExpression'].includes(name);
+/** The first line of a statement, to show it by. */
 const headOf = (text) => text.split(/[:\n]/)[0] ?? '';
 /** A statement with a mistake in it. */
 function broken(node) {
@@ -28020,6 +28025,7 @@ const isRoutine = (value) => typeof value === 'object' && value !== null && 'kin
 const next = { kind: 'next' };
 /** Decorators that register a function and leave what it returns as it is. */
 const harmless = /^@\s*(run\.cli\.factory|run\.cli\.entrypoint|functools\.cache|functools\.lru_cache|staticmethod)\b/;
+/** Literals that a Python file assigns, without running it; bounded in marks, steps and depth. */
 function readPython(text) {
     const marks = text.match(/[,.[\]{}()=:@+*/%\-\n"']/g)?.length ?? 0;
     if (marks > pythonLimits.marks)
@@ -29105,8 +29111,10 @@ const limits = {
 const mark = '\uE000';
 /** A space within marks, at which a word is not cut. */
 const shell_machine_space = '\uE001';
+/** Stands for a value that the script does not say. */
 const shell_machine_unknown = (name) => `${mark}${name.replaceAll(mark, '').slice(0, 60).replaceAll(/\s/g, shell_machine_space)}${mark}`;
 const marked = /\uE000([^\uE000]*)\uE000/g;
+/** Names of the unknown values in a text. */
 const needsOf = (text) => [
     ...new Set([...text.matchAll(marked)].map(([, name = '']) => name.replaceAll(shell_machine_space, ' '))),
 ];
@@ -29121,6 +29129,11 @@ function deeper(machine, work) {
     machine.depth -= 1;
     return result;
 }
+/**
+ * Counts characters against the bound of one script.
+ *
+ * @throws ShellTooLarge beyond it
+ */
 function spend(characters, machine) {
     machine.spent += characters + 1;
     if (machine.spent > limits.spent)
@@ -29176,6 +29189,7 @@ function listOf(inside, machine) {
         return [shell_machine_unknown(name)];
     return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
 }
+/** The same for one text that is not split into words. */
 function expandText(pieces, machine) {
     let text = '';
     for (const piece of pieces) {
@@ -30761,6 +30775,7 @@ const metrics = [
         shown: false,
     },
 ];
+/** A metric by its id; undefined where there is none. */
 function findMetric(id) {
     return metrics.find((metric) => metric.id === id);
 }
@@ -31283,6 +31298,7 @@ function failsUnread({ named, base, head }) {
     return head.claimed === true && !wasUnreadable;
 }
 const crowdedOut = ({ reading }) => reading.kind === 'unread' && meaning[reading.way] === 'always';
+/** The side was read as a job and has its figures. */
 const isRead = (side) => side?.estimate !== undefined;
 
 ;// CONCATENATED MODULE: ./build/gate/rules.js
@@ -31641,7 +31657,9 @@ const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0
 
 ;// CONCATENATED MODULE: ./build/text/fields.js
 
+/** An object with keys, not a list. */
 const isDictionary = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** The value of a key; undefined where it is not the object’s own, so that `constructor` is none. */
 const fields_own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
 /** A config that cannot be read further: its sentence is for the user. */
 class Unreadable extends Error {
@@ -31962,6 +31980,7 @@ const endings = [
 ];
 /** Classes that end like a body and have an output all the same. */
 const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration)$/;
+/** The class that `architectures` names, as far as its ending says what stands on the body; undefined where it names none. */
 function namedClass(fields) {
     const listed = fields.ofFile('architectures');
     const name = Array.isArray(listed) ? listed.find((one) => typeof one === 'string') : undefined;
@@ -32054,7 +32073,9 @@ const looking = (causal) => ({
 
 ;// CONCATENATED MODULE: ./build/families/layer.js
 /** How layers differ within one model: the plan of a family names a mixer and a feed-forward for each of them. */
+/** A mixer of which only the kind is said, with everything else as usual. */
 const mixerOf = (one) => (typeof one === 'string' ? { kind: one } : one);
+/** The same for a feed-forward. */
 const mlpOf = (one) => (typeof one === 'string' ? { kind: one } : one);
 /** What reports call a layer: its mixer and its feed-forward, without what goes without saying. */
 function layerName(mixer, mlp) {
@@ -32113,6 +32134,7 @@ const names = {
 
 ;// CONCATENATED MODULE: ./build/families/pieces.js
 
+/** An embedding of `rows` x `columns`, of which a token uses `used` rows. */
 const pieces_table = (path, rows, columns, used = 1) => ({
     kind: 'table',
     path,
@@ -32120,6 +32142,7 @@ const pieces_table = (path, rows, columns, used = 1) => ({
     columns,
     used,
 });
+/** A family’s norm over `width` features. */
 function normOf(family, path, width, place = 'input') {
     const { style = 'rms', weight = true, bias = style === 'layer', upcast } = family.norm ?? {};
     return {
@@ -32153,6 +32176,7 @@ function grouped(shape, changes = {}) {
 }
 /** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
 const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
+/** How many tokens back a mixer’s attention sees. */
 function spanOf(mixer, fields) {
     const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
     // Some configs write no window as 0.
@@ -32162,7 +32186,9 @@ function spanOf(mixer, fields) {
         return { kind: 'chunk', tokens };
     return mixer.kind === 'sliding' ? { kind: 'window', tokens } : { kind: 'full' };
 }
+/** Biases on both products of a feed-forward, or on neither. */
 const bothSides = (bias) => ({ up: bias, down: bias });
+/** A gated feed-forward without biases; `changes` are what the family does otherwise. */
 function dense(inputWidth, width, changes = {}) {
     return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
 }
@@ -32332,6 +32358,11 @@ function noteUncounted(fields) {
     if (key !== undefined)
         fields.assume(key, 'not counted', 'this tool does not know how the family predicts further tokens');
 }
+/**
+ * Width, depth and heads of a family’s config.
+ *
+ * @throws Unreadable where a size is missing or more layers are stated than are counted
+ */
 function readShape(family, fields) {
     const hiddenSize = fields.integer(names.hidden);
     const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
@@ -32587,6 +32618,7 @@ const projection = (path, rows, columns, bias = false) => ({
     ...mixers_matrix(path, rows, columns, bias),
     reads: 'stream',
 });
+/** The recurrence of a state-space layer. */
 const scan = (part) => ({
     kind: 'state_space',
     path: 'state_space.scan',
@@ -32889,7 +32921,9 @@ function matrixLstm(D, { heads: H, keys, values, chunk, bias, }) {
 /** Words that rows are written in: what a key says, norms by name, and attention that differs from Llama's in one thing. */
 /** Where the modelling code of a class of Transformers stands. */
 const modeling = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+/** A switch of the config. */
 const vocabulary_flag = (key) => (fields) => fields.boolean(key);
+/** A whole number of the config, under the first of the keys that it has. */
 const size = (keys) => (fields) => fields.integer(keys);
 /** LayerNorms with a bias, in place of a decoder's RMSNorms. */
 const layerNorms = { style: 'layer', bias: true };
@@ -33311,6 +33345,7 @@ const sam = (part) => {
     const layers = L * towers_layer({ D, F, attentionBias }) + tables;
     return { parameters: linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
 };
+/** Parameters of the neck of SAM’s encoder, from width D to `out` channels. */
 const samNeck = (D, out) => D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
 /** Step-3.5's encoder: layer scales, learned positions, two convolutions that halve the grid. */
 const stepVision = (part) => {
@@ -34502,6 +34537,7 @@ const composites = {
         towers: audio((D, { outer, T }) => D * outer.integer('downsample_factor') * T + T * T),
     },
 };
+/** How the parts of a multimodal type are put together; undefined for other types. */
 const findComposite = (modelType) => Object.hasOwn(composites, modelType)
     ? composites[modelType]
     : Object.hasOwn(variantComposites, modelType)
@@ -35442,6 +35478,7 @@ const encoders_activations = {
     silu: 'silu',
     swish: 'silu',
 };
+/** The activation function that a config names; the fallback where the name is not in the table. */
 const activationOf = (fields, keys, fallback) => {
     const name = fields.string(keys) ?? '';
     return (Object.hasOwn(encoders_activations, name) ? encoders_activations[name] : undefined) ?? fallback;
@@ -35456,6 +35493,7 @@ const tasks = [
     [/ForNextSentencePrediction$/, 'next'],
     [/Model$/, 'model'],
 ];
+/** What stands on an encoder’s body, by the class that the config names; a masked language model where it names none, which is assumed. */
 function taskOf(fields) {
     const name = fields.list('architectures')?.find((one) => typeof one === 'string');
     const known = tasks.find(([pattern]) => pattern.test(name ?? ''))?.[1];
@@ -38920,6 +38958,7 @@ const familyNames = [
 ].sort();
 /** Rows that no `model_type` names (`variants.ts`). */
 const variantRows = { ...textEncoderVariants, ...decoderVariants };
+/** The row of a `model_type`; undefined where there is none. */
 const findFamily = (modelType) => Object.hasOwn(registry_rows, modelType)
     ? registry_rows[modelType]
     : Object.hasOwn(variantRows, modelType)
@@ -40170,6 +40209,7 @@ function sourcesOfStated(run, path) {
         problems,
     };
 }
+/** A place as people write it: `file:line`. */
 const placeText = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
 /**
  * A problem at a place: by its line where that is of the file whose reading it is told with, else with the place in its words.
@@ -47975,6 +48015,7 @@ const metric = [
     [1e6, 'M'],
     [1e3, 'k'],
 ];
+/** Bytes as a bare number of GiB. */
 const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
 const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
 const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : format_scaled(bytes, format_binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
@@ -47982,7 +48023,9 @@ const billions = (count) => format_scaled(count, format_counts);
 const exact = (count) => Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
 const flopsText = (flops) => format_scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
+/** US dollars, without cents from 100 on. */
 const dollars = (amount) => `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
+/** Seconds in the unit that people would say. */
 function format_duration(seconds) {
     if (seconds < 1)
         return `${decimal(seconds * 1e3, 1)} ms`;
@@ -48545,6 +48588,7 @@ function markdown_table(rows, right = []) {
 }
 /** A bar ends a cell even within code, unless an odd number of backslashes stands before it. */
 const oneCell = (cell) => cell.replace(/(\\*)\|/g, (_, slashes) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
+/** A fold; summary and body are markdown that is safe already. */
 const details = (summary, body) => `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;
 
 ;// CONCATENATED MODULE: ./build/report/breakdown.js
@@ -48921,6 +48965,7 @@ function limitLines(comparison, budgets, id) {
 /** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
 /** A number stays with its unit when a cell wraps. */
 const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
+/** A metric before and after, with the difference where both are known. */
 function movement(change) {
     const unit = findMetric(change.metric)?.unit ?? 'ratio';
     const { before, after } = change;
@@ -48938,6 +48983,7 @@ function movement(change) {
         ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
         : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
 }
+/** A finding as one line of markdown. */
 function findingLine(finding) {
     const mark = overview_marks[finding.severity];
     const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
@@ -49358,6 +49404,7 @@ const jsonSchema = object({
 });
 /** As text. What could mislead a terminal or an eye is written as an escape, which JSON reads as the same. */
 const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}\p{Cs}]/gu, (letters) => letters.replace(/[\s\S]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`));
+/** A review as the JSON that `schema/report.schema.json` describes. */
 function jsonReport(review) {
     return {
         version: 1,
@@ -50995,6 +51042,7 @@ function countParameters(architecture, operations) {
 
 ;// CONCATENATED MODULE: ./build/cost/expand/pieces.js
 
+/** A parameter that is no matrix product (a norm, a bias), of so many elements. */
 const tensor = (name, elements, region) => ({
     name,
     elements,
@@ -52105,6 +52153,7 @@ const divides = (run, state) => divided[run.sharding].includes(state);
  * does with one rank too (scripts/gpu/measure.py).
  */
 const isSharded = (run, state) => divides(run, state) && (dataParallel(run) > 1 || frameworks_frameworks[run.framework].gathers === 'fully_shard');
+/** Whether an operation is divided as experts are or as everything else is. */
 const groupOf = (operation) => operation.kind === 'linear' && operation.sharding === 'expert' ? 'experts' : 'dense';
 /** GPUs over which a state is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
 function shards(weights, run, state) {
@@ -52118,6 +52167,7 @@ function shards(weights, run, state) {
     const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
     return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / all));
 }
+/** Tokens of one micro-batch on one GPU, by region. */
 function placement_tokensOf(run) {
     const { tensor, context, sequenceParallel } = run.parallelism;
     const entering = (sequencesAtOnce(run) * run.sequenceLength) / context;
@@ -52300,6 +52350,7 @@ function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
             return bytesEach * tensor.elements * tokens.routed;
     }
 }
+/** How a run executes: what is fused, what is written out, and in which dtypes. */
 function executionOf(run) {
     const facts = frameworks_frameworks[run.framework];
     const style = run.compile ? 'fused' : facts.saves;
@@ -52363,6 +52414,7 @@ function sizeOnDevice(operation, run, { gathered }) {
     const whole = gathered && operation.kind === 'linear' && operation.sharding === 'column';
     return (tensor, bytesEach = elementBytes(run)) => (whole && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, bytesEach, tokens, tp);
 }
+/** Bytes of some saved tensors. */
 const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
 // --- One kernel for each operation: Transformer Engine, torch.compile ---------------------------------------------------------
 function saveFused(operation, run, execution, save) {
@@ -52856,6 +52908,7 @@ const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
 
 ;// CONCATENATED MODULE: ./build/cost/memory/phase.js
 const phase_nothing = { allocations: [], total: 0 };
+/** Allocations that stay through every phase, with their sum in bytes. */
 const throughoutOf = (allocations) => ({
     allocations,
     total: allocations.reduce((sum, [, , bytes]) => sum + bytes, 0),
@@ -52896,6 +52949,7 @@ function reserved_ratio(operations, run) {
         return recomputed;
     return hasExperts(operations) ? experts : usual;
 }
+/** Some layer sends its tokens to experts. */
 const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
 /**
  * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
@@ -52944,6 +52998,7 @@ function band_unmeasured(operations, run) {
         }
     return undefined;
 }
+/** Attention without a causal mask, as encoders have it. */
 const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
 /** Of the bands that a framework has, the first whose case the run is. */
 function bandOf(operations, run) {
@@ -53274,6 +53329,7 @@ const none = {
     prefetch: () => 0,
     buffers: 0,
 };
+/** Bytes that one GPU of a stage holds unsharded for a while, as the framework gathers weights; none where nothing is divided. */
 function unshardedOf(operations, run, stage) {
     const { gathers } = frameworks_frameworks[run.framework];
     if (dataParallel(run) <= 1 && gathers !== 'fully_shard')
@@ -53377,6 +53433,7 @@ const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 
 
 
 
+/** What each distinct rank of a run keeps throughout a step: states, gathered weights and dummy gradients, in bytes. */
 function heldBy(model, run) {
     const operations = trainedOperations(model, run);
     const stages = distinct(heldByRanks(operations, run)).map((stage) => ({
@@ -54693,6 +54750,7 @@ function* further(operations, run, { kernels, chip }) {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/parts.js
+/** A step that takes no time. */
 const parts_none = () => ({
     matrix_products: 0,
     attention: 0,
@@ -54710,12 +54768,14 @@ const parts_none = () => ({
     jitter: 0,
 });
 const partNames = Object.keys(parts_none());
+/** Seconds of all parts together. */
 function parts_sum(parts) {
     let total = 0;
     for (const part of partNames)
         total += parts[part];
     return total;
 }
+/** Adds the seconds of some parts, `times` over. */
 function add(into, from, times = 1) {
     for (const part of partNames)
         into[part] += times * from[part];
@@ -55890,6 +55950,7 @@ const glob_literal = (text) => {
 const glob_either = (...choices) => ({ kind: 'either', choices });
 /** `a/**` names the file `a` too. */
 const below = glob_either([], [glob_literal('/'), across]);
+/** A pattern as something that matches in time linear in the path. */
 function compile(pattern) {
     // Many `**` in a row say no more than one.
     const pieces = glob_parse(pattern.replace(/^\.\//, '').replace(/(?<=^|\/)(?:\*\*\/)+(?=\*\*(?:\/|$))/g, ''), true);
@@ -56042,6 +56103,7 @@ const some = (all, path, doubt) => all.some(({ matches, prefix, folder }) => {
     const begins = doubt === 'may' ? prefix : folder;
     return begins !== undefined && path.startsWith(begins);
 });
+/** Patterns of which those with `!` take out again. */
 function globs(patterns) {
     const positive = patterns.filter((pattern) => !pattern.startsWith('!')).map(compile);
     const negative = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => compile(pattern.slice(1)));
@@ -56731,6 +56793,7 @@ const lookedAt = (changes, settings) => ({
     ...changes,
     pairs: changes.pairs.filter((pair) => matchesEither(pair, settings)),
 });
+/** The patterns match the path or the one that it was renamed from. */
 const matchesEither = ({ path, previousPath }, { matches }) => matches(path) || (previousPath !== undefined && matches(previousPath));
 /** How models are trained once the change is merged: as the tip says, unless the change says otherwise. */
 function runsAtTip(runs) {
@@ -58111,6 +58174,7 @@ function help(topic) {
 
 /** Far above any config, so that a wrong path does not fill the memory. */
 const files_largest = 16 * 2 ** 20;
+/** A file that is larger than any config, with its start as far as it was read. */
 const tooLarge = (path, start) => ({
     kind: 'refused',
     why: 'too-large',
@@ -58589,6 +58653,7 @@ function progress(message) {
     if (process.stderr.isTTY)
         process.stderr.write(`\r\u001b[K${message}`);
 }
+/** JSON as it is printed: indented, with a line end. */
 const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 ;// CONCATENATED MODULE: ./build/local/list.js
@@ -59246,6 +59311,7 @@ function laidOut(run, parallelism, sharding, offload) {
 }
 /** Schedules that are no matter of virtual stages. */
 const special = ['gpipe', 'zero_bubble', 'dualpipe'];
+/** Every micro-batch and way of recompute of a layout. */
 function* runsOf(layout, { microBatchSize, recompute }) {
     for (const micro of microBatchSize)
         for (const way of recompute)
@@ -59357,6 +59423,7 @@ function table_described({ start, ranking }) {
         };
     });
 }
+/** A plan as the terminal shows it. */
 function planText(answer) {
     const rows = [table_heading, ...table_rowsOf(answer).map(cells)].map((row) => row.map((cell) => markdown_plain(cell, 200)));
     const widths = table_heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
@@ -59372,6 +59439,7 @@ function planText(answer) {
         ...table_described(answer).flatMap(({ title, yaml }) => [`# ${title}`, yaml]),
     ].join('\n');
 }
+/** The same as markdown. */
 function planMarkdown(answer) {
     const rows = table_rowsOf(answer).map((row) => cells(row).map((cell) => (cell === '' ? '' : markdown_sentence(cell))));
     return [

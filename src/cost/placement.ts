@@ -124,6 +124,7 @@ export const isSharded = (run: TrainingRun, state: State): boolean =>
 /** Weights that are divided over the same GPUs: those of experts, and all else. */
 export type Group = 'experts' | 'dense';
 
+/** Whether an operation is divided as experts are or as everything else is. */
 export const groupOf = (operation: Operation): Group =>
   operation.kind === 'linear' && operation.sharding === 'expert' ? 'experts' : 'dense';
 
@@ -148,6 +149,7 @@ export type Tokens = {
   readonly routed: number;
 };
 
+/** Tokens of one micro-batch on one GPU, by region. */
 export function tokensOf(run: TrainingRun): Tokens {
   const { tensor, context, sequenceParallel } = run.parallelism;
   const entering = (sequencesAtOnce(run) * run.sequenceLength) / context;

@@ -109,6 +109,11 @@ function noteUncounted(fields: Fields): void {
     fields.assume(key, 'not counted', 'this tool does not know how the family predicts further tokens');
 }
 
+/**
+ * Width, depth and heads of a family’s config.
+ *
+ * @throws Unreadable where a size is missing or more layers are stated than are counted
+ */
 export function readShape(family: Family, fields: Fields): Shape {
   const hiddenSize = fields.integer(names.hidden);
   const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);

@@ -39,6 +39,7 @@ const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration)$/;
 /** The name in `architectures`, what it is by its ending, and what it starts with. */
 export type NamedClass = { readonly name: string; readonly kind: ModelClass | undefined; readonly stem: string };
 
+/** The class that `architectures` names, as far as its ending says what stands on the body; undefined where it names none. */
 export function namedClass(fields: Fields): NamedClass | undefined {
   const listed = fields.ofFile('architectures');
   const name = Array.isArray(listed) ? listed.find((one): one is string => typeof one === 'string') : undefined;

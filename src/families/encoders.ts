@@ -48,6 +48,7 @@ const activations: Readonly<Record<string, Activation>> = {
   swish: 'silu',
 };
 
+/** The activation function that a config names; the fallback where the name is not in the table. */
 export const activationOf = (fields: Fields, keys: readonly string[], fallback: Activation): Activation => {
   const name = fields.string(keys) ?? '';
   return (Object.hasOwn(activations, name) ? activations[name] : undefined) ?? fallback;
@@ -69,6 +70,7 @@ const tasks: readonly (readonly [RegExp, Task])[] = [
   [/Model$/, 'model'],
 ];
 
+/** What stands on an encoder’s body, by the class that the config names; a masked language model where it names none, which is assumed. */
 export function taskOf(fields: Fields): Task {
   const name = fields.list('architectures')?.find((one): one is string => typeof one === 'string');
   const known = tasks.find(([pattern]) => pattern.test(name ?? ''))?.[1];

@@ -61,7 +61,9 @@ export type Mlp = {
 export type MixerPlan = readonly (MixerKind | Mixer)[];
 export type MlpPlan = readonly (MlpKind | Mlp)[];
 
+/** A mixer of which only the kind is said, with everything else as usual. */
 export const mixerOf = (one: MixerKind | Mixer): Mixer => (typeof one === 'string' ? { kind: one } : one);
+/** The same for a feed-forward. */
 export const mlpOf = (one: MlpKind | Mlp): Mlp => (typeof one === 'string' ? { kind: one } : one);
 
 /** What reports call a layer: its mixer and its feed-forward, without what goes without saying. */

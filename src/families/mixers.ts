@@ -31,6 +31,7 @@ export const projection = (path: string, rows: number, columns: number, bias = f
   reads: 'stream',
 });
 
+/** The recurrence of a state-space layer. */
 export const scan = (part: Omit<StateSpace, 'kind' | 'path'>): StateSpace => ({
   kind: 'state_space',
   path: 'state_space.scan',

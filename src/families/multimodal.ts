@@ -707,6 +707,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   },
 };
 
+/** How the parts of a multimodal type are put together; undefined for other types. */
 export const findComposite = (modelType: string): Composite | undefined =>
   Object.hasOwn(composites, modelType)
     ? composites[modelType]

@@ -4,6 +4,7 @@ import type { Family } from './family.ts';
 import type { Mixer } from './layer.ts';
 import { names, type Shape } from './shape.ts';
 
+/** An embedding of `rows` x `columns`, of which a token uses `used` rows. */
 export const table = (path: string, rows: number, columns: number, used = 1): TablePart => ({
   kind: 'table',
   path,
@@ -12,6 +13,7 @@ export const table = (path: string, rows: number, columns: number, used = 1): Ta
   used,
 });
 
+/** A family’s norm over `width` features. */
 export function normOf(family: Family, path: string, width: number, place: 'input' | 'output' = 'input'): Norm {
   const { style = 'rms', weight = true, bias = style === 'layer', upcast } = family.norm ?? {};
   return {
@@ -50,6 +52,7 @@ export function grouped(shape: Shape, changes: Partial<GroupedAttention> = {}): 
 export const llamaAttention = (shape: Shape, fields: Fields, mixer: Mixer): GroupedAttention =>
   grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
 
+/** How many tokens back a mixer’s attention sees. */
 export function spanOf(mixer: Mixer, fields: Fields): Span {
   const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
   // Some configs write no window as 0.
@@ -58,8 +61,10 @@ export function spanOf(mixer: Mixer, fields: Fields): Span {
   return mixer.kind === 'sliding' ? { kind: 'window', tokens } : { kind: 'full' };
 }
 
+/** Biases on both products of a feed-forward, or on neither. */
 export const bothSides = (bias: boolean) => ({ up: bias, down: bias });
 
+/** A gated feed-forward without biases; `changes` are what the family does otherwise. */
 export function dense(inputWidth: number, width: number, changes: Partial<DenseFeedForward> = {}): DenseFeedForward {
   return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
 }

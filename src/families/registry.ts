@@ -49,6 +49,7 @@ export const familyNames: readonly string[] = [
 /** Rows that no `model_type` names (`variants.ts`). */
 const variantRows: Readonly<Record<string, Family>> = { ...textEncoderVariants, ...decoderVariants };
 
+/** The row of a `model_type`; undefined where there is none. */
 export const findFamily = (modelType: string): Family | undefined =>
   Object.hasOwn(rows, modelType)
     ? rows[modelType]

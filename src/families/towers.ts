@@ -296,6 +296,7 @@ const sam: Encoder = (part) => {
   return { parameters: linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
 };
 
+/** Parameters of the neck of SAM’s encoder, from width D to `out` channels. */
 export const samNeck = (D: number, out: number) =>
   D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
 

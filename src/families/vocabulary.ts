@@ -23,7 +23,9 @@ type SharedExperts = NonNullable<Experts['shared']>;
 /** Where the modelling code of a class of Transformers stands. */
 export const modeling = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
+/** A switch of the config. */
 export const flag = (key: string) => (fields: Fields) => fields.boolean(key);
+/** A whole number of the config, under the first of the keys that it has. */
 export const size = (keys: string | readonly string[]) => (fields: Fields) => fields.integer(keys);
 
 /** LayerNorms with a bias, in place of a decoder's RMSNorms. */

@@ -88,6 +88,7 @@ export const metrics = [
 
 export type MetricId = (typeof metrics)[number]['id'];
 
+/** A metric by its id; undefined where there is none. */
 export function findMetric(id: string): Metric | undefined {
   return metrics.find((metric) => metric.id === id);
 }

@@ -56,4 +56,5 @@ export function failsUnread({ named, base, head }: Pick<Comparison, 'named' | 'b
 
 const crowdedOut = ({ reading }: Side): boolean => reading.kind === 'unread' && meaning[reading.way] === 'always';
 
+/** The side was read as a job and has its figures. */
 export const isRead = (side: Side | undefined): boolean => side?.estimate !== undefined;

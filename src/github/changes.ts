@@ -40,6 +40,11 @@ const pullSchema = z.object({
   changed_files: z.number(),
 });
 
+/**
+ * A pull request as the API tells of it.
+ *
+ * @throws RequestError where it cannot be read
+ */
 export async function readPull(api: Api, repository: Repository, number: number): Promise<Pull> {
   const { data } = await api.rest.pulls.get({ ...repository, pull_number: number });
   const { state, head, base, labels, changed_files } = pullSchema.parse(data);
@@ -69,6 +74,7 @@ export async function withLiveBase(api: Api, repository: Repository, pull: Pull)
   return { ...pull, base: (await tipOf(api, repository, pull.baseLabel)) ?? pull.base };
 }
 
+/** Commit at the tip of a branch; undefined where there is no such branch. */
 export async function tipOf(api: Api, repository: Repository, branch: string): Promise<string | undefined> {
   const data: unknown = await api.graphql(
     'query ($owner: String!, $name: String!, $ref: String!) { repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } } }',

@@ -118,6 +118,7 @@ function payload<Shape>(environment: Environment, shape: z.ZodType<Shape>): Shap
   }
 }
 
+/** Owner and name of the repository that the workflow runs in. */
 export function readRepository(environment: Environment): Repository {
   const [owner = '', repo = ''] = (environment['GITHUB_REPOSITORY'] ?? '').split('/');
   return { owner, repo };

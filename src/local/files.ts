@@ -4,6 +4,7 @@ import type { ConfigSide } from '../world.ts';
 /** Far above any config, so that a wrong path does not fill the memory. */
 export const largest = 16 * 2 ** 20;
 
+/** A file that is larger than any config, with its start as far as it was read. */
 export const tooLarge = (path: string, start?: Uint8Array): ConfigSide => ({
   kind: 'refused',
   why: 'too-large',

@@ -62,4 +62,5 @@ export function progress(message: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${message}`);
 }
 
+/** JSON as it is printed: indented, with a line end. */
 export const json = (value: unknown): string => `${jsonText(value, 2)}\n`;

@@ -148,6 +148,7 @@ function laidOut(
 /** Schedules that are no matter of virtual stages. */
 const special: readonly string[] = ['gpipe', 'zero_bubble', 'dualpipe'];
 
+/** Every micro-batch and way of recompute of a layout. */
 export function* runsOf(layout: TrainingRun, { microBatchSize, recompute }: Space): Generator<TrainingRun> {
   for (const micro of microBatchSize) for (const way of recompute) yield withRecompute(layout, micro, way);
 }

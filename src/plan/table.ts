@@ -130,6 +130,7 @@ function described({ start, ranking }: Answer): readonly { readonly title: strin
   });
 }
 
+/** A plan as the terminal shows it. */
 export function planText(answer: Answer): string {
   const rows = [heading, ...rowsOf(answer).map(cells)].map((row) => row.map((cell) => plain(cell, 200)));
   const widths = heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
@@ -148,6 +149,7 @@ export function planText(answer: Answer): string {
   ].join('\n');
 }
 
+/** The same as markdown. */
 export function planMarkdown(answer: Answer): string {
   const rows = rowsOf(answer).map((row) => cells(row).map((cell) => (cell === '' ? '' : sentence(cell))));
   return [

@@ -38,6 +38,7 @@ const metric = [
   [1e3, 'k'],
 ] as const;
 
+/** Bytes as a bare number of GiB. */
 export const inGibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(3);
 export const gib = (bytes: number): string => `${decimal(bytes / 2 ** 30, 2)} GiB`;
 export const amountOfBytes = (bytes: number): string =>
@@ -48,9 +49,11 @@ export const exact = (count: number): string =>
 export const flopsText = (flops: number): string =>
   scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 export const percent = (ratio: number, digits = 1): string => `${decimal(100 * ratio, digits)} %`;
+/** US dollars, without cents from 100 on. */
 export const dollars = (amount: number): string =>
   `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
 
+/** Seconds in the unit that people would say. */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${decimal(seconds * 1e3, 1)} ms`;
   if (seconds < 120) return `${decimal(seconds, 2)} s`;

@@ -177,6 +177,7 @@ export const jsonText = (value: unknown, indent?: number): string =>
 
 type OneReport = z.infer<typeof reportSchema>;
 
+/** A review as the JSON that `schema/report.schema.json` describes. */
 export function jsonReport(review: Review): JsonReport {
   return {
     version: 1,

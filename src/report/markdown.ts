@@ -100,5 +100,6 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 const oneCell = (cell: string): string =>
   cell.replace(/(\\*)\|/g, (_, slashes: string) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
 
+/** A fold; summary and body are markdown that is safe already. */
 export const details = (summary: string, body: string): string =>
   `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;

@@ -109,6 +109,7 @@ function limitLines(comparison: Comparison, budgets: Budgets, id: string): strin
 /** A number stays with its unit when a cell wraps. */
 const unbroken = (quantityText: string) => quantityText.replaceAll(' ', '\u00a0');
 
+/** A metric before and after, with the difference where both are known. */
 export function movement(change: Change): string {
   const unit = findMetric(change.metric)?.unit ?? 'ratio';
   const { before, after } = change;
@@ -123,6 +124,7 @@ export function movement(change: Change): string {
     : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
 }
 
+/** A finding as one line of markdown. */
 export function findingLine(finding: Finding): string {
   const mark = marks[finding.severity];
   const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;

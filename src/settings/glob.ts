@@ -31,6 +31,7 @@ const either = (...choices: readonly (readonly Piece[])[]): Piece => ({ kind: 'e
 /** `a/**` names the file `a` too. */
 const below = either([], [literal('/'), across]);
 
+/** A pattern as something that matches in time linear in the path. */
 export function compile(pattern: string): Glob {
   // Many `**` in a row say no more than one.
   const pieces = parse(pattern.replace(/^\.\//, '').replace(/(?<=^|\/)(?:\*\*\/)+(?=\*\*(?:\/|$))/g, ''), true);

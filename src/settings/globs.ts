@@ -24,6 +24,7 @@ const some = (all: readonly Glob[], path: string, doubt: Doubt): boolean =>
     return begins !== undefined && path.startsWith(begins);
   });
 
+/** Patterns of which those with `!` take out again. */
 export function globs(patterns: readonly string[]): Globs {
   const positive = patterns.filter((pattern) => !pattern.startsWith('!')).map(compile);
   const negative = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => compile(pattern.slice(1)));

@@ -47,6 +47,7 @@ export function sourcesOfStated(run: StatedRun, path: string): StatedSources {
   };
 }
 
+/** A place as people write it: `file:line`. */
 export const placeText = ({ file, line }: Place): string => (line === undefined ? file : `${file}:${line}`);
 
 /**

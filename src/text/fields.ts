@@ -4,9 +4,11 @@ import { limits, type Source } from './syntax.ts';
 /** An object that a config holds; read by own properties only, so `__proto__` is a key like any other. */
 export type Dictionary = Readonly<Record<string, unknown>>;
 
+/** An object with keys, not a list. */
 export const isDictionary = (value: unknown): value is Dictionary =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** The value of a key; undefined where it is not the object’s own, so that `constructor` is none. */
 export const own = (from: Dictionary, key: string): unknown => (Object.hasOwn(from, key) ? from[key] : undefined);
 
 /** A config that cannot be read further: its sentence is for the user. */

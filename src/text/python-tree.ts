@@ -6,6 +6,7 @@ export type Node = ReturnType<typeof parser.parse>['topNode'];
 /** The tree of a text. It is tolerant: what is not Python is a node of its own. */
 export const treeOf = (text: string): Node => parser.parse(text).topNode;
 
+/** Children of a syntax node without comments. */
 export function childrenOf(node: Node): readonly Node[] {
   const children: Node[] = [];
   for (let child = node.firstChild; child; child = child.nextSibling)
@@ -39,6 +40,7 @@ const lastAssignment = (parts: readonly Node[]): number => parts.map(({ name }) 
 const isTarget = ({ name }: Node): boolean =>
   ['VariableName', 'MemberExpression', 'TupleExpression', 'ArrayExpression'].includes(name);
 
+/** The first line of a statement, to show it by. */
 export const headOf = (text: string): string => text.split(/[:\n]/)[0] ?? '';
 
 /** A statement with a mistake in it. */

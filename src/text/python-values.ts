@@ -23,8 +23,10 @@ export const most = {
   number: 2 ** 60,
 } as const;
 
+/** An empty dictionary without a prototype. */
 export const table = (): Table => Object.create(null);
 
+/** A dictionary of Python’s. */
 export const isTable = (value: Value | undefined): value is Table =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Unknown);
 

@@ -54,6 +54,7 @@ const next: Ending = { kind: 'next' };
 /** Decorators that register a function and leave what it returns as it is. */
 const harmless = /^@\s*(run\.cli\.factory|run\.cli\.entrypoint|functools\.cache|functools\.lru_cache|staticmethod)\b/;
 
+/** Literals that a Python file assigns, without running it; bounded in marks, steps and depth. */
 export function readPython(text: string): PythonReading {
   const marks = text.match(/[,.[\]{}()=:@+*/%\-\n"']/g)?.length ?? 0;
   if (marks > pythonLimits.marks)

@@ -45,6 +45,7 @@ function listOf(inside: string, machine: Machine): readonly string[] | undefined
   return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
 }
 
+/** The same for one text that is not split into words. */
 export function expandText(pieces: readonly Piece[], machine: Machine): string {
   let text = '';
   for (const piece of pieces) {

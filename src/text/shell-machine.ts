@@ -31,9 +31,11 @@ export const limits = {
 export const mark = '\uE000';
 /** A space within marks, at which a word is not cut. */
 const space = '\uE001';
+/** Stands for a value that the script does not say. */
 export const unknown = (name: string) =>
   `${mark}${name.replaceAll(mark, '').slice(0, 60).replaceAll(/\s/g, space)}${mark}`;
 const marked = /\uE000([^\uE000]*)\uE000/g;
+/** Names of the unknown values in a text. */
 export const needsOf = (text: string): readonly string[] => [
   ...new Set([...text.matchAll(marked)].map(([, name = '']) => name.replaceAll(space, ' '))),
 ];
@@ -69,6 +71,11 @@ export function deeper<Result>(machine: Machine, work: () => Result): Result {
   return result;
 }
 
+/**
+ * Counts characters against the bound of one script.
+ *
+ * @throws ShellTooLarge beyond it
+ */
 export function spend(characters: number, machine: Machine): void {
   machine.spent += characters + 1;
   if (machine.spent > limits.spent)

@@ -5,6 +5,7 @@ import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 /** Operations in the order in which a token meets them, and at the end the tensor that they make. */
 export type Block = Generator<Operation, Tensor>;
 
+/** A parameter that is no matrix product (a norm, a bias), of so many elements. */
 export const tensor = (name: string, elements: number, region: Tensor['region']): Tensor => ({
   name,
   elements,

@@ -58,6 +58,7 @@ export type Execution = {
   readonly gathered: boolean;
 };
 
+/** How a run executes: what is fused, what is written out, and in which dtypes. */
 export function executionOf(run: TrainingRun): Execution {
   const facts = frameworks[run.framework];
   const style = run.compile ? 'fused' : facts.saves;
@@ -127,6 +128,7 @@ function sizeOnDevice(operation: Operation, run: TrainingRun, { gathered }: Exec
     (whole && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, bytesEach, tokens, tp);
 }
 
+/** Bytes of some saved tensors. */
 export const total = (saved: readonly Saved[]): number => saved.reduce((sum, { bytes }) => sum + bytes, 0);
 
 // --- One kernel for each operation: Transformer Engine, torch.compile ---------------------------------------------------------

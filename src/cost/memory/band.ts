@@ -31,6 +31,7 @@ function unmeasured(operations: Operations, run: TrainingRun): string | undefine
   return undefined;
 }
 
+/** Attention without a causal mask, as encoders have it. */
 export const seesBothWays = (operation: Operation): boolean => operation.kind === 'attention' && !operation.causal;
 
 /** Of the bands that a framework has, the first whose case the run is. */

@@ -27,6 +27,7 @@ export type Held = {
   readonly stages: readonly HeldStage[];
 };
 
+/** What each distinct rank of a run keeps throughout a step: states, gathered weights and dummy gradients, in bytes. */
 export function heldBy(model: Operations, run: TrainingRun): Held {
   const operations = trainedOperations(model, run);
   const stages = distinct(heldByRanks(operations, run)).map((stage) => ({

@@ -15,6 +15,7 @@ export type Phase = {
 
 export const nothing: Throughout = { allocations: [], total: 0 };
 
+/** Allocations that stay through every phase, with their sum in bytes. */
 export const throughoutOf = (allocations: readonly Allocation[]): Throughout => ({
   allocations,
   total: allocations.reduce((sum, [, , bytes]) => sum + bytes, 0),

@@ -37,6 +37,7 @@ function ratio(operations: Operations, run: TrainingRun): number {
   return hasExperts(operations) ? experts : usual;
 }
 
+/** Some layer sends its tokens to experts. */
 export const hasExperts = ({ layers }: Operations): boolean =>
   layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
 

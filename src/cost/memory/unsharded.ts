@@ -32,6 +32,7 @@ const none: Unsharded = {
   buffers: 0,
 };
 
+/** Bytes that one GPU of a stage holds unsharded for a while, as the framework gathers weights; none where nothing is divided. */
 export function unshardedOf(operations: Operations, run: TrainingRun, stage: Stage): Unsharded {
   const { gathers } = frameworks[run.framework];
   if (dataParallel(run) <= 1 && gathers !== 'fully_shard') return none;

@@ -6,6 +6,7 @@ export type Parts = Record<TimePart, number>;
 /** Seconds of a forward and of a backward pass. */
 export type Passes = readonly [forward: number, backward: number];
 
+/** A step that takes no time. */
 export const none = (): Parts => ({
   matrix_products: 0,
   attention: 0,
@@ -25,12 +26,14 @@ export const none = (): Parts => ({
 
 export const partNames = Object.keys(none()) as readonly TimePart[];
 
+/** Seconds of all parts together. */
 export function sum(parts: Parts): number {
   let total = 0;
   for (const part of partNames) total += parts[part];
   return total;
 }
 
+/** Adds the seconds of some parts, `times` over. */
 export function add(into: Parts, from: Parts, times = 1): void {
   for (const part of partNames) into[part] += times * from[part];
 }
