@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests that start what a build has made; all others make up the unit part. */
-const ofTheBundle = ['test/e2e/**/*.test.ts', 'test/{action,cli,docs,readme}.test.ts'];
+const ofTheBundle = ['test/{e2e,local}/**/*.test.ts', 'test/{action,cli,docs,readme}.test.ts'];
 const shared = {
   testTimeout: 120_000,
   // Hooks project hundreds of published runs, which takes its time on a loaded machine.

@@ -5,7 +5,7 @@ import type { OtherRules } from './settings/proposal.ts';
 import type { Runs, Settings } from './settings/settings.ts';
 import { fileOf } from './text/job-name.ts';
 import { mergeTexts } from './text/merge.ts';
-import type { Changes, Commit, ConfigPair, InTime } from './world.ts';
+import type { Changes, Commit, ConfigPair, ConfigSide, InTime } from './world.ts';
 
 /** What the base branch's tip adds to a verdict on a branch that began before it. */
 export type Standing = {
@@ -54,6 +54,29 @@ export function heldAgainstTip(
     comparisons: byTip.filter(({ path }) => !configsOf(held.comparisons).has(path)),
     notes: merge.notes,
   };
+}
+
+/** The name under which a change found a file, which the tip may still have. */
+export const beganAs = ({ path, previousPath }: ConfigPair): string => previousPath ?? path;
+
+/**
+ * The changes with what the tip has of each file, where that is not what the change began from or what it comes to.
+ *
+ * @param theirs what the tip has of each pair whose file changed there; undefined where it is gone
+ */
+export function withTheirs(changes: Changes, theirs: ReadonlyMap<ConfigPair, ConfigSide | undefined>): Changes {
+  const pairs = changes.pairs.map((pair): ConfigPair => {
+    const side = theirs.get(pair);
+    if (!theirs.has(pair) || same(side, pair.base) || same(side, pair.head)) return pair;
+    return { ...pair, tip: side ?? { kind: 'absent' } };
+  });
+  return { ...changes, pairs };
+}
+
+function same(one: ConfigSide | undefined, other: ConfigSide | undefined): boolean {
+  if (one?.kind === 'bytes' && other?.kind === 'bytes') return Buffer.compare(one.bytes, other.bytes) === 0;
+  if (one?.kind === 'refused' && other?.kind === 'refused') return one.reason === other.reason;
+  return one === other;
 }
 
 const configsOf = (comparisons: readonly Comparison[]): ReadonlySet<string> =>

@@ -1,40 +1,11 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { cli, folder, repository, root, run } from './command.ts';
 import { config } from './states.ts';
-
-const root = fileURLToPath(new URL('..', import.meta.url));
-const cli = join(root, 'dist/cli/index.js');
-if (!existsSync(cli)) throw new Error('dist/cli/index.js is missing: run npm run build first.');
-
-const folder = () => mkdtempSync(join(tmpdir(), 'cli-'));
-
-/** A repository with one commit on `main`, and a function that speaks git in it. */
-const repository = (files: Readonly<Record<string, string>>) => {
-  const where = folder();
-  const git = (...words: string[]) =>
-    execFileSync('git', ['-C', where, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...words]);
-  git('init', '-q', '-b', 'main');
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(where, name), text);
-  git('add', '.');
-  git('commit', '-qm', 'base');
-  git('checkout', '-qb', 'feature');
-  return { where, git };
-};
-
-const run = (words: readonly string[], cwd = root, input = '', env: Readonly<Record<string, string>> = {}) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...words], {
-    cwd,
-    input,
-    env: { ...process.env, FORCE_COLOR: '0', ...env },
-    encoding: 'utf8',
-  });
-  return { code: status, out: stdout, err: stderr };
-};
 
 describe('report', () => {
   it('shows every metric of the note', () => {
@@ -602,6 +573,17 @@ describe('mfu', () => {
     expect(code).toBe(0);
     expect(out).toContain('MFU 74.4 %');
     expect(out).not.toContain('More than the peak');
+  });
+
+  it('reads the files that a training file refers to', () => {
+    const where = folder();
+    mkdirSync(join(where, 'model'));
+    writeFileSync(join(where, 'model', 'config.json'), config());
+    const training = 'stage: sft\nfinetuning_type: full\nmodel_name_or_path: model\nper_device_train_batch_size: 1\n';
+    writeFileSync(join(where, 'sft.yaml'), training);
+    const { code, out, err } = run(['mfu', 'sft.yaml', '--tokens-per-second', '20000', '-f', 'json'], where);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(out)).toMatchObject({ path: 'sft.yaml', mfu: expect.any(Number) });
   });
 
   it('says that no GPU works beyond its peak, and speaks JSON', () => {

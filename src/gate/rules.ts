@@ -306,16 +306,15 @@ const worse = (metric: Metric, before: number, after: number) =>
   metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
 
 /** A config that cannot be read is never within a budget; `failsUnread` says where it fails. */
-const unreadableRule: Rule = (comparison, { limits }) => {
+const unreadableRule: Rule = (comparison) => {
   if (comparison.status !== 'unreadable') return [];
   const side = comparison.head ?? comparison.base;
-  const held = limits.some(({ severity }) => severity === 'fail');
   const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
   return [
     {
       code: 'unreadable',
       path: comparison.path,
-      severity: failsUnread(comparison) && (held || comparison.named) ? 'fail' : 'warn',
+      severity: failsUnread(comparison) ? 'fail' : 'warn',
       ...(problem?.line === undefined ? {} : { line: problem.line }),
       message: `${problem?.message ?? 'The config could not be read.'}${isRead(comparison.base) ? ' It could be read before this change.' : ''}`,
     },

@@ -7,7 +7,15 @@ import { comment, type Options, resolvedComment } from '../report/comment.ts';
 import { review } from '../run.ts';
 import { type Inputs, inputDefaults } from '../settings/inputs.ts';
 import type { OtherRules } from '../settings/proposal.ts';
-import { type Documents, type Settings, settingsFrom, sterner, WrongSettings, withRuns } from '../settings/settings.ts';
+import {
+  type Documents,
+  misnamedPolicy,
+  type Settings,
+  settingsFrom,
+  sterner,
+  WrongSettings,
+  withRuns,
+} from '../settings/settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
 import { withJobs } from './beside.ts';
@@ -29,7 +37,7 @@ import { labelSet } from './labels.ts';
 import { harmless, log } from './log.ts';
 import { publish } from './publish.ts';
 import { rangeOf } from './pushes.ts';
-import { inlineRun, misnamedPolicy, type Places, rulesOf } from './rules.ts';
+import { inlineRun, type Places, rulesOf } from './rules.ts';
 import { runsOf, withRunChanges, withTip } from './runs.ts';
 
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */

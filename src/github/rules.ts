@@ -1,4 +1,4 @@
-import { type Inputs, policyPath } from '../settings/inputs.ts';
+import { type Inputs, misnamedPath, policyPath } from '../settings/inputs.ts';
 import { moved, type OtherRules, proposed } from '../settings/proposal.ts';
 import { type Documents, filesNamedBy } from '../settings/settings.ts';
 import type { ConfigSide, InTime } from '../world.ts';
@@ -57,15 +57,6 @@ export function inlineRun(inputs: Inputs): Documents {
 const lacks = (inputs: Inputs, commit: string): string =>
   `The policy ${policyOf(inputs)} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`;
 
-/** The policy with the other ending of YAML, under which nobody looks for it. */
-const otherEnding = policyPath.replace(/yml$/, 'yaml');
-
-/** In a sentence, where a commit has its policy under a name that is not read: whoever wrote it takes it to hold. */
-export const misnamedPolicy = (held: Documents, at: Documents | undefined): string | undefined =>
-  held.policy !== undefined || at?.misnamed === undefined
-    ? undefined
-    : `${at.misnamed} is not read, so no policy holds: rename it to ${policyPath}, or name it by the input policy.`;
-
 /** What each commit has of the files that the inputs and its policy name. */
 export async function readRules(
   api: Api,
@@ -74,7 +65,7 @@ export async function readRules(
   commits: readonly string[],
 ): Promise<readonly Documents[]> {
   const [policy, run] = [policyOf(inputs), namesFile(runOf(inputs)) ? runOf(inputs) : undefined];
-  const others = inputs['policy']?.trim() ? [] : [otherEnding];
+  const others = inputs['policy']?.trim() ? [] : [misnamedPath];
   const paths = [policy, ...(run === undefined ? [] : [run]), ...others];
   const sides = await readContents(
     api,
@@ -89,7 +80,7 @@ export async function readRules(
     return {
       ...(found === undefined ? {} : { policy: found, commit }),
       ...(described.run === undefined ? {} : { run: described.run }),
-      ...(misnamed ? { misnamed: otherEnding } : {}),
+      ...(misnamed ? { misnamed: misnamedPath } : {}),
       missing: [
         ...(inputs['policy']?.trim() && one === undefined ? [lacks(inputs, commit)] : []),
         ...(run !== undefined && other === undefined

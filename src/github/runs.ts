@@ -1,7 +1,8 @@
 import { trainedOtherwise } from '../run.ts';
 import type { Inputs } from '../settings/inputs.ts';
 import { type Documents, describedBy, type Settings } from '../settings/settings.ts';
-import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
+import { beganAs, withTheirs } from '../tip.ts';
+import type { Changes, ConfigPair, Missed } from '../world.ts';
 import type { Api, Repository } from './api.ts';
 import { compareCommits, mostCompared } from './changes.ts';
 import { readContents } from './contents.ts';
@@ -68,26 +69,11 @@ export async function withTip(api: Api, repository: Repository, changes: Changes
   if (tip === undefined || base === undefined) return changes;
   const { files } = await compareCommits(api, repository, base.sha, tip.sha);
   const moved = new Set(files.flatMap(({ filename, previous_filename: old }) => [filename, old ?? filename]));
-  const began = ({ path, previousPath }: ConfigPair) => previousPath ?? path;
-  const touched = changes.pairs.filter((pair) => files.length >= mostCompared || moved.has(began(pair)));
+  const touched = changes.pairs.filter((pair) => files.length >= mostCompared || moved.has(beganAs(pair)));
   const sides = await readContents(
     api,
     repository,
-    touched.map((pair) => ({ commit: tip.sha, path: began(pair) })),
+    touched.map((pair) => ({ commit: tip.sha, path: beganAs(pair) })),
   );
-  const theirs = new Map(touched.map((pair, index) => [pair, sides[index]]));
-  return {
-    ...changes,
-    pairs: changes.pairs.map((pair) => {
-      const side = theirs.get(pair);
-      if (!theirs.has(pair) || same(side, pair.base) || same(side, pair.head)) return pair;
-      return { ...pair, tip: side ?? { kind: 'absent' } };
-    }),
-  };
-}
-
-function same(one: ConfigSide | undefined, other: ConfigSide | undefined): boolean {
-  if (one?.kind === 'bytes' && other?.kind === 'bytes') return Buffer.compare(one.bytes, other.bytes) === 0;
-  if (one?.kind === 'refused' && other?.kind === 'refused') return one.reason === other.reason;
-  return one === other;
+  return withTheirs(changes, new Map(touched.map((pair, index) => [pair, sides[index]])));
 }

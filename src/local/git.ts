@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { Changes, ConfigPair, ConfigSide } from '../world.ts';
+import { Usage } from './arguments.ts';
 import { largest, readTracked, symbolicLink, tooLarge } from './files.ts';
 
 /** A git command that failed, in a sentence for the user. */
-export class GitProblem extends Error {}
+export class GitProblem extends Usage {}
 
 /** So much text is asked of git at once. */
 const batch = 64 * 2 ** 20;
@@ -63,6 +64,8 @@ export type Range = {
   readonly base: { readonly commit: string; readonly label: string };
   /** Without a commit: the working tree. */
   readonly head: { readonly commit?: string; readonly label: string };
+  /** The revision that the head would go into, where it has moved on since the merge base. */
+  readonly tip?: { readonly commit: string; readonly label: string };
 };
 
 /**
@@ -79,6 +82,7 @@ export function gitRange(folder: string, base: string, head: string | undefined)
     top,
     base: { commit: mergeBase, label: base },
     head: head === undefined ? { label: 'working tree' } : { commit: headCommit, label: head },
+    ...(baseTip === mergeBase ? {} : { tip: { commit: baseTip, label: base } }),
   };
 }
 
@@ -111,6 +115,14 @@ function realpathOf(path: string): string {
 export const filesAt = ({ top, base, head }: Range): readonly string[] =>
   split(git(top, ['ls-tree', '-r', '-z', '--full-tree', '--name-only', head.commit ?? base.commit])).map((path) =>
     path.toString('utf8'),
+  );
+
+/** Every path that differs between two commits, a moved file under both of its names. */
+export const pathsBetween = (top: string, from: string, to: string): ReadonlySet<string> =>
+  new Set(
+    split(git(top, ['diff', '--name-only', '-z', '--no-renames', '--no-ext-diff', from, to, '--'])).map((path) =>
+      path.toString('utf8'),
+    ),
   );
 
 /** Files that are the same in both states, for what is to be compared though it did not change, at most so many. */

@@ -5,7 +5,7 @@ import { readSide as readConfigSide } from '../run.ts';
 import type { Settings } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
 import { Usage, type Words } from './arguments.ts';
-import { named } from './named.ts';
+import { jobNamed } from './beside.ts';
 import { complain, complainOf, json, print } from './print.ts';
 
 /** `mfu CONFIG --tokens-per-second N`: what share of the hardware's peak a measured run makes use of. */
@@ -17,8 +17,9 @@ export function mfu(words: Words, settings: Settings): number {
   const speed = text === undefined ? undefined : parseCount(text.replaceAll(',', ''));
   if (speed === undefined || speed <= 0)
     throw new Usage('mfu needs --tokens-per-second N, the tokens per second of all GPUs together.');
-  const { path, side: found } = named(word);
-  const side = readConfigSide(found, path, settings);
+  const { path, head, beside } = jobNamed(word, settings);
+  if (head === undefined) return complainOf(path, undefined);
+  const side = readConfigSide(head, path, settings, undefined, beside?.head);
   const { estimate } = side;
   if (estimate === undefined) return complainOf(path, side.reading.problems[0]);
   const { run } = estimate.run;

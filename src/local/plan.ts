@@ -7,29 +7,22 @@ import { type Bounds, search } from '../plan/search.ts';
 import { type Fixed, spaceOf } from '../plan/space.ts';
 import { type Answer, planJson, planMarkdown, planText } from '../plan/table.ts';
 import { readConfig } from '../read/config.ts';
-import { recipePairs } from '../read/recipes.ts';
 import type { Settings } from '../settings/settings.ts';
 import { runOf } from '../setup/description.ts';
 import { parse } from '../text/syntax.ts';
-import type { ConfigPair } from '../world.ts';
 import { Usage, type Words } from './arguments.ts';
+import { jobNamed } from './beside.ts';
 import { complain, complainOf, json, print } from './print.ts';
 
 const bounds: Bounds = { now: () => performance.now(), milliseconds: 60_000, candidates: 500_000 };
 
 /** `plan CONFIG`: what fits, and what is fastest. Exit code 2 where nothing can be planned, 0 also where nothing fits. */
-export function plan(words: Words, settings: Settings, given: ConfigPair): number {
+export function plan(words: Words, settings: Settings): number {
   const { fields, fixed } = wanted(words);
-  const pairs = recipePairs(given);
-  const [pair] = pairs;
-  if (pair === undefined || pairs.length > 1)
-    throw new Usage(
-      `${given.path} has ${pairs.length} jobs, and plan takes one: ${pairs
-        .slice(0, 3)
-        .map(({ path }) => path)
-        .join(', ')}.`,
-    );
-  const { path, head, beside } = pair;
+  const [word, ...rest] = words.files;
+  if (word === undefined || rest.length > 0)
+    throw new Usage('plan needs one config: model-cost plan CONFIG --gpus N --accelerator ID');
+  const { path, head, beside } = jobNamed(word, settings);
   if (head === undefined || head.kind === 'refused') return complain(head?.reason ?? `${path} cannot be read.`);
   const reading = readConfig(head.bytes, path, { known: beside?.head ?? new Map(), ...settings.jobOf(path) });
   if (reading.kind === 'unread') return complainOf(path, reading.problems[0]);

@@ -10,6 +10,9 @@ export type Inputs = Readonly<Record<string, string>>;
 
 export const policyPath = '.github/model-cost.yml';
 
+/** The policy with the other ending of YAML, under which nobody looks for it. */
+export const misnamedPath = policyPath.replace(/yml$/, 'yaml');
+
 /** Every input with its default, for `action.yml`, the README and the check of names. */
 export const inputDefaults: Readonly<Record<string, string>> = {
   policy: policyPath,

@@ -4,7 +4,7 @@ import { couldBeConfig } from '../read/config.ts';
 import type { JobContext } from '../read/job.ts';
 import { claimsOf, type Described, type Description, describe, statedBy, withClaims } from './describe.ts';
 import { type Globs, globs, remembered } from './globs.ts';
-import { type Choices, type Inputs, type Read, readInputs, type Shown } from './inputs.ts';
+import { type Choices, type Inputs, policyPath, type Read, readInputs, type Shown } from './inputs.ts';
 import { builtIn, merged } from './limits.ts';
 import { machineSource, ofOneMachine } from './machines.ts';
 import { draftPolicy, type NamedFile, type Policy, type PolicyReading } from './policy.ts';
@@ -88,6 +88,12 @@ export type Documents = {
   /** Files that should be there and are not, or cannot be read, each in a sentence. */
   readonly missing?: readonly string[];
 };
+
+/** In a sentence, where a commit has its policy under a name that is not read: whoever wrote it takes it to hold. */
+export const misnamedPolicy = (held: Documents, at: Documents | undefined): string | undefined =>
+  held.policy !== undefined || at?.misnamed === undefined
+    ? undefined
+    : `${at.misnamed} is not read, so no policy holds: rename it to ${policyPath}, or name it by the input policy.`;
 
 /** Other files that a policy names, to be read beside it; none where it cannot be read. */
 export function filesNamedBy(policy: NamedFile): readonly string[] {

@@ -1,0 +1,49 @@
+import { deadline } from '../deadline.ts';
+import { jsonReport } from '../report/json.ts';
+import { summary } from '../report/summary.ts';
+import { textFindings, textReport } from '../report/terminal.ts';
+import { review } from '../run.ts';
+import type { Settings } from '../settings/settings.ts';
+import { fileOf } from '../text/job-name.ts';
+import { Usage, type Words } from './arguments.ts';
+import { besideOnDisk } from './beside.ts';
+import { finish, today } from './finish.ts';
+import { allNamed } from './named.ts';
+import { complain, complainOf, json, progress, unusable } from './print.ts';
+
+/** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
+export function report(words: Words, settings: Settings): number {
+  if (words.files.length === 0) throw new Usage('report needs a config: model-cost report CONFIG...');
+  const all = words.files.flatMap(allNamed);
+  const judged = all.some(({ path }) => settings.budgetsFor(path).limits.some(({ origin }) => origin !== 'default'));
+  const searched = new Set(all.flatMap(({ path, found }) => (found === true ? [path] : [])));
+  const asked: Settings = {
+    ...settings,
+    named: (path) => !searched.has(fileOf(path)),
+    budgetsFor: judged ? settings.budgetsFor : (path) => ({ ...settings.budgetsFor(path), limits: [] }),
+    shown: judged ? settings.shown : [],
+  };
+  const pairs = all.map(({ path, side }) => besideOnDisk({ path, head: side }, asked));
+  const found = review({ pairs, missed: [], notes: [] }, asked, today(), progress, [], deadline());
+  progress('');
+  const { comparisons } = found;
+  for (const { path, head } of comparisons)
+    if (head?.estimate === undefined) complainOf(path, head?.reading.problems[0]);
+  const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
+  if (comparisons.length === 0) return complain(`${words.files.join(', ')}: there is no model config.`);
+  if (readable.length === 0) return unusable;
+  const text = () => {
+    switch (words.format) {
+      case 'json':
+        return json(jsonReport(found));
+      case 'markdown':
+        return `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
+      case 'text':
+        return [
+          ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
+          ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
+        ].join('\n');
+    }
+  };
+  return finish(words, found, text());
+}
