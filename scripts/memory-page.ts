@@ -116,6 +116,8 @@ That adapters over shards keep their residual stream in fp32 was found on these 
 
 **nvidia-megatron-bridge-skills** is one model, Moonlight, in six settings. With the dtypes that its recipe states (bf16 gradients and moments, fp32 weights) it is 3 to 6 % under; a run description that leaves them out is 37 % over. State \`gradients_dtype\` and \`optimizer_dtype\` where the optimizer is precision-aware.
 
+All 827 published runs whose speed is compared ([mfu.md](mfu.md)) fitted their cards, so no more than the card has may be *allocated* for any of them. A test holds that, once it is said what their sources leave out: \`test/oracle/unsaid.json\` names each such fact with the framework's own code that states it (MPT's activation and loss, gradients in bf16, modules that are recomputed, activations in CPU memory). As published, 180 would be over.
+
 Not compared with a measured run: DeepSpeed, pipeline schedules other than 1F1B, 8-bit and 4-bit precisions. Bands say so; those of DeepSpeed and of FSDP2 with a pipeline are judged.
 
 ## Several models on one GPU
