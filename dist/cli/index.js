@@ -34809,7 +34809,7 @@ function calculated(text, lookUp) {
     const value = parts.length === 0 ? Number.NaN : choiceOf(calculator);
     if (calculator.missing !== undefined)
         return { needs: calculator.missing };
-    return calculator.at === parts.length && Number.isFinite(value) ? value : { needs: 'arithmetic' };
+    return calculator.at === parts.length && Number.isFinite(value) ? value : { needs: '<arithmetic>' };
 }
 function choiceOf(of) {
     const condition = binary(of, 0);
@@ -35133,11 +35133,8 @@ function matching(text, from, open, close, opened) {
         const letter = text[at];
         if (letter === '\\')
             at += 1;
-        else if (letter === "'" && open === '(') {
-            const end = text.indexOf("'", at + 1);
-            if (end !== -1)
-                at = end;
-        }
+        else if ((letter === "'" || letter === '"') && open === '(')
+            at = quotesEnd(text, at, until);
         else if (letter === open)
             depth += 1;
         else if (letter === close) {
@@ -35147,6 +35144,16 @@ function matching(text, from, open, close, opened) {
         }
     }
     return until;
+}
+/** Where the quotes that open at a place close; the same place where they do not before `until`. */
+function quotesEnd(text, from, until) {
+    for (let at = from + 1; at < until; at++) {
+        if (text[at] === text[from])
+            return at;
+        if (text[at] === '\\' && text[from] === '"')
+            at += 1;
+    }
+    return from;
 }
 
 ;// CONCATENATED MODULE: ./build/text/shell-machine.js
@@ -35160,19 +35167,6 @@ const limits = {
     list: 2_000,
     spent: 2_000_000,
 };
-/** Stands in a text for what is not known: the names between two marks. */
-const mark = '\uE000';
-/** A space within marks, at which a word is not cut. */
-const shell_machine_space = '\uE001';
-/** Stands for a value that the script does not say. */
-const shell_machine_unknown = (name) => `${mark}${name.replaceAll(mark, '').slice(0, 60).replaceAll(/\s/g, shell_machine_space)}${mark}`;
-const marked = /\uE000([^\uE000]*)\uE000/g;
-/** Names of the unknown values in a text. */
-const needsOf = (text) => [
-    ...new Set([...text.matchAll(marked)].map(([, name = '']) => name.replaceAll(shell_machine_space, ' '))),
-];
-/** A text as people see it: what is not known is `$NAME`. */
-const shell_machine_shown = (text) => text.replaceAll(marked, (_, name) => (name.startsWith('$') ? name : `$${name}`)).replaceAll(shell_machine_space, ' ');
 /** Blocks within blocks and defaults within defaults are followed so far and no further. */
 function deeper(machine, work) {
     machine.depth += 1;
@@ -35193,11 +35187,49 @@ function spend(characters, machine) {
         throw new ShellTooLarge(`The script comes to more than ${limits.spent} characters.`);
 }
 
+;// CONCATENATED MODULE: ./build/text/shell-open.js
+/** A table without rows. */
+const noOpenValues = () => ({ names: [], characters: new Map() });
+const first = 0xe000;
+const character = /[\uE000-\uF8FF]/g;
+/** As many as the private use area has characters; the last of them stands for all further ones. */
+const shell_open_most = 0xf8ff - first + 1;
+/** Characters of a name, which are as many as a name in the policy's `inputs` may have. */
+const shell_open_longest = 100;
+/** A text from outside, which has no open values: characters of the private use area become one that says nothing. */
+const withoutOpen = (text) => text.replaceAll(character, '\uFFFD');
+/** The open value of a name. */
+function shell_open_unknown(name, machine) {
+    const { names, characters } = machine.open;
+    const words = shell_open_shown(name, machine).replaceAll(/\s+/g, ' ');
+    const key = words.length > shell_open_longest ? `${words.slice(0, shell_open_longest - 1)}…` : words;
+    const known = characters.get(key);
+    if (known !== undefined)
+        return known;
+    if (names.length < shell_open_most)
+        names.push(names.length === shell_open_most - 1 ? '<one of very many values>' : key);
+    const added = String.fromCharCode(first + names.length - 1);
+    characters.set(key, added);
+    return added;
+}
+/** Whether a text has an open value. */
+const isOpen = (text) => text.search(character) !== -1;
+/** Names of what must be known before a text is. */
+const needsOf = (text, machine) => [
+    ...new Set([...text.matchAll(character)].map(([letter]) => shell_open_nameOf(letter, machine))),
+];
+/** A text as people see it: an open value is `$NAME`, or as it is named. */
+const shell_open_shown = (text, machine) => text.replaceAll(character, (letter) => {
+    const name = shell_open_nameOf(letter, machine);
+    return /^[$<]/.test(name) ? name : `$${name}`;
+});
+const shell_open_nameOf = (letter, { open }) => open.names[letter.charCodeAt(0) - first] ?? '';
+
 ;// CONCATENATED MODULE: ./build/text/shell-expansion.js
 
 
 
-/** What words of a shell script become, as far as its text says it. */
+
 function expandAll(tokens, machine) {
     const words = [];
     for (const token of tokens) {
@@ -35205,7 +35237,7 @@ function expandAll(tokens, machine) {
             continue;
         for (const text of expandWord(token.pieces, machine)) {
             spend(text.length, machine);
-            words.push({ text: shell_machine_shown(text), needs: needsOf(text), line: token.line });
+            words.push({ text, line: token.line });
         }
     }
     return words;
@@ -35236,10 +35268,10 @@ function listOf(inside, machine) {
     if (name === undefined)
         return undefined;
     if (name === '@')
-        return machine.positional.length === 0 ? [shell_machine_unknown('$@')] : machine.positional;
+        return machine.positional.length === 0 ? [shell_open_unknown('$@', machine)] : machine.positional;
     const value = machine.scope.get(name);
     if (value === undefined)
-        return [shell_machine_unknown(name)];
+        return [shell_open_unknown(name, machine)];
     return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
 }
 /** The same for one text that is not split into words. */
@@ -35274,20 +35306,21 @@ function lookup(name, machine) {
 function variable(inside, machine) {
     const [, length, name = '', place, rest = ''] = /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
     if (name === '')
-        return shell_machine_unknown(inside);
+        return shell_open_unknown(`\${${inside}}`, machine);
     const whole = place === '[@]' || place === '[*]';
     const value = whole
         ? listOf(`${name}[@]`, machine)?.join(' ')
         : place === undefined
             ? lookup(name, machine)
             : item(name, place, machine);
+    const open = () => shell_open_unknown(needsOf(value ?? '', machine)[0] ?? name, machine);
     if (length === '#')
-        return value === undefined || value.includes(mark) ? shell_machine_unknown(name) : String(value.length);
+        return value === undefined || isOpen(value) ? open() : String(value.length);
     const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
     const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
     switch (operator) {
         case '':
-            return rest === '' ? (value ?? shell_machine_unknown(name)) : (shell_expansion_part(value, rest) ?? shell_machine_unknown(name));
+            return rest === '' ? (value ?? open()) : (shell_expansion_part(value, rest) ?? open());
         case ':-':
         case '-':
         case ':=':
@@ -35304,30 +35337,30 @@ function variable(inside, machine) {
         case '%%':
         case '#':
         case '##':
-            return value === undefined ? shell_machine_unknown(name) : value.includes(mark) ? value : trimmed(value, operator, word);
+            return value === undefined ? open() : isOpen(value) ? value : trimmed(value, operator, word);
         case '/':
         case '//': {
             const [from = '', to = ''] = word.split('/', 2);
             // Patterns, and those that hold at an end alone, are not followed.
-            if (value === undefined || /^[#%]|[*?[\\]/.test(from))
-                return shell_machine_unknown(name);
+            if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from))
+                return open();
             return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
         }
         case '^^':
-            return (value ?? shell_machine_unknown(name)).toUpperCase();
+            return (value ?? open()).toUpperCase();
         case ',,':
-            return (value ?? shell_machine_unknown(name)).toLowerCase();
+            return (value ?? open()).toLowerCase();
         case ':?':
         case '?':
-            return value ?? shell_machine_unknown(name);
+            return value ?? open();
         default:
-            return shell_expansion_part(value, rest) ?? shell_machine_unknown(name);
+            return shell_expansion_part(value, rest) ?? open();
     }
 }
 /** `:2:3`: three letters from the second on. */
 function shell_expansion_part(value, rest) {
     const [found, from, length] = /^:(\d{1,5})(?::(\d{1,5}))?$/.exec(rest) ?? [];
-    if (found === undefined || value === undefined || value.includes(mark))
+    if (found === undefined || value === undefined || isOpen(value))
         return undefined;
     return value.slice(Number(from), length === undefined ? undefined : Number(from) + Number(length));
 }
@@ -35357,28 +35390,32 @@ function trimmed(value, operator, pattern) {
         return value;
     return front ? value.slice(at + literal.length) : value.slice(0, at);
 }
-/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. */
+/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. Any other is one open value. */
 function shell_expansion_output(inside, machine) {
     const text = inside.trim();
+    const command = `$(${text.replaceAll(/(?:\\\r?\n|\s)+/g, ' ')})`;
+    const given = machine.scope.get(command);
+    if (given?.list === false)
+        return given.text;
     const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
     if (sum !== undefined) {
         const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
         return /\|\s*bc|^expr/.test(text) ? shell_expansion_arithmetic(expanded, machine) : expanded;
     }
     if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text))
-        return text.startsWith('dirname') ? '.' : shell_machine_unknown('a path');
-    return shell_machine_unknown(`$(${text.slice(0, 40)})`);
+        return text.startsWith('dirname') ? '.' : shell_open_unknown('<a path>', machine);
+    return shell_open_unknown(command, machine);
 }
 /** Arithmetic as text: its value, or what it needs. */
 function shell_expansion_arithmetic(inside, machine) {
     const text = expandText(inner(inside), machine);
-    const [needed] = needsOf(text);
+    const [needed] = needsOf(text, machine);
     const value = needed === undefined ? calculated(text, (name) => shell_expansion_numberOf(name, machine)) : { needs: needed };
-    return typeof value === 'number' ? String(value) : shell_machine_unknown(value.needs);
+    return typeof value === 'number' ? String(value) : shell_open_unknown(value.needs, machine);
 }
 function shell_expansion_numberOf(name, machine) {
     const text = lookup(name, machine);
-    return text === undefined || text.includes(mark) ? { needs: needsOf(text ?? '')[0] ?? name } : Number(text);
+    return text === undefined || isOpen(text) ? { needs: needsOf(text ?? '', machine)[0] ?? name } : Number(text);
 }
 
 ;// CONCATENATED MODULE: ./build/text/shell-tests.js
@@ -35413,7 +35450,7 @@ function test(tokens, machine) {
         join = word === '-a' ? '&&' : word === '-o' ? '||' : word;
         one = [];
     }
-    return truth ?? { kind: 'open', needs: ['a condition'] };
+    return truth ?? { kind: 'open', needs: ['<a condition>'] };
 }
 function shell_tests_joined(one, join, other) {
     const decides = join === '||';
@@ -35429,8 +35466,8 @@ function compute(text, machine) {
     const value = shell_expansion_arithmetic(name === undefined ? text : operator === '=' ? right : `${name} ${sum}`, machine);
     // An assignment within the expression is not followed.
     for (const [, inner = ''] of text.matchAll(/([A-Za-z_]\w{0,100})\s{0,20}(?:\+\+|--|[-+*/%]?=(?!=))/g))
-        machine.scope.set(inner, { list: false, text: inner === name ? value : shell_machine_unknown(inner) });
-    const needs = needsOf(value);
+        machine.scope.set(inner, { list: false, text: inner === name ? value : shell_open_unknown(inner, machine) });
+    const needs = needsOf(value, machine);
     return needs.length > 0 ? { kind: 'open', needs } : known(value !== '0');
 }
 function simple(words, machine) {
@@ -35442,9 +35479,9 @@ function simple(words, machine) {
         return compute(words.slice(2, -2).join(' '), machine);
     const [a = '', operator = '', b = ''] = words;
     // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
-    if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
+    if (words.length === 2 && /^-[zn]$/.test(a) && isVariable(operator, machine))
         return known(a === '-z');
-    const needs = words.flatMap(needsOf);
+    const needs = words.flatMap((word) => needsOf(word, machine));
     if (needs.length > 0)
         return { kind: 'open', needs };
     if (words.length === 2 && a === '-z')
@@ -35472,9 +35509,11 @@ function simple(words, machine) {
         case '-le':
             return known(Number(a) <= Number(b));
         default:
-            return { kind: 'open', needs: [words.join(' ').slice(0, 60)] };
+            return { kind: 'open', needs: [`<[ ${words.join(' ').slice(0, 60)} ]>`] };
     }
 }
+/** Whether a text is the open value of one variable. */
+const isVariable = (text, machine) => text.length === 1 && /^[A-Za-z_]\w*$/.test(needsOf(text, machine)[0] ?? '');
 /** A text against a pattern with `*`, in linear time for each star. */
 function isLike(text, pattern) {
     const parts = pattern.split('*');
@@ -35500,14 +35539,17 @@ function isLike(text, pattern) {
 
 
 
+
 /**
  * @param files text of a file that the script reads in; undefined where it is not known
  * @throws ShellTooLarge
  */
-function readScript(text, files = () => undefined, inputs = {}) {
+function readScript(written, files = () => undefined, inputs = {}) {
+    const text = withoutOpen(written);
     const directives = directivesOf(text);
     const machine = {
-        scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: value }])),
+        scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: withoutOpen(value) }])),
+        open: noOpenValues(),
         functions: new Map(),
         commands: [],
         sourced: [],
@@ -35522,11 +35564,17 @@ function readScript(text, files = () => undefined, inputs = {}) {
     for (const [name, value] of slurmVariables(directives))
         machine.scope.set(name, { list: false, text: value });
     run(shellTokens(text), machine);
-    const variables = new Map([...machine.scope].flatMap(([name, value]) => {
-        const joined = value.list ? value.items.join(' ') : value.text;
-        return joined.includes(mark) ? [] : [[name, joined]];
-    }));
-    return { commands: machine.commands, directives, variables, sourced: machine.sourced, written: machine.written };
+    const { commands, sourced } = machine;
+    return { commands, directives, prepared: preparedWords(machine), sourced, written: machine.written };
+}
+function preparedWords(machine) {
+    const words = [];
+    for (const value of machine.scope.values()) {
+        const text = value.list ? value.items.join(' ') : value.text;
+        if (words.length < limits.list && /(^|\s)--\w/.test(text))
+            words.push(...piecesOf(text, machine).map((piece) => ({ ...piece, line: 1, pieces: [piece] })));
+    }
+    return words.slice(0, limits.list);
 }
 /** What Slurm tells a job about itself follows from its directives. */
 function slurmVariables(directives) {
@@ -35626,7 +35674,7 @@ function guarded(body, and, before, machine) {
         return before.value === and ? run(body, machine) : before;
     if (before === undefined && and)
         return run(body, machine);
-    either([(into) => run(body, into), () => { }], before?.needs ?? ['a command'], machine);
+    either([(into) => run(body, into), () => { }], before?.needs ?? ['<a command>'], machine);
     return before;
 }
 /** Where the statement that begins at a place ends, as far as a `&&` or `||` before it reaches. */
@@ -35764,13 +35812,13 @@ function either(branches, needs, machine) {
         if (same && value !== undefined)
             merged.set(name, value);
         else
-            merged.set(name, uncertain(ends.map((scope) => scope.get(name)), needs, name));
+            merged.set(name, uncertain(ends.map((scope) => scope.get(name)), needs, name, machine));
     }
     machine.scope = merged;
 }
 /** Lists keep what all branches begin with, and what follows is open. */
-function uncertain(values, needs, name) {
-    const open = shell_machine_unknown(needs[0] ?? name);
+function uncertain(values, needs, name, machine) {
+    const open = shell_open_unknown(needs[0] ?? name, machine);
     const [first] = values;
     if (first?.list !== true || values.some((value) => value?.list !== true))
         return { list: false, text: open };
@@ -35783,6 +35831,7 @@ function uncertain(values, needs, name) {
 function cases(tokens, machine) {
     const within = tokens.findIndex((token) => shell_plain(token) === 'in');
     const [subject] = expandAll(tokens.slice(0, within), machine);
+    const needs = needsOf(subject?.text ?? '', machine);
     const arms = [];
     for (let at = within + 1; at < tokens.length;) {
         while (isSign(tokens[at], ';', '('))
@@ -35801,9 +35850,9 @@ function cases(tokens, machine) {
     }
     if (subject === undefined)
         return;
-    if (subject.needs.length > 0) {
+    if (needs.length > 0) {
         const branches = arms.map((arm) => (into) => run(arm.body, into));
-        either([...branches, () => { }], subject.needs, machine);
+        either([...branches, () => { }], needs, machine);
         return;
     }
     const taken = arms.find(({ patterns }) => patterns.some((pattern) => isLike(subject.text, pattern)));
@@ -35814,9 +35863,10 @@ function cases(tokens, machine) {
 function loop(kind, tokens, machine) {
     const begins = split(tokens, ['do']);
     const body = tokens.slice(begins + 1);
-    const maybe = (needs) => either([(into) => run(body, into), () => { }], [needs], machine);
+    const itself = `<the ${kind} loop>`;
+    const maybe = () => either([(into) => run(body, into), () => { }], [itself], machine);
     if (kind !== 'for') {
-        maybe(`the ${kind} loop`);
+        maybe();
         return;
     }
     const name = shell_plain(tokens[0]) ?? '';
@@ -35824,10 +35874,10 @@ function loop(kind, tokens, machine) {
     const items = expandAll(tokens.slice(within + 1, begins), machine);
     const [first] = items;
     if (first === undefined || within === -1 || within >= begins) {
-        maybe(name);
+        maybe();
         return;
     }
-    machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_machine_unknown(name) });
+    machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_open_unknown(itself, machine) });
     run(body, machine);
 }
 // --- Commands -----------------------------------------------------------------------------------------------------------
@@ -35930,7 +35980,7 @@ function start(words, document, target, line, machine) {
         const text = expandText(document.pieces, machine);
         const file = target?.kind === 'word' ? expandText(target.pieces, machine) : undefined;
         if (file !== undefined)
-            machine.written.set(file, text);
+            machine.written.set(shell_open_shown(file, machine), shell_open_shown(text, machine));
         // `read -r -d '' X <<EOF` keeps a command in a variable, to be started later.
         else if (name === 'read')
             machine.scope.set(words.at(-1)?.text ?? '', { list: false, text });
@@ -35943,7 +35993,20 @@ function start(words, document, target, line, machine) {
         machine.calls -= 1;
     }
     else if (words.length > 1 && words.length <= limits.list)
-        machine.commands.push({ words, line, environment: environmentOf(machine) });
+        machine.commands.push({
+            words: words.map((word) => wordOf(word, machine)),
+            line,
+            environment: environmentOf(machine),
+        });
+}
+const told = (text, machine) => ({ text: shell_open_shown(text, machine), needs: needsOf(text, machine) });
+const piecesOf = (text, machine) => text
+    .trim()
+    .split(/\s+/)
+    .map((piece) => told(piece, machine));
+function wordOf({ text, line }, machine) {
+    const word = told(text, machine);
+    return { ...word, line, pieces: /\s/.test(text) ? piecesOf(text, machine) : [word] };
 }
 const variableName = /^[A-Za-z_]\w*$/;
 /** Commands of the shell that change variables. What they read is not known, and neither are the variables that it goes to. */
@@ -35962,17 +36025,17 @@ function changesVariables(words, machine) {
         machine.positional = rest.slice(1);
     else if (['read', 'mapfile', 'readarray'].includes(name) || (name === 'printf' && rest[0] === '-v'))
         for (const one of names)
-            machine.scope.set(one, { list: false, text: shell_machine_unknown(one) });
+            machine.scope.set(one, { list: false, text: shell_open_unknown(one, machine) });
     else
         return false;
     return true;
 }
 /** Variables by which launchers are told how much to start. */
 const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'];
-function environmentOf({ scope }) {
+function environmentOf(machine) {
     return new Map(telling.flatMap((name) => {
-        const value = scope.get(name);
-        return value === undefined || value.list ? [] : [[name, shell_machine_shown(value.text)]];
+        const value = machine.scope.get(name);
+        return value === undefined || value.list ? [] : [[name, shell_open_shown(value.text, machine)]];
     }));
 }
 /** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */
@@ -35994,14 +36057,14 @@ function call(body, words, machine) {
 }
 function readIn(file, machine) {
     // A folder that nobody knows is mostly the script's own.
-    const path = file.text.replace(/^\$[^/]{0,80}\//, '').replace(/^\/+/, '');
-    if (path === '' || machine.sourced.length >= 8)
+    const path = (isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\//, '') : file.text).replace(/^\/+/, '');
+    if (path === '' || isOpen(path) || machine.sourced.length >= 8)
         return;
     machine.sourced.push(path);
     const text = machine.files(path);
     if (text !== undefined && machine.calls < limits.calls) {
         machine.calls += 1;
-        run(shellTokens(text), machine);
+        run(shellTokens(withoutOpen(text)), machine);
         machine.calls -= 1;
     }
 }
@@ -36027,9 +36090,10 @@ const override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
 /** The command with the most arguments; where none has any, the lists that a script prepares for others. */
 function argumentsOf(script) {
     const counted = (command) => command.words.filter(({ text }) => flag.test(text) || override.test(text)).length + Number(starts(command)) / 2;
-    const [first, ...rest] = script.commands.length === 0 ? [prepared(script)] : script.commands;
+    const prepared = { words: script.prepared, line: 1 };
+    const [first, ...rest] = script.commands.length === 0 ? [prepared] : script.commands;
     const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
-    const chosen = counted(main) < fewest ? longer(main, prepared(script), counted) : main;
+    const chosen = counted(main) < fewest ? longer(main, prepared, counted) : main;
     return sorted(chosen, script);
 }
 /** What a launch script is about, among commands that look alike. */
@@ -36037,39 +36101,37 @@ const starts = ({ words: [first] }) => /(^|\/)(llamafactory-cli|axolotl|accelera
 /** A command with fewer is not what a launch script is about. */
 const fewest = 3;
 const longer = (one, other, counted) => counted(other) > counted(one) ? other : one;
-/** What variables hold, cut at spaces: arguments that another script uses, a command that is kept in a text. */
-function prepared({ variables }) {
-    const words = [...variables.values()]
-        .filter((text) => /(^|\s)--\w/.test(text))
-        .flatMap((text) => text.split(/\s+/))
-        .filter((text) => text !== '')
-        .slice(0, 2_000)
-        .map((text) => ({ text, needs: [], line: 1 }));
-    return { words, line: 1 };
-}
 function sorted({ words, environment = new Map() }, script) {
     const [flags, overrides, launch] = [{}, {}, {}].map(() => Object.create(null));
     const lines = new Map();
+    const open = new Map();
     const program = [];
     for (let at = 0; at < words.length; at++) {
         const word = words[at];
         if (word === undefined || flags === undefined || overrides === undefined || launch === undefined)
             break;
         // A quoted word may hold a flag and its value.
-        const [head = '', ...behind] = word.text.startsWith('--') ? word.text.trim().split(/\s+/) : [word.text];
-        const [, name, attached] = flag.exec(head) ?? [];
+        const [head = word, ...behind] = word.text.startsWith('--') ? word.pieces : [word];
+        const [, name, attached] = flag.exec(head.text) ?? [];
         const [, key, set] = override.exec(word.text) ?? [];
         if (name !== undefined) {
-            const values = attached === undefined ? [...behind] : [attached];
+            const values = attached === undefined ? [...behind] : [{ text: attached, needs: head.needs }];
             const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
             const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
             while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
-                if (values.length > 0 && started.test(words[at + 1]?.text ?? ''))
+                const next = words[at + 1];
+                if (next === undefined || (values.length > 0 && started.test(next.text)))
                     break;
-                values.push(words[at + 1]?.text ?? '');
+                values.push(next);
                 at += 1;
             }
-            const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
+            const [single, ...others] = values.map(({ text }) => text);
+            const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
+            const needs = [...new Set(values.flatMap((one) => one.needs))];
+            if (needs.length > 0)
+                open.set(`arguments.${name}`, needs);
+            else
+                open.delete(`arguments.${name}`);
             if (into !== undefined) {
                 launch[into] = value;
                 lines.set(`launch.${into}`, word.line);
@@ -36105,6 +36167,7 @@ function sorted({ words, environment = new Map() }, script) {
             sourced: [...script.sourced],
         },
         lines,
+        open,
     };
 }
 /** A file that the program is started with is not one more value of the flag before it. */
@@ -44818,27 +44881,27 @@ const textEncoderVariants = { jina_bert: jinaBert };
 
 /** Language models that exist only inside a composite model (`multimodal.ts`). */
 /** A number, or the first of a list of numbers (one for text, one for images). */
-function first(fields, key) {
+function text_models_first(fields, key) {
     const [head] = fields.list(key) ?? [];
     return typeof head === 'number' ? head : fields.integer(key, 0);
 }
 /** A number that the config may leave open, or the first of a list of numbers. */
-const firstOr = (fields, key, derived) => fields.list(key) || fields.optionalInteger(key) !== undefined ? first(fields, key) : derived;
+const firstOr = (fields, key, derived) => fields.list(key) || fields.optionalInteger(key) !== undefined ? text_models_first(fields, key) : derived;
 /** ERNIE 4.5 VL: the plan by types, or by where experts start. */
 const ernieMlps = (shape, fields) => {
     const types = fields.list('mlp_layer_types');
     if (types)
         return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
-    const start = first(fields, 'moe_layer_start_index');
+    const start = text_models_first(fields, 'moe_layer_start_index');
     const end = firstOr(fields, 'moe_layer_end_index', shape.layers);
     return each(shape, (index) => (index >= start && index <= end ? 'experts' : 'dense'));
 };
 /** Two sets of experts, for text and for images, with a router each: a token of text uses the first. */
 const ernieExperts = (shape, fields) => {
     const [text = 0, images = 0] = fields.listed('moe_intermediate_size').map(Number);
-    const count = first(fields, 'moe_num_experts');
-    const active = first(fields, 'moe_k');
-    const shared = first(fields, 'moe_num_shared_experts');
+    const count = text_models_first(fields, 'moe_num_experts');
+    const active = text_models_first(fields, 'moe_k');
+    const shared = text_models_first(fields, 'moe_num_shared_experts');
     const bias = fields.boolean('use_bias');
     const set = (width, used) => ({
         kind: 'experts',
@@ -46627,7 +46690,7 @@ function stating(file, format, places = new Map()) {
         const known = run[field];
         if (value === undefined || (known?.kind === 'value' && known.by !== 'framework'))
             return;
-        run[field] = isOpen(value)
+        run[field] = stating_isOpen(value)
             ? { kind: 'open', reason: `${shownKey(key)} is ${JSON.stringify(value)}`, at: place(key) }
             : {
                 kind: 'value',
@@ -46660,7 +46723,7 @@ function stating(file, format, places = new Map()) {
         run: (field, keys, convert = (value) => value) => {
             const key = firstOf(keys);
             if (key !== undefined)
-                put(field, isOpen(at(key)) ? at(key) : convert(numeric(at(key))), key);
+                put(field, stating_isOpen(at(key)) ? at(key) : convert(numeric(at(key))), key);
         },
         runIs: put,
         byDefault: (field, value, reason) => {
@@ -46715,7 +46778,7 @@ const toldBy = (run, by) => Object.fromEntries(Object.entries(run).map(([field, 
     stated.kind === 'value' && stated.by === 'file' ? { ...stated, by } : stated,
 ]));
 /** A plain `none` is an answer of its own (no sharding, no recomputation); only Python's `None` leaves a field open. */
-const isOpen = (value) => value === -1 || (typeof value === 'string' && value !== 'none' && stating_open.test(value.trim()));
+const stating_isOpen = (value) => value === -1 || (typeof value === 'string' && value !== 'none' && stating_open.test(value.trim()));
 /** A number where a text is one: `32_000`, `1e-4`; else the value as it is. */
 function numeric(value) {
     if (typeof value !== 'string' || !/^[+-]?\d[\d_]*(\.\d*)?([eE][+-]?\d{1,3})?$/.test(value))
@@ -49187,7 +49250,9 @@ function flagsOf(script) {
     const flags = isDictionary(value) ? fields_own(value, 'arguments') : undefined;
     const found = new Map();
     for (const [word, given] of Object.entries(isDictionary(flags) ? flags : {})) {
-        found.set(argumentName(word), { value: given, at: placeOf(script, `--${word}`, `arguments.${word}`) });
+        const needs = script.source.open?.get(`arguments.${word}`);
+        const at = placeOf(script, `--${word}`, `arguments.${word}`);
+        found.set(argumentName(word), { value: given, at, ...(needs === undefined ? {} : { needs }) });
     }
     return found;
 }
@@ -49232,8 +49297,6 @@ function writtenBy({ source: { value } }, name) {
     const text = isDictionary(written) ? fields_own(written, name) : undefined;
     return typeof text === 'string' ? text : undefined;
 }
-/** The names that a value of a script stands open for: `$2`, `$TP`. */
-const openWords = (text) => [...text.slice(0, 500).matchAll(/\$(\w{1,60})/g)].map(([, name = '']) => name);
 /** Arguments as if they were the keys of a file. */
 function asFile({ path, source }, flags) {
     const value = Object.create(null);
@@ -49259,9 +49322,9 @@ function sayLaunch(say) {
     say.run('gpus_per_node', 'launch_gpus_per_node');
 }
 /** Python's and the shell's words for yes and no become answers. */
-const scripts_spelled = (flags) => new Map([...flags].map(([name, { value, at }]) => [
+const scripts_spelled = (flags) => new Map([...flags].map(([name, argument]) => [
     name,
-    { value: typeof value === 'string' ? scripts_spelledOut(value) : value, at },
+    typeof argument.value === 'string' ? { ...argument, value: scripts_spelledOut(argument.value) } : argument,
 ]));
 /** A path that begins with a dot is relative to where the script is started, which is the root. */
 const scripts_spelledOut = (value) => /^(true|false)$/i.test(value)
@@ -50653,7 +50716,7 @@ function megatron_shell_states(script) {
         throw say.refuse(`The script trains ${other ?? 'a model with vision'}, and of Megatron’s models only decoders of text are read.`, undefined, OtherModel);
     const model = megatron_shell_nameOf(say, program);
     if (model === undefined) {
-        refuseOpen(say);
+        refuseOpen(say, given);
         stateModel(say);
     }
     else {
@@ -50734,16 +50797,28 @@ function stateSwift(say, name) {
     const keys = { on, rank: 'lora_rank', targets: 'target_modules' };
     sayLora(say, { ...keys, rankByDefault: 8, targetsByDefault: ['all-linear'], source: swiftRead }, bitsNamed(name));
 }
-/** A size that the script leaves to its arguments or to the environment is one sentence that names them all. */
-function refuseOpen(say) {
-    const open = megatron_shell_sizes.filter((name) => typeof say.at(name) === 'string' && say.number(name) === undefined);
+/** Sizes that the script leaves to its arguments, its environment or a command are one sentence that names them all. */
+function refuseOpen(say, given) {
+    const open = megatron_shell_sizes.filter((name) => given.get(name)?.needs !== undefined);
     const [first] = open;
     if (first === undefined)
         return;
-    const needs = [...new Set(open.flatMap((name) => openWords(say.text(name) ?? '')))];
-    throw say.refuse(`The script leaves ${open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ')} to ${needs.map(megatron_shell_shown).join(', ')}. Add \`inputs: { ${needs.map((name) => `${/^\d+$/.test(name) ? `"${name}"` : name}: ...`).join(', ')} }\` to the entry of this script in the policy.`, first, OpenModel);
+    const flags = open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ');
+    const needs = [...new Set(open.flatMap((name) => given.get(name)?.needs ?? []))].slice(0, megatron_shell_sizes.length);
+    throw say.refuse(`The script leaves ${flags} to ${needs.map(megatron_shell_shown).join(', ')}${megatron_shell_remedy(needs)}`, first, OpenModel);
 }
-const megatron_shell_shown = (name) => (/^\d+$/.test(name) ? `its argument ${name}` : name);
+const megatron_shell_shown = (name) => /^\d+$/.test(name) ? `its argument ${name}` : (name.startsWith('<') ? name.slice(1, -1) : name).slice(0, 60);
+/** Characters of the line for the policy; what does not fit is asked for once the rest is there. */
+const longestLine = 400;
+/** The line of the policy for what can be named there; loops and conditions cannot. */
+function megatron_shell_remedy(needs) {
+    const inputs = needs.filter((name) => /^\w+$|^\$\(.*\)$/.test(name));
+    if (inputs.length === 0)
+        return ', which is not followed; write out what they are.';
+    const entries = inputs.map((name) => `${/^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name)}: ...`);
+    const line = entries.reduce((all, entry) => (all.length + entry.length > longestLine ? all : `${all}, ${entry}`));
+    return `. Add \`inputs: { ${line} }\` to the entry of this script in the policy.`;
+}
 
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-yaml.js
 
@@ -55644,7 +55719,7 @@ const policySchema = strictObject({
             error: 'must be values by the names of variables, or by "1", "2" for positional arguments',
         })
             .optional()
-            .describe('what launch scripts are started with: positional arguments by their number ("1": 7B) and variables of the environment (TP: 4)'),
+            .describe('what launch scripts are started with: positional arguments by their number ("1": 7B), variables of the environment (TP: 4) and what commands in them print ("$(nproc)": 64)'),
         budgets: budgets.optional(),
         fail_on: failOn.optional(),
     })

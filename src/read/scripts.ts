@@ -66,7 +66,9 @@ export function flagsOf(script: ParsedFile): Arguments {
   const flags = isDictionary(value) ? own(value, 'arguments') : undefined;
   const found = new Map<string, Argument>();
   for (const [word, given] of Object.entries(isDictionary(flags) ? flags : {})) {
-    found.set(argumentName(word), { value: given, at: placeOf(script, `--${word}`, `arguments.${word}`) });
+    const needs = script.source.open?.get(`arguments.${word}`);
+    const at = placeOf(script, `--${word}`, `arguments.${word}`);
+    found.set(argumentName(word), { value: given, at, ...(needs === undefined ? {} : { needs }) });
   }
   return found;
 }
@@ -113,10 +115,6 @@ export function writtenBy({ source: { value } }: ParsedFile, name: string): stri
   return typeof text === 'string' ? text : undefined;
 }
 
-/** The names that a value of a script stands open for: `$2`, `$TP`. */
-export const openWords = (text: string): readonly string[] =>
-  [...text.slice(0, 500).matchAll(/\$(\w{1,60})/g)].map(([, name = '']) => name);
-
 /** Arguments as if they were the keys of a file. */
 export function asFile({ path, source }: ParsedFile, flags: Arguments): ParsedFile {
   const value: Record<string, unknown> = Object.create(null);
@@ -146,9 +144,9 @@ export function sayLaunch(say: Stating): void {
 /** Python's and the shell's words for yes and no become answers. */
 export const spelled = (flags: Arguments): Arguments =>
   new Map(
-    [...flags].map(([name, { value, at }]) => [
+    [...flags].map(([name, argument]) => [
       name,
-      { value: typeof value === 'string' ? spelledOut(value) : value, at },
+      typeof argument.value === 'string' ? { ...argument, value: spelledOut(argument.value) } : argument,
     ]),
   );
 

@@ -196,7 +196,7 @@ export const policySchema = z.strictObject({
             })
             .optional()
             .describe(
-              'what launch scripts are started with: positional arguments by their number ("1": 7B) and variables of the environment (TP: 4)',
+              'what launch scripts are started with: positional arguments by their number ("1": 7B), variables of the environment (TP: 4) and what commands in them print ("$(nproc)": 64)',
             ),
           budgets: budgets.optional(),
           fail_on: failOn.optional(),

@@ -1,5 +1,5 @@
 import { gpusOfNode, type Script } from './shell.ts';
-import type { Command, Word } from './shell-machine.ts';
+import type { Command, Told, Word } from './shell-machine.ts';
 
 /**
  * The arguments of the command that a script is about, as a dictionary that formats read like any other file: flags without
@@ -9,6 +9,8 @@ export type ScriptArguments = {
   readonly value: Readonly<Record<string, unknown>>;
   /** By dotted path: `arguments.num-layers`. */
   readonly lines: ReadonlyMap<string, number>;
+  /** Names of what must be known before a value is, by dotted path. */
+  readonly open: ReadonlyMap<string, readonly string[]>;
 };
 
 /** Flags of launchers that say how much is started. */
@@ -33,9 +35,10 @@ const override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
 export function argumentsOf(script: Script): ScriptArguments {
   const counted = (command: Command) =>
     command.words.filter(({ text }) => flag.test(text) || override.test(text)).length + Number(starts(command)) / 2;
-  const [first, ...rest] = script.commands.length === 0 ? [prepared(script)] : script.commands;
+  const prepared: Command = { words: script.prepared, line: 1 };
+  const [first, ...rest] = script.commands.length === 0 ? [prepared] : script.commands;
   const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
-  const chosen = counted(main) < fewest ? longer(main, prepared(script), counted) : main;
+  const chosen = counted(main) < fewest ? longer(main, prepared, counted) : main;
   return sorted(chosen, script);
 }
 
@@ -51,38 +54,33 @@ const fewest = 3;
 const longer = (one: Command, other: Command, counted: (command: Command) => number): Command =>
   counted(other) > counted(one) ? other : one;
 
-/** What variables hold, cut at spaces: arguments that another script uses, a command that is kept in a text. */
-function prepared({ variables }: Script): Command {
-  const words = [...variables.values()]
-    .filter((text) => /(^|\s)--\w/.test(text))
-    .flatMap((text) => text.split(/\s+/))
-    .filter((text) => text !== '')
-    .slice(0, 2_000)
-    .map((text): Word => ({ text, needs: [], line: 1 }));
-  return { words, line: 1 };
-}
-
 function sorted({ words, environment = new Map() }: Command, script: Script): ScriptArguments {
   const [flags, overrides, launch]: Record<string, unknown>[] = [{}, {}, {}].map(() => Object.create(null));
   const lines = new Map<string, number>();
+  const open = new Map<string, readonly string[]>();
   const program: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at];
     if (word === undefined || flags === undefined || overrides === undefined || launch === undefined) break;
     // A quoted word may hold a flag and its value.
-    const [head = '', ...behind] = word.text.startsWith('--') ? word.text.trim().split(/\s+/) : [word.text];
-    const [, name, attached] = flag.exec(head) ?? [];
+    const [head = word, ...behind]: readonly Told[] = word.text.startsWith('--') ? word.pieces : [word];
+    const [, name, attached] = flag.exec(head.text) ?? [];
     const [, key, set] = override.exec(word.text) ?? [];
     if (name !== undefined) {
-      const values = attached === undefined ? [...behind] : [attached];
+      const values = attached === undefined ? [...behind] : [{ text: attached, needs: head.needs }];
       const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
       const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
       while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
-        if (values.length > 0 && started.test(words[at + 1]?.text ?? '')) break;
-        values.push(words[at + 1]?.text ?? '');
+        const next = words[at + 1];
+        if (next === undefined || (values.length > 0 && started.test(next.text))) break;
+        values.push(next);
         at += 1;
       }
-      const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
+      const [single, ...others] = values.map(({ text }) => text);
+      const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
+      const needs = [...new Set(values.flatMap((one) => one.needs))];
+      if (needs.length > 0) open.set(`arguments.${name}`, needs);
+      else open.delete(`arguments.${name}`);
       if (into !== undefined) {
         launch[into] = value;
         lines.set(`launch.${into}`, word.line);
@@ -115,6 +113,7 @@ function sorted({ words, environment = new Map() }: Command, script: Script): Sc
       sourced: [...script.sourced],
     },
     lines,
+    open,
   };
 }
 

@@ -19,7 +19,7 @@ export function calculated(text: string, lookUp: (name: string) => Known): Known
   const calculator: Calculator = { parts, at: 0, lookUp, missing: undefined, depth: 0 };
   const value = parts.length === 0 ? Number.NaN : choiceOf(calculator);
   if (calculator.missing !== undefined) return { needs: calculator.missing };
-  return calculator.at === parts.length && Number.isFinite(value) ? value : { needs: 'arithmetic' };
+  return calculator.at === parts.length && Number.isFinite(value) ? value : { needs: '<arithmetic>' };
 }
 
 function choiceOf(of: Calculator): number {

@@ -1,16 +1,20 @@
 import { calculated, type Known } from './shell-arithmetic.ts';
-import { deeper, limits, type Machine, mark, needsOf, shown, spend, unknown, type Word } from './shell-machine.ts';
+import { deeper, limits, type Machine, spend } from './shell-machine.ts';
+import { isOpen, needsOf, unknown } from './shell-open.ts';
 import { type Piece, shellTokens, type Token } from './shell-words.ts';
 
 /** What words of a shell script become, as far as its text says it. */
 
-export function expandAll(tokens: readonly Token[], machine: Machine): readonly Word[] {
-  const words: Word[] = [];
+/** A word, in which open values stand as the characters that they are. */
+export type Expanded = { readonly text: string; readonly line: number };
+
+export function expandAll(tokens: readonly Token[], machine: Machine): readonly Expanded[] {
+  const words: Expanded[] = [];
   for (const token of tokens) {
     if (token.kind !== 'word' || words.length > limits.list) continue;
     for (const text of expandWord(token.pieces, machine)) {
       spend(text.length, machine);
-      words.push({ text: shown(text), needs: needsOf(text), line: token.line });
+      words.push({ text, line: token.line });
     }
   }
   return words;
@@ -39,9 +43,9 @@ export function expandWord(pieces: readonly Piece[], machine: Machine): readonly
 function listOf(inside: string, machine: Machine): readonly string[] | undefined {
   const name = /^(\w+)\[[@*]\]$/.exec(inside)?.[1] ?? (inside === '@' || inside === '*' ? '@' : undefined);
   if (name === undefined) return undefined;
-  if (name === '@') return machine.positional.length === 0 ? [unknown('$@')] : machine.positional;
+  if (name === '@') return machine.positional.length === 0 ? [unknown('$@', machine)] : machine.positional;
   const value = machine.scope.get(name);
-  if (value === undefined) return [unknown(name)];
+  if (value === undefined) return [unknown(name, machine)];
   return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
 }
 
@@ -75,19 +79,20 @@ function lookup(name: string, machine: Machine): string | undefined {
 function variable(inside: string, machine: Machine): string {
   const [, length, name = '', place, rest = ''] =
     /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
-  if (name === '') return unknown(inside);
+  if (name === '') return unknown(`\${${inside}}`, machine);
   const whole = place === '[@]' || place === '[*]';
   const value = whole
     ? listOf(`${name}[@]`, machine)?.join(' ')
     : place === undefined
       ? lookup(name, machine)
       : item(name, place, machine);
-  if (length === '#') return value === undefined || value.includes(mark) ? unknown(name) : String(value.length);
+  const open = () => unknown(needsOf(value ?? '', machine)[0] ?? name, machine);
+  if (length === '#') return value === undefined || isOpen(value) ? open() : String(value.length);
   const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
   const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
   switch (operator) {
     case '':
-      return rest === '' ? (value ?? unknown(name)) : (part(value, rest) ?? unknown(name));
+      return rest === '' ? (value ?? open()) : (part(value, rest) ?? open());
     case ':-':
     case '-':
     case ':=':
@@ -103,30 +108,30 @@ function variable(inside: string, machine: Machine): string {
     case '%%':
     case '#':
     case '##':
-      return value === undefined ? unknown(name) : value.includes(mark) ? value : trimmed(value, operator, word);
+      return value === undefined ? open() : isOpen(value) ? value : trimmed(value, operator, word);
     case '/':
     case '//': {
       const [from = '', to = ''] = word.split('/', 2);
       // Patterns, and those that hold at an end alone, are not followed.
-      if (value === undefined || /^[#%]|[*?[\\]/.test(from)) return unknown(name);
+      if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from)) return open();
       return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
     }
     case '^^':
-      return (value ?? unknown(name)).toUpperCase();
+      return (value ?? open()).toUpperCase();
     case ',,':
-      return (value ?? unknown(name)).toLowerCase();
+      return (value ?? open()).toLowerCase();
     case ':?':
     case '?':
-      return value ?? unknown(name);
+      return value ?? open();
     default:
-      return part(value, rest) ?? unknown(name);
+      return part(value, rest) ?? open();
   }
 }
 
 /** `:2:3`: three letters from the second on. */
 function part(value: string | undefined, rest: string): string | undefined {
   const [found, from, length] = /^:(\d{1,5})(?::(\d{1,5}))?$/.exec(rest) ?? [];
-  if (found === undefined || value === undefined || value.includes(mark)) return undefined;
+  if (found === undefined || value === undefined || isOpen(value)) return undefined;
   return value.slice(Number(from), length === undefined ? undefined : Number(from) + Number(length));
 }
 
@@ -158,27 +163,31 @@ function trimmed(value: string, operator: string, pattern: string): string {
   return front ? value.slice(at + literal.length) : value.slice(0, at);
 }
 
-/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. */
+/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. Any other is one open value. */
 function output(inside: string, machine: Machine): string {
   const text = inside.trim();
+  const command = `$(${text.replaceAll(/(?:\\\r?\n|\s)+/g, ' ')})`;
+  const given = machine.scope.get(command);
+  if (given?.list === false) return given.text;
   const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
   if (sum !== undefined) {
     const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
     return /\|\s*bc|^expr/.test(text) ? arithmetic(expanded, machine) : expanded;
   }
-  if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text)) return text.startsWith('dirname') ? '.' : unknown('a path');
-  return unknown(`$(${text.slice(0, 40)})`);
+  if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text))
+    return text.startsWith('dirname') ? '.' : unknown('<a path>', machine);
+  return unknown(command, machine);
 }
 
 /** Arithmetic as text: its value, or what it needs. */
 export function arithmetic(inside: string, machine: Machine): string {
   const text = expandText(inner(inside), machine);
-  const [needed] = needsOf(text);
+  const [needed] = needsOf(text, machine);
   const value: Known = needed === undefined ? calculated(text, (name) => numberOf(name, machine)) : { needs: needed };
-  return typeof value === 'number' ? String(value) : unknown(value.needs);
+  return typeof value === 'number' ? String(value) : unknown(value.needs, machine);
 }
 
 function numberOf(name: string, machine: Machine): Known {
   const text = lookup(name, machine);
-  return text === undefined || text.includes(mark) ? { needs: needsOf(text ?? '')[0] ?? name } : Number(text);
+  return text === undefined || isOpen(text) ? { needs: needsOf(text ?? '', machine)[0] ?? name } : Number(text);
 }

@@ -1,3 +1,4 @@
+import type { OpenValues } from './shell-open.ts';
 import { ShellTooLarge, type Token } from './shell-words.ts';
 
 /** What following a shell script works on: what variables hold, what came of it so far, and how much work that was. */
@@ -9,8 +10,11 @@ export type Command = {
   readonly environment?: ReadonlyMap<string, string>;
 };
 
-/** A word of a command; `needs` names what must be known before its text is. */
-export type Word = { readonly text: string; readonly needs: readonly string[]; readonly line: number };
+/** A text as people see it; `needs` is what must be known before it is. */
+export type Told = { readonly text: string; readonly needs: readonly string[] };
+
+/** A word of a command; its pieces are what lies between its blanks, and a name of an open value is in one of them. */
+export type Word = Told & { readonly line: number; readonly pieces: readonly Told[] };
 
 /** Values of variables and of positional arguments ("1") that the user gives. */
 export type Inputs = Readonly<Record<string, string>>;
@@ -27,22 +31,6 @@ export const limits = {
   spent: 2_000_000,
 } as const;
 
-/** Stands in a text for what is not known: the names between two marks. */
-export const mark = '\uE000';
-/** A space within marks, at which a word is not cut. */
-const space = '\uE001';
-/** Stands for a value that the script does not say. */
-export const unknown = (name: string) =>
-  `${mark}${name.replaceAll(mark, '').slice(0, 60).replaceAll(/\s/g, space)}${mark}`;
-const marked = /\uE000([^\uE000]*)\uE000/g;
-/** Names of the unknown values in a text. */
-export const needsOf = (text: string): readonly string[] => [
-  ...new Set([...text.matchAll(marked)].map(([, name = '']) => name.replaceAll(space, ' '))),
-];
-/** A text as people see it: what is not known is `$NAME`. */
-export const shown = (text: string): string =>
-  text.replaceAll(marked, (_, name: string) => (name.startsWith('$') ? name : `$${name}`)).replaceAll(space, ' ');
-
 export type Value =
   | { readonly list: false; readonly text: string }
   | { readonly list: true; readonly items: readonly string[] };
@@ -50,6 +38,7 @@ export type Scope = Map<string, Value>;
 
 export type Machine = {
   scope: Scope;
+  readonly open: OpenValues;
   readonly functions: Map<string, readonly Token[]>;
   readonly commands: Command[];
   readonly sourced: string[];

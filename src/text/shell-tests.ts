@@ -1,5 +1,6 @@
 import { arithmetic, expandWord } from './shell-expansion.ts';
-import { type Machine, needsOf, unknown } from './shell-machine.ts';
+import type { Machine } from './shell-machine.ts';
+import { needsOf, unknown } from './shell-open.ts';
 import type { Token } from './shell-words.ts';
 
 /** Conditions of a shell script: known where its text decides them. */
@@ -39,7 +40,7 @@ export function test(tokens: readonly Token[], machine: Machine): Truth {
     join = word === '-a' ? '&&' : word === '-o' ? '||' : word;
     one = [];
   }
-  return truth ?? { kind: 'open', needs: ['a condition'] };
+  return truth ?? { kind: 'open', needs: ['<a condition>'] };
 }
 
 function joined(one: Truth, join: string, other: Truth): Truth {
@@ -55,8 +56,8 @@ export function compute(text: string, machine: Machine): Truth {
   const value = arithmetic(name === undefined ? text : operator === '=' ? right : `${name} ${sum}`, machine);
   // An assignment within the expression is not followed.
   for (const [, inner = ''] of text.matchAll(/([A-Za-z_]\w{0,100})\s{0,20}(?:\+\+|--|[-+*/%]?=(?!=))/g))
-    machine.scope.set(inner, { list: false, text: inner === name ? value : unknown(inner) });
-  const needs = needsOf(value);
+    machine.scope.set(inner, { list: false, text: inner === name ? value : unknown(inner, machine) });
+  const needs = needsOf(value, machine);
   return needs.length > 0 ? { kind: 'open', needs } : known(value !== '0');
 }
 
@@ -68,9 +69,8 @@ function simple(words: readonly string[], machine: Machine): Truth {
   if (words[0] === '(' && words[1] === '(') return compute(words.slice(2, -2).join(' '), machine);
   const [a = '', operator = '', b = ''] = words;
   // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
-  if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
-    return known(a === '-z');
-  const needs = words.flatMap(needsOf);
+  if (words.length === 2 && /^-[zn]$/.test(a) && isVariable(operator, machine)) return known(a === '-z');
+  const needs = words.flatMap((word) => needsOf(word, machine));
   if (needs.length > 0) return { kind: 'open', needs };
   if (words.length === 2 && a === '-z') return known(operator === '');
   if (words.length === 2 && a === '-n') return known(operator !== '');
@@ -94,9 +94,13 @@ function simple(words: readonly string[], machine: Machine): Truth {
     case '-le':
       return known(Number(a) <= Number(b));
     default:
-      return { kind: 'open', needs: [words.join(' ').slice(0, 60)] };
+      return { kind: 'open', needs: [`<[ ${words.join(' ').slice(0, 60)} ]>`] };
   }
 }
+
+/** Whether a text is the open value of one variable. */
+const isVariable = (text: string, machine: Machine): boolean =>
+  text.length === 1 && /^[A-Za-z_]\w*$/.test(needsOf(text, machine)[0] ?? '');
 
 /** A text against a pattern with `*`, in linear time for each star. */
 export function isLike(text: string, pattern: string): boolean {

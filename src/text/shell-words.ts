@@ -235,14 +235,21 @@ function matching(text: string, from: number, open: string, close: string, opene
   for (let at = from; at < until; at++) {
     const letter = text[at];
     if (letter === '\\') at += 1;
-    else if (letter === "'" && open === '(') {
-      const end = text.indexOf("'", at + 1);
-      if (end !== -1) at = end;
-    } else if (letter === open) depth += 1;
+    else if ((letter === "'" || letter === '"') && open === '(') at = quotesEnd(text, at, until);
+    else if (letter === open) depth += 1;
     else if (letter === close) {
       depth -= 1;
       if (depth === 0) return at;
     }
   }
   return until;
+}
+
+/** Where the quotes that open at a place close; the same place where they do not before `until`. */
+function quotesEnd(text: string, from: number, until: number): number {
+  for (let at = from + 1; at < until; at++) {
+    if (text[at] === text[from]) return at;
+    if (text[at] === '\\' && text[from] === '"') at += 1;
+  }
+  return from;
 }

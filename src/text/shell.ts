@@ -1,19 +1,18 @@
-import { expandAll, expandText } from './shell-expansion.ts';
+import { type Expanded, expandAll, expandText } from './shell-expansion.ts';
 import {
   type Command,
   deeper,
   type Inputs,
   limits,
   type Machine,
-  mark,
   type Scope,
   type Sources,
-  shown,
   spend,
-  unknown,
+  type Told,
   type Value,
   type Word,
 } from './shell-machine.ts';
+import { isOpen, needsOf, noOpenValues, shown, unknown, withoutOpen } from './shell-open.ts';
 import { compute, isLike, type Truth, test } from './shell-tests.ts';
 import { type Piece, ShellTooLarge, shellTokens, type Token } from './shell-words.ts';
 
@@ -25,8 +24,8 @@ export type Script = {
   readonly commands: readonly Command[];
   /** `#SBATCH --nodes=4` and its kin, without the dashes. */
   readonly directives: ReadonlyMap<string, string>;
-  /** What variables hold at the end, as far as that is one text. */
-  readonly variables: ReadonlyMap<string, string>;
+  /** What variables with flags hold at the end, cut at blanks: arguments that are prepared for another script. */
+  readonly prepared: readonly Word[];
   /** Files that it reads in (`source x.sh`), as written. */
   readonly sourced: readonly string[];
   /** Texts that it writes to files, by the file's name: a DeepSpeed config that a script makes. */
@@ -37,10 +36,12 @@ export type Script = {
  * @param files text of a file that the script reads in; undefined where it is not known
  * @throws ShellTooLarge
  */
-export function readScript(text: string, files: Sources = () => undefined, inputs: Inputs = {}): Script {
+export function readScript(written: string, files: Sources = () => undefined, inputs: Inputs = {}): Script {
+  const text = withoutOpen(written);
   const directives = directivesOf(text);
   const machine: Machine = {
-    scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: value }])),
+    scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: withoutOpen(value) }])),
+    open: noOpenValues(),
     functions: new Map(),
     commands: [],
     sourced: [],
@@ -54,13 +55,18 @@ export function readScript(text: string, files: Sources = () => undefined, input
   };
   for (const [name, value] of slurmVariables(directives)) machine.scope.set(name, { list: false, text: value });
   run(shellTokens(text), machine);
-  const variables = new Map(
-    [...machine.scope].flatMap(([name, value]): [string, string][] => {
-      const joined = value.list ? value.items.join(' ') : value.text;
-      return joined.includes(mark) ? [] : [[name, joined]];
-    }),
-  );
-  return { commands: machine.commands, directives, variables, sourced: machine.sourced, written: machine.written };
+  const { commands, sourced } = machine;
+  return { commands, directives, prepared: preparedWords(machine), sourced, written: machine.written };
+}
+
+function preparedWords(machine: Machine): readonly Word[] {
+  const words: Word[] = [];
+  for (const value of machine.scope.values()) {
+    const text = value.list ? value.items.join(' ') : value.text;
+    if (words.length < limits.list && /(^|\s)--\w/.test(text))
+      words.push(...piecesOf(text, machine).map((piece) => ({ ...piece, line: 1, pieces: [piece] })));
+  }
+  return words.slice(0, limits.list);
 }
 
 /** What Slurm tells a job about itself follows from its directives. */
@@ -165,7 +171,7 @@ function statement(tokens: readonly Token[], at: number, machine: Machine): numb
 function guarded(body: readonly Token[], and: boolean, before: Outcome, machine: Machine): Outcome {
   if (before?.kind === 'known') return before.value === and ? run(body, machine) : before;
   if (before === undefined && and) return run(body, machine);
-  either([(into) => run(body, into), () => {}], before?.needs ?? ['a command'], machine);
+  either([(into) => run(body, into), () => {}], before?.needs ?? ['<a command>'], machine);
   return before;
 }
 
@@ -298,6 +304,7 @@ function either(branches: readonly ((machine: Machine) => void)[], needs: readon
           ends.map((scope) => scope.get(name)),
           needs,
           name,
+          machine,
         ),
       );
   }
@@ -305,8 +312,13 @@ function either(branches: readonly ((machine: Machine) => void)[], needs: readon
 }
 
 /** Lists keep what all branches begin with, and what follows is open. */
-function uncertain(values: readonly (Value | undefined)[], needs: readonly string[], name: string): Value {
-  const open = unknown(needs[0] ?? name);
+function uncertain(
+  values: readonly (Value | undefined)[],
+  needs: readonly string[],
+  name: string,
+  machine: Machine,
+): Value {
+  const open = unknown(needs[0] ?? name, machine);
   const [first] = values;
   if (first?.list !== true || values.some((value) => value?.list !== true)) return { list: false, text: open };
   const lists = values.flatMap((value) => (value?.list === true ? [value.items] : []));
@@ -318,6 +330,7 @@ function uncertain(values: readonly (Value | undefined)[], needs: readonly strin
 function cases(tokens: readonly Token[], machine: Machine): void {
   const within = tokens.findIndex((token) => plain(token) === 'in');
   const [subject] = expandAll(tokens.slice(0, within), machine);
+  const needs = needsOf(subject?.text ?? '', machine);
   const arms: { readonly patterns: readonly string[]; readonly body: readonly Token[] }[] = [];
   for (let at = within + 1; at < tokens.length; ) {
     while (isSign(tokens[at], ';', '(')) at += 1;
@@ -334,9 +347,9 @@ function cases(tokens: readonly Token[], machine: Machine): void {
     at = end + 1;
   }
   if (subject === undefined) return;
-  if (subject.needs.length > 0) {
+  if (needs.length > 0) {
     const branches = arms.map((arm) => (into: Machine) => run(arm.body, into));
-    either([...branches, () => {}], subject.needs, machine);
+    either([...branches, () => {}], needs, machine);
     return;
   }
   const taken = arms.find(({ patterns }) => patterns.some((pattern) => isLike(subject.text, pattern)));
@@ -347,9 +360,10 @@ function cases(tokens: readonly Token[], machine: Machine): void {
 function loop(kind: string, tokens: readonly Token[], machine: Machine): void {
   const begins = split(tokens, ['do']);
   const body = tokens.slice(begins + 1);
-  const maybe = (needs: string) => either([(into) => run(body, into), () => {}], [needs], machine);
+  const itself = `<the ${kind} loop>`;
+  const maybe = () => either([(into) => run(body, into), () => {}], [itself], machine);
   if (kind !== 'for') {
-    maybe(`the ${kind} loop`);
+    maybe();
     return;
   }
   const name = plain(tokens[0]) ?? '';
@@ -357,10 +371,10 @@ function loop(kind: string, tokens: readonly Token[], machine: Machine): void {
   const items = expandAll(tokens.slice(within + 1, begins), machine);
   const [first] = items;
   if (first === undefined || within === -1 || within >= begins) {
-    maybe(name);
+    maybe();
     return;
   }
-  machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : unknown(name) });
+  machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : unknown(itself, machine) });
   run(body, machine);
 }
 
@@ -448,7 +462,7 @@ function assign(
 }
 
 function start(
-  words: readonly Word[],
+  words: readonly Expanded[],
   document: Token | undefined,
   target: Token | undefined,
   line: number,
@@ -469,7 +483,7 @@ function start(
   if (document?.kind === 'document') {
     const text = expandText(document.pieces, machine);
     const file = target?.kind === 'word' ? expandText(target.pieces, machine) : undefined;
-    if (file !== undefined) machine.written.set(file, text);
+    if (file !== undefined) machine.written.set(shown(file, machine), shown(text, machine));
     // `read -r -d '' X <<EOF` keeps a command in a variable, to be started later.
     else if (name === 'read') machine.scope.set(words.at(-1)?.text ?? '', { list: false, text });
   }
@@ -480,13 +494,30 @@ function start(
     run(shellTokens(inner), machine);
     machine.calls -= 1;
   } else if (words.length > 1 && words.length <= limits.list)
-    machine.commands.push({ words, line, environment: environmentOf(machine) });
+    machine.commands.push({
+      words: words.map((word) => wordOf(word, machine)),
+      line,
+      environment: environmentOf(machine),
+    });
+}
+
+const told = (text: string, machine: Machine): Told => ({ text: shown(text, machine), needs: needsOf(text, machine) });
+
+const piecesOf = (text: string, machine: Machine): readonly Told[] =>
+  text
+    .trim()
+    .split(/\s+/)
+    .map((piece) => told(piece, machine));
+
+function wordOf({ text, line }: Expanded, machine: Machine): Word {
+  const word = told(text, machine);
+  return { ...word, line, pieces: /\s/.test(text) ? piecesOf(text, machine) : [word] };
 }
 
 const variableName = /^[A-Za-z_]\w*$/;
 
 /** Commands of the shell that change variables. What they read is not known, and neither are the variables that it goes to. */
-function changesVariables(words: readonly Word[], machine: Machine): boolean {
+function changesVariables(words: readonly Expanded[], machine: Machine): boolean {
   const [name = '', ...rest] = words.map(({ text }) => text);
   const names = rest.filter((word) => variableName.test(word));
   if (name === 'unset') for (const one of names) machine.scope.delete(one);
@@ -494,7 +525,7 @@ function changesVariables(words: readonly Word[], machine: Machine): boolean {
   else if (name === 'shift') machine.positional = machine.positional.slice(Number(rest[0] ?? 1));
   else if (name === 'set' && rest[0] === '--') machine.positional = rest.slice(1);
   else if (['read', 'mapfile', 'readarray'].includes(name) || (name === 'printf' && rest[0] === '-v'))
-    for (const one of names) machine.scope.set(one, { list: false, text: unknown(one) });
+    for (const one of names) machine.scope.set(one, { list: false, text: unknown(one, machine) });
   else return false;
   return true;
 }
@@ -502,24 +533,24 @@ function changesVariables(words: readonly Word[], machine: Machine): boolean {
 /** Variables by which launchers are told how much to start. */
 const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'] as const;
 
-function environmentOf({ scope }: Machine): ReadonlyMap<string, string> {
+function environmentOf(machine: Machine): ReadonlyMap<string, string> {
   return new Map(
     telling.flatMap((name): [string, string][] => {
-      const value = scope.get(name);
-      return value === undefined || value.list ? [] : [[name, shown(value.text)]];
+      const value = machine.scope.get(name);
+      return value === undefined || value.list ? [] : [[name, shown(value.text, machine)]];
     }),
   );
 }
 
 /** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */
-function textCommand(words: readonly Word[]): string | undefined {
+function textCommand(words: readonly Expanded[]): string | undefined {
   const at = words.findIndex(({ text }, index) => text === '-c' && /(^|\/)(ba)?sh$/.test(words[index - 1]?.text ?? ''));
   const rest = words[0]?.text === 'eval' ? words.slice(1) : at === -1 ? [] : words.slice(at + 1, at + 2);
   const text = rest.map((word) => word.text).join(' ');
   return /\s--?\w/.test(text) ? text : undefined;
 }
 
-function call(body: readonly Token[], words: readonly Word[], machine: Machine): void {
+function call(body: readonly Token[], words: readonly Expanded[], machine: Machine): void {
   if (machine.calls >= limits.calls) return;
   const { positional } = machine;
   machine.calls += 1;
@@ -529,15 +560,15 @@ function call(body: readonly Token[], words: readonly Word[], machine: Machine):
   machine.calls -= 1;
 }
 
-function readIn(file: Word, machine: Machine): void {
+function readIn(file: Expanded, machine: Machine): void {
   // A folder that nobody knows is mostly the script's own.
-  const path = file.text.replace(/^\$[^/]{0,80}\//, '').replace(/^\/+/, '');
-  if (path === '' || machine.sourced.length >= 8) return;
+  const path = (isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\//, '') : file.text).replace(/^\/+/, '');
+  if (path === '' || isOpen(path) || machine.sourced.length >= 8) return;
   machine.sourced.push(path);
   const text = machine.files(path);
   if (text !== undefined && machine.calls < limits.calls) {
     machine.calls += 1;
-    run(shellTokens(text), machine);
+    run(shellTokens(withoutOpen(text)), machine);
     machine.calls -= 1;
   }
 }

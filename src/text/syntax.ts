@@ -27,6 +27,8 @@ export type Source = {
   readonly value: unknown;
   readonly lines: ReadonlyMap<string, number>;
   readonly problems: readonly Problem[];
+  /** Names of what must be known before a value is, where a script leaves it open; by dotted path. */
+  readonly open?: ReadonlyMap<string, readonly string[]>;
   /** The text itself, where files that it reads in can change what it says. */
   readonly text?: string;
   /** What the file calls a key that is asked for by another name, and where it stands; by dotted path. */

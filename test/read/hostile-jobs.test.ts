@@ -50,6 +50,10 @@ function endsInFiguresOrSentences(text: string, name: string, settings: Settings
   const { reading, estimate } = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, name, settings);
   if (estimate === undefined) expect(reading.problems.length, what).toBeGreaterThan(0);
   for (const { message } of reading.problems) expect(message.length, what).toBeLessThan(1000);
+  // Characters that stand for something in us, and mean nothing to a reader.
+  expect(JSON.stringify([reading.problems, reading.kind === 'read' ? reading.fields : []]), what).not.toMatch(
+    /\p{Co}/u,
+  );
 }
 
 it.each(samplesOf(/\.(json|ya?ml|toml)$/))(
@@ -77,6 +81,7 @@ const strangeWords: readonly string[] = [
   '1e308',
   "'",
   '"$(',
+  '"\u{E000}$(python3 a "b c)" d)',
   '${X:-${X}}',
   '$((1/0))',
   '$((2**2**64))',

@@ -55,6 +55,18 @@ it('takes from the policy what a script is started with, and names it where nobo
   });
 });
 
+it('takes from the policy what a command of the script prints, and says where a size hangs on what is not followed', () => {
+  const script = `torchrun pretrain_gpt.py --num-layers $(python3 size.py --layers) ${small}`;
+  expect(job({ 'a.sh': script }).problems[0]).toBe(
+    'The script leaves --num-layers to $(python3 size.py --layers). Add `inputs: { "$(python3 size.py --layers)": ... }` to the entry of this script in the policy.',
+  );
+  expect(job({ 'a.sh': script }, { inputs: { '$(python3 size.py --layers)': '24' } })).toMatchObject({ layers: 24 });
+  const loop = `while read -r L; do N=$L; done\ntorchrun pretrain_gpt.py --num-layers $N ${small}`;
+  expect(job({ 'a.sh': loop }).problems[0]).toBe(
+    'The script leaves --num-layers to the while loop, which is not followed; write out what they are.',
+  );
+});
+
 it('says which count of GPUs is open', () => {
   const read = job({ 'a.sh': `torchrun --nproc_per_node 8 --nnodes $NODES pretrain_gpt.py --num-layers 2 ${small}` });
   expect(read.problems.join()).toMatch(/\$NODES.*says no gpus: 8 is assumed/);

@@ -39,7 +39,7 @@ describe('a launch script, followed and never run', () => {
     [
       'a name that several words describe',
       'while true; do A=1; done\nrun --a $A --b 2',
-      'run --a $the while loop --b 2',
+      'run --a <the while loop> --b 2',
     ],
   ])('%s', (_, text, expected) => {
     expect(words(text)).toContain(expected);
@@ -62,8 +62,45 @@ describe('a launch script, followed and never run', () => {
     ['at an end alone', 'A=abc\nA=${A/%c/x}', 'A'],
     ['that is read', 'A=1\nread -r A <<< "2"', 'A'],
     ['that a longer sum assigns', 'A=1\nB=1\n(( B = 2, A = 3 ))', 'A'],
+    ['of the text of another one', 'A=$(x)$(y)\nB=$(x)\nA=${A/$B/3}', 'A'],
   ])('leaves a value open %s', (_, text, name) => {
-    expect(words(`${text}\nrun $${name}`).at(-1)).toMatch(/^run \$/);
+    const word = readScript(`${text}\nrun $${name}`).commands.at(-1)?.words.at(-1);
+    expect(word?.needs).not.toEqual([]);
+    expect(word?.text).toMatch(/^\$|^<.*>$/);
+  });
+
+  it.each([
+    ['as a word', 'run --n $(python3 size.py --of a) --m 3'],
+    ['within quotes', 'run "--n $(python3 size.py --of a)" --m 3'],
+    ['behind a sign', 'run --n=$(python3 size.py --of a) --m 3'],
+    ['over lines', 'run --n $(python3 size.py \\\n  --of\ta) --m 3'],
+    ['through a variable, a list and a part', 'A=$(python3 size.py --of a)\nB=(--n ${A/3/4})\nrun "${B[@]}" --m 3'],
+    ['through a text that is evaluated', 'A=$(python3 size.py --of a)\neval "run --n $A --m 3"'],
+    ['in what is prepared for others', 'ARGS=(--n $(python3 size.py --of a) --m 3)'],
+    ['in a text that is prepared for others', 'ARGS="--n $(python3 size.py --of a) --m 3"'],
+  ])('a command whose output nobody knows is one value, %s', (_, text) => {
+    const { value, open } = argumentsOf(readScript(text));
+    expect(value['arguments']).toEqual({ n: '$(python3 size.py --of a)', m: '3' });
+    expect([...open]).toEqual([['arguments.n', ['$(python3 size.py --of a)']]]);
+    const given = argumentsOf(readScript(text, undefined, { '$(python3 size.py --of a)': '32' }));
+    expect([given.value['arguments'], given.open.size]).toEqual([
+      { n: text.includes('/3/4') ? '42' : '32', m: '3' },
+      0,
+    ]);
+  });
+
+  it('ends a command where its brackets do, whatever its quotes hold', () => {
+    expect(words(`run --a $(python3 -c "print(')')") --b "$(x ")" '(')"`)).toEqual([
+      `run --a $(python3 -c "print(')')") --b $(x ")" '(')`,
+    ]);
+  });
+
+  it('shows nobody the characters by which it marks what is open', () => {
+    const text = `A="\u{E000}x\u{F8FF}$(y)"\ncat <<EOF > a.json\n{"a": $A, "b": $B}\nEOF\nrun --n $A --m \${A:0:1} ${'$C'.repeat(20_000)}`;
+    const script = readScript(text, undefined, { C: '\u{E001}' });
+    const { open, value } = argumentsOf(script);
+    expect(JSON.stringify([...script.commands, ...script.written, value, [...open]])).not.toMatch(/\p{Co}/u);
+    expect(script.written.get('a.json')).toBe('{"a": \u{FFFD}x\u{FFFD}$(y), "b": $B}\n');
   });
 
   it('keeps what both ways have in common', () => {

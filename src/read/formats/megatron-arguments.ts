@@ -8,8 +8,8 @@ import { flagOf, type Stating, stating } from '../stating.ts';
 import { stateHybrid } from './megatron-hybrid.ts';
 import { type Sizes, stateVocabulary } from './megatron-vocabulary.ts';
 
-/** One argument of Megatron's as somebody wrote it; null stands for none. */
-export type Argument = { readonly value: unknown; readonly at: Place };
+/** One argument of Megatron's as somebody wrote it, and what must be known before it is; null stands for none. */
+export type Argument = { readonly value: unknown; readonly at: Place; readonly needs?: readonly string[] };
 
 /** Arguments by their names in Megatron's code: `--num-layers` is `num_layers`. */
 export type Arguments = ReadonlyMap<string, Argument>;

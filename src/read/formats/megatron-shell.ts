@@ -2,7 +2,7 @@ import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { parse } from '../../text/syntax.ts';
 import type { Format, ParsedFile } from '../format.ts';
-import { flagsOf, launched, openWords, spelled, wordsOf, writtenBy } from '../scripts.ts';
+import { flagsOf, launched, spelled, wordsOf, writtenBy } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
 import { bitsNamed, sayLora } from '../trainer.ts';
 import { type Arguments, joined, stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
@@ -57,7 +57,7 @@ function states(script: ParsedFile): Statement {
     );
   const model = nameOf(say, program);
   if (model === undefined) {
-    refuseOpen(say);
+    refuseOpen(say, given);
     stateModel(say);
   } else {
     say.named(model.name, model.key);
@@ -139,17 +139,27 @@ function stateSwift(say: Stating, name: string): void {
   sayLora(say, { ...keys, rankByDefault: 8, targetsByDefault: ['all-linear'], source: swiftRead }, bitsNamed(name));
 }
 
-/** A size that the script leaves to its arguments or to the environment is one sentence that names them all. */
-function refuseOpen(say: Stating): void {
-  const open = sizes.filter((name) => typeof say.at(name) === 'string' && say.number(name) === undefined);
+/** Sizes that the script leaves to its arguments, its environment or a command are one sentence that names them all. */
+function refuseOpen(say: Stating, given: Arguments): void {
+  const open = sizes.filter((name) => given.get(name)?.needs !== undefined);
   const [first] = open;
   if (first === undefined) return;
-  const needs = [...new Set(open.flatMap((name) => openWords(say.text(name) ?? '')))];
-  throw say.refuse(
-    `The script leaves ${open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ')} to ${needs.map(shown).join(', ')}. Add \`inputs: { ${needs.map((name) => `${/^\d+$/.test(name) ? `"${name}"` : name}: ...`).join(', ')} }\` to the entry of this script in the policy.`,
-    first,
-    OpenModel,
-  );
+  const flags = open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ');
+  const needs = [...new Set(open.flatMap((name) => given.get(name)?.needs ?? []))].slice(0, sizes.length);
+  throw say.refuse(`The script leaves ${flags} to ${needs.map(shown).join(', ')}${remedy(needs)}`, first, OpenModel);
 }
 
-const shown = (name: string) => (/^\d+$/.test(name) ? `its argument ${name}` : name);
+const shown = (name: string) =>
+  /^\d+$/.test(name) ? `its argument ${name}` : (name.startsWith('<') ? name.slice(1, -1) : name).slice(0, 60);
+
+/** Characters of the line for the policy; what does not fit is asked for once the rest is there. */
+const longestLine = 400;
+
+/** The line of the policy for what can be named there; loops and conditions cannot. */
+function remedy(needs: readonly string[]): string {
+  const inputs = needs.filter((name) => /^\w+$|^\$\(.*\)$/.test(name));
+  if (inputs.length === 0) return ', which is not followed; write out what they are.';
+  const entries = inputs.map((name) => `${/^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name)}: ...`);
+  const line = entries.reduce((all, entry) => (all.length + entry.length > longestLine ? all : `${all}, ${entry}`));
+  return `. Add \`inputs: { ${line} }\` to the entry of this script in the policy.`;
+}
