@@ -11393,30 +11393,42 @@ function estimateInference(operations, { run, machine }, weights) {
 const correctionBytes = 4;
 /**
  * Bytes of the checkpoint: each element as the config states its type, each quantised matrix as its scheme stores it, scales
- * included; with towers, and with the layers of multi-token prediction, which published checkpoints hold.
+ * included; with towers, and with the layers of multi-token prediction, which most published checkpoints hold.
  */
 function checkpointBytes(architecture, operations) {
     const { quantization, elementBytes = 2 } = architecture;
     const plain = (operation) => parametersOf(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
     const store = (operation, layer) => {
-        const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
-        if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)
+        const scheme = quantization?.schemes[schemeOf(quantization, operation.path, layer)];
+        const matrix = scheme === undefined ? undefined : matrixOf(operation);
+        if (scheme === undefined || matrix === undefined)
             return plain(operation);
-        return matrixBytes(operation, scheme, elementBytes);
+        if (scheme.dividing === true && matrix.inputs % (scheme.group ?? 1) !== 0)
+            return plain(operation);
+        return matrixBytes(matrix, scheme, elementBytes);
     };
     const all = (list, layer) => list.reduce((sum, one) => sum + store(one, layer), 0);
     const towers = operations.towers.reduce((sum, tower) => sum + parametersOf(tower), 0) * elementBytes;
     const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
     const outside = all(operations.embedding, 0) + all(operations.head, 0);
-    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
+    const ahead = quantization?.withoutPrediction === true ? [] : operations.prediction;
+    return bytes(Math.ceil(towers + layers + outside + all(ahead, operations.order.length)));
 }
-function schemeOf(stored, path, layer) {
+function schemeOf({ stored, rest = -1 }, path, layer) {
     const listed = stored[path.replace(/^(layers|prediction)\./, '')];
-    return listed === undefined ? -1 : (listed[Math.min(layer, listed.length - 1)] ?? -1);
+    return listed === undefined ? rest : (listed[Math.min(layer, listed.length - 1)] ?? -1);
 }
-/** Bytes of a matrix of `columns` outputs and `rows` inputs. */
-function matrixBytes(operation, scheme, elementBytes) {
+function matrixOf(operation) {
+    if (operation.heldElsewhere === true)
+        return undefined;
+    if (operation.kind === 'table')
+        return { inputs: operation.columns, outputs: operation.rows, copies: 1, bias: false };
+    if (operation.kind !== 'linear' || operation.tied)
+        return undefined;
     const { rows: inputs, columns: outputs, copies, bias } = operation;
+    return { inputs, outputs, copies, bias };
+}
+function matrixBytes({ inputs, outputs, copies, bias }, scheme, elementBytes) {
     const scales = scaleCount(inputs, outputs, scheme);
     const matrix = (inputs * outputs * scheme.bits) / 8 +
         scales * (scheme.scaleBytes + (scheme.zeroBits ?? 0) / 8) +
@@ -45249,7 +45261,246 @@ const other_models_encoders = /^(bert|roberta|distilbert|albert|electra|deberta|
 /** A model of a kind that is known, and whose cost no decoder's block could tell. */
 const isOtherModel = (type) => other_models_encoders.test(type) || other_models_images.test(type);
 
+;// CONCATENATED MODULE: ./build/text/expression.js
+const expression_longest = 500;
+const mostStates = 1000;
+const mostDepth = 20;
+/** @returns undefined where it is none of those that can be held against a text here */
+function expression(pattern) {
+    if (pattern.length > expression_longest)
+        return undefined;
+    const parsed = choice({ text: pattern, at: 0 }, 0);
+    if (parsed === undefined || parsed.at < pattern.length || expression_statesOf(parsed.node) > mostStates)
+        return undefined;
+    const states = [];
+    const end = push(states, { next: [] });
+    const start = expression_build(states, parsed.node, end);
+    return { states: states.length, prefix: prefixOf(parsed.node), begins: (text) => runs(states, start, end, text) };
+}
+function choice(cursor, depth) {
+    if (depth > mostDepth)
+        return undefined;
+    const ways = [];
+    let { at } = cursor;
+    for (;;) {
+        const way = row({ text: cursor.text, at }, depth);
+        if (way === undefined)
+            return undefined;
+        ways.push(way.node);
+        at = way.at;
+        if (cursor.text[at] !== '|')
+            break;
+        at += 1;
+    }
+    return { node: ways.length === 1 && ways[0] !== undefined ? ways[0] : { kind: 'choice', ways }, at };
+}
+function row({ text, at: start }, depth) {
+    const parts = [];
+    let at = start;
+    while (at < text.length && text[at] !== '|' && text[at] !== ')') {
+        const atom = atomOf({ text, at }, depth);
+        if (atom === undefined)
+            return undefined;
+        const times = timesOf({ text, at: atom.at });
+        if (times === undefined)
+            return undefined;
+        parts.push(expression_repeated(atom.node, times));
+        at = times.at;
+    }
+    return { node: { kind: 'row', parts }, at };
+}
+const expression_repeated = (node, { least, most }) => least === 1 && most === 1 ? node : { kind: 'repeat', node, least, most };
+function atomOf({ text, at }, depth) {
+    const character = text[at] ?? '';
+    switch (character) {
+        case '(':
+            return group({ text, at: at + 1 }, depth);
+        case '[':
+            return classOf({ text, at: at + 1 });
+        case '^':
+            return { node: { kind: 'edge', at: 'start' }, at: at + 1 };
+        case '$':
+            return { node: { kind: 'edge', at: 'end' }, at: at + 1 };
+        case '.':
+            return { node: { kind: 'one', test: (one) => one !== '\n' }, at: at + 1 };
+        case '\\': {
+            const test = escaped(text[at + 1] ?? '');
+            return test === undefined ? undefined : { node: { kind: 'one', ...test }, at: at + 2 };
+        }
+        case '*':
+        case '+':
+        case '?':
+            return undefined;
+        default:
+            return { node: { kind: 'one', ...expression_literal(character) }, at: at + 1 };
+    }
+}
+const expression_literal = (character) => ({ test: (one) => one === character, literal: character });
+function group({ text, at }, depth) {
+    const plain = text[at] !== '?';
+    if (!plain && text[at + 1] !== ':')
+        return undefined;
+    const inner = choice({ text, at: plain ? at : at + 2 }, depth + 1);
+    return inner === undefined || text[inner.at] !== ')' ? undefined : { node: inner.node, at: inner.at + 1 };
+}
+const digit = (one) => one >= '0' && one <= '9';
+const expression_word = (one) => /^\w$/.test(one);
+const expression_space = (one) => /^\s$/.test(one);
+const not = (test) => (one) => !test(one);
+/** What stands behind a backslash: a class, or a character that is no letter and no digit. */
+function escaped(character) {
+    const classes = {
+        d: digit,
+        D: not(digit),
+        w: expression_word,
+        W: not(expression_word),
+        s: expression_space,
+        S: not(expression_space),
+    };
+    const test = Object.hasOwn(classes, character) ? classes[character] : undefined;
+    if (test !== undefined)
+        return { test };
+    return character === '' || /[a-z0-9]/i.test(character) ? undefined : expression_literal(character);
+}
+/** `[0-9_]`, `[^.]`. */
+function classOf({ text, at: start }) {
+    const negated = text[start] === '^';
+    const first = negated ? start + 1 : start;
+    const tests = [];
+    let at = first;
+    while (at < text.length && (text[at] !== ']' || at === first)) {
+        const low = member({ text, at });
+        if (low === undefined)
+            return undefined;
+        at = low.at;
+        const high = text[at] === '-' && text[at + 1] !== ']' ? member({ text, at: at + 1 }) : undefined;
+        if (high === undefined)
+            tests.push(low.test);
+        else {
+            const [from, to] = [low.literal, high.literal];
+            if (from === undefined || to === undefined)
+                return undefined;
+            tests.push((one) => one >= from && one <= to);
+            at = high.at;
+        }
+    }
+    const any = (one) => tests.some((test) => test(one));
+    return at < text.length ? { node: { kind: 'one', test: negated ? not(any) : any }, at: at + 1 } : undefined;
+}
+function member({ text, at, }) {
+    if (text[at] !== '\\')
+        return { ...expression_literal(text[at] ?? ''), at: at + 1 };
+    const one = escaped(text[at + 1] ?? '');
+    return one === undefined ? undefined : { ...one, at: at + 2 };
+}
+/** `*`, `+`, `?`, `{2}`, `{1,}`, `{1,3}`, lazy or not, which is the same for whether it fits. */
+function timesOf({ text, at, }) {
+    const signs = {
+        '*': [0, Infinity],
+        '+': [1, Infinity],
+        '?': [0, 1],
+    };
+    const counted = /^\{(\d{1,3})(?:(,)(\d{1,3})?)?\}/.exec(text.slice(at, at + 10));
+    const sign = signs[text[at] ?? ''];
+    if (counted === null && sign === undefined)
+        return { least: 1, most: 1, at };
+    const [whole = '', least = '', open, most] = counted ?? [];
+    const [low, high] = sign ?? [
+        Number(least),
+        open === undefined ? Number(least) : most === undefined ? Infinity : Number(most),
+    ];
+    const after = at + (sign === undefined ? whole.length : 1);
+    const end = text[after] === '?' ? after + 1 : after;
+    return low > high || '*+?'.includes(text[end] ?? ' ') ? undefined : { least: low, most: high, at: end };
+}
+/** The characters that it begins with, as far as they stand alone. */
+function prefixOf(node) {
+    let prefix = '';
+    for (const part of node.kind === 'row' ? node.parts : [node]) {
+        if (part.kind === 'edge')
+            continue;
+        if (part.kind !== 'one' || part.literal === undefined)
+            break;
+        prefix += part.literal;
+    }
+    return prefix;
+}
+function expression_statesOf(node) {
+    switch (node.kind) {
+        case 'one':
+        case 'edge':
+            return 1;
+        case 'row':
+            return node.parts.reduce((sum, part) => sum + expression_statesOf(part), 0);
+        case 'choice':
+            return node.ways.reduce((sum, way) => sum + expression_statesOf(way), 1);
+        case 'repeat':
+            return (expression_statesOf(node.node) + 1) * (node.most === Infinity ? node.least + 1 : node.most);
+    }
+}
+function push(states, state) {
+    states.push(state);
+    return states.length - 1;
+}
+/** The state that the node begins in, where what follows it begins in `next`. */
+function expression_build(states, node, next) {
+    switch (node.kind) {
+        case 'one':
+            return push(states, { test: node.test, next: [next] });
+        case 'edge':
+            return push(states, { at: node.at, next: [next] });
+        case 'row':
+            return node.parts.reduceRight((following, part) => expression_build(states, part, following), next);
+        case 'choice':
+            return push(states, { next: node.ways.map((way) => expression_build(states, way, next)) });
+        case 'repeat':
+            return repeat(states, node, next);
+    }
+}
+function repeat(states, { node, least, most }, next) {
+    let start = next;
+    if (most === Infinity) {
+        const after = [next];
+        start = push(states, { next: after });
+        after.push(expression_build(states, node, start));
+    }
+    else
+        for (let time = least; time < most; time += 1)
+            start = push(states, { next: [next, expression_build(states, node, start)] });
+    for (let time = 0; time < least; time += 1)
+        start = expression_build(states, node, start);
+    return start;
+}
+function runs(states, start, end, text) {
+    let current = reached(states, [start], text, 0);
+    for (let at = 0; at < text.length && current.size > 0 && !current.has(end); at += 1) {
+        const character = text[at] ?? '';
+        const next = [...current].flatMap((index) => states[index]?.test?.(character) === true ? (states[index]?.next ?? []) : []);
+        current = reached(states, next, text, at + 1);
+    }
+    return current.has(end);
+}
+/** All states that are reached without a character. */
+function reached(states, from, text, at) {
+    const found = new Set();
+    const open = [...from];
+    for (let index = open.pop(); index !== undefined; index = open.pop()) {
+        if (found.has(index))
+            continue;
+        const state = states[index];
+        if (state?.at === 'start' && at > 0)
+            continue;
+        if (state?.at === 'end' && at < text.length)
+            continue;
+        found.add(index);
+        if (state !== undefined && state.test === undefined)
+            open.push(...state.next);
+    }
+    return found;
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/module-names.js
+
 /** At most so many ways of one pattern's alternatives. */
 const mostWays = 16;
 /** No module's name comes near this; a longer entry names none. */
@@ -45283,6 +45534,32 @@ function pieces(regular) {
     const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
     return closed.replaceAll(/\*+/g, '*').split('*');
 }
+const wildcard = (parts) => ({
+    prefix: parts[0] ?? '',
+    fits: (name) => fits(name, parts),
+    effort: Math.max(1, parts.length - 1),
+});
+/** A state of an automaton takes about as long for a name as four pieces do. */
+const effortOfState = 4;
+/** Expressions that say no more than wildcards and one level of alternatives do, which are held against names as such. */
+function isPlain(regular) {
+    const rest = regular
+        .replace(/^\^/, '')
+        .replace(/\$$/, '')
+        .replaceAll('(?:', '(')
+        .replaceAll(/\.[*+]|\\\./g, '');
+    const outside = rest.replaceAll(/\([^)]*\)/g, '');
+    return !/[[\]{}+?\\^$*]/.test(rest) && !/\([^)]*\(/.test(rest) && !outside.includes('|');
+}
+/** The patterns of a regular expression; undefined where it is not followed. */
+function patternsOf(regular) {
+    if (isPlain(regular))
+        return ways(regular)?.map((way) => [`re:${way}`, wildcard(pieces(way))]);
+    const found = expression(regular);
+    if (found === undefined)
+        return undefined;
+    return [[`re:${regular}`, { prefix: found.prefix, fits: found.begins, effort: effortOfState * found.states }]];
+}
 function module_names_namesOf(listed) {
     const exact = new Set();
     const patterns = new Map();
@@ -45290,27 +45567,29 @@ function module_names_namesOf(listed) {
     for (const entry of listed) {
         if (typeof entry !== 'string')
             continue;
-        const expression = entry.startsWith('re:');
-        const written = entry.length > longestName ? undefined : expression ? ways(entry.slice(3)) : [entry];
-        if (written === undefined)
-            unread += Number(expression);
-        else if (expression)
-            for (const way of written)
-                patterns.set(`re:${way}`, pieces(way));
+        if (entry.startsWith('re:')) {
+            const found = entry.length > longestName ? undefined : patternsOf(entry.slice(3));
+            if (found === undefined)
+                unread += 1;
+            for (const [name, pattern] of found ?? [])
+                patterns.set(name, pattern);
+        }
+        else if (entry.length > longestName)
+            continue;
         else if (entry.includes('*'))
-            patterns.set(entry, entry.replaceAll(/\*+/g, '*').split('*'));
+            patterns.set(entry, wildcard(entry.replaceAll(/\*+/g, '*').split('*')));
         else
             exact.add(entry);
     }
     const all = [...patterns.values()];
-    return { exact, patterns: all, effort: all.reduce((sum, parts) => sum + Math.max(1, parts.length - 1), 0), unread };
+    return { exact, patterns: all, effort: all.reduce((sum, { effort }) => sum + effort, 0), unread };
 }
 /** Some name or pattern begins with this root. */
 function speaksOf({ exact, patterns }, root) {
     for (const name of exact)
         if (name.startsWith(root))
             return true;
-    return patterns.some(([first = '']) => first.startsWith(root));
+    return patterns.some(({ prefix }) => prefix.startsWith(root));
 }
 /** Literal pieces in order, the first at the start and the last at the end. */
 function fits(name, parts) {
@@ -45339,12 +45618,12 @@ function indexOf(lists) {
     for (const [list, { exact }] of lists.entries())
         for (const name of exact)
             insert(root, name.split('.'), list);
-    const patterns = lists.flatMap((names, list) => names.patterns.map((parts) => ({ parts, list })));
+    const patterns = lists.flatMap((names, list) => names.patterns.map((pattern) => ({ pattern, list })));
     return (name) => {
         const found = Math.min(none, ...name.map((_, start) => module_names_walk(root, name, start)));
         const whole = patterns.length === 0 ? '' : name.join('.');
         // Patterns stand in the order of their lists: those after what was found cannot be first.
-        const matching = patterns.find(({ parts, list }) => list >= found || fits(whole, parts))?.list ?? none;
+        const matching = patterns.find(({ pattern, list }) => list >= found || pattern.fits(whole))?.list ?? none;
         const first = Math.min(found, matching);
         return first === none ? undefined : first;
     };
@@ -45369,23 +45648,16 @@ function module_names_walk(root, name, start) {
     return first;
 }
 
-;// CONCATENATED MODULE: ./build/read/formats/quantization.js
+;// CONCATENATED MODULE: ./build/read/formats/quantization-schemes.js
 
-
-/** How a Hugging Face checkpoint stores its weights: `dtype`, and `quantization_config` with the modules it leaves alone. */
-/** Bytes of one element by `dtype` (`torch_dtype` before transformers 5). */
-function bytesOfElement(text, outer) {
-    for (const from of [outer, text])
-        for (const key of ['dtype', 'torch_dtype']) {
-            const stated = fields_own(from, key);
-            if (typeof stated === 'string')
-                return /float32|fp32/.test(stated) ? 4 : 2;
-        }
-    return undefined;
-}
-// --- schemes ------------------------------------------------------------------------------------------------------------------
+/** How quantisers store one matrix: what shares a scale, and what stands beside the weights. */
 /** One fp32 scale for each 128 x 128 block: DeepSeek-V3's checkpoint layout. */
-const blockFp8 = (block) => ({ bits: 8, shares: 'block', block, scaleBytes: 4 });
+const blockFp8 = (block) => ({
+    bits: 8,
+    shares: 'block',
+    block,
+    scaleBytes: 4,
+});
 /** One scale for the whole matrix, and one for what it reads where that is not found at run time. */
 const matrixFp8 = (fixed, scaleBytes) => ({
     bits: 8,
@@ -45396,7 +45668,7 @@ const matrixFp8 = (fixed, scaleBytes) => ({
 /** One 8-bit scale for 32 weights of 4 bits: OCP Microscaling (MX) v1.0. */
 const mxfp4 = { bits: 4, shares: 'group', group: 32, scaleBytes: 1 };
 /** One fp8 scale for 16 weights of 4 bits, one fp32 scale of them and one of the input: NVIDIA ModelOpt. */
-const quantization_nvfp4 = { bits: 4, shares: 'group', group: 16, scaleBytes: 1, matrixBytes: 8 };
+const quantization_schemes_nvfp4 = { bits: 4, shares: 'group', group: 16, scaleBytes: 1, matrixBytes: 8 };
 /** Weights and zero points packed into 32-bit words, fp16 scales, an index of the inputs: AutoGPTQ. AWQ has no index. */
 const gptq = (bits, group, index) => ({
     bits,
@@ -45413,11 +45685,11 @@ const nf4 = (twice) => twice
     ? { bits: 4 + 8 / 64 + 32 / (64 * 256), shares: 'matrix', scaleBytes: 0, matrixBytes: 16 * 4 + 256 * 4 }
     : { bits: 4 + 32 / 64, shares: 'matrix', scaleBytes: 0, matrixBytes: 16 * 4 };
 const int8 = { bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 1 };
-const quantization_whole = (value) => typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 2 ** 20 ? value : undefined;
-function quantization_blockOf(value) {
+const quantization_schemes_whole = (value) => typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 2 ** 20 ? value : undefined;
+function quantization_schemes_blockOf(value) {
     if (!Array.isArray(value) || value.length !== 2)
         return undefined;
-    const [high, wide] = [quantization_whole(value[0]), quantization_whole(value[1])];
+    const [high, wide] = [quantization_schemes_whole(value[0]), quantization_schemes_whole(value[1])];
     return high === undefined || wide === undefined ? undefined : [high, wide];
 }
 /** A group of compressed-tensors or ModelOpt: bits, kind and what shares a scale. */
@@ -45425,9 +45697,9 @@ function groupScheme(group, format) {
     const weights = fields_own(group, 'weights');
     if (!isDictionary(weights))
         return undefined;
-    const bits = quantization_whole(fields_own(weights, 'num_bits')) ?? 8;
-    const size = quantization_whole(fields_own(weights, 'group_size'));
-    const block = quantization_blockOf(fields_own(weights, 'block_structure'));
+    const bits = quantization_schemes_whole(fields_own(weights, 'num_bits')) ?? 8;
+    const size = quantization_schemes_whole(fields_own(weights, 'group_size'));
+    const block = quantization_schemes_blockOf(fields_own(weights, 'block_structure'));
     const inputs = fields_own(group, 'input_activations');
     const fixed = isDictionary(inputs) && fields_own(inputs, 'dynamic') === false;
     const itsFormat = typeof fields_own(group, 'format') === 'string' ? String(fields_own(group, 'format')) : format;
@@ -45435,7 +45707,7 @@ function groupScheme(group, format) {
         return mxfp4;
     const floats = fields_own(weights, 'type') === 'float';
     if (bits === 4 && floats)
-        return size === 32 ? mxfp4 : { ...quantization_nvfp4, matrixBytes: fixed ? 8 : 4 };
+        return size === 32 ? mxfp4 : { ...quantization_schemes_nvfp4, matrixBytes: fixed ? 8 : 4 };
     if (bits === 8 && block)
         return blockFp8(block);
     const strategy = fields_own(weights, 'strategy') ?? (size === undefined ? 'tensor' : 'group');
@@ -45447,6 +45719,229 @@ function groupScheme(group, format) {
     if (strategy === 'channel')
         return { bits, shares: 'output', scaleBytes: 2, ...shape, ...zero };
     return floats ? matrixFp8(fixed, 4) : { bits, shares: 'matrix', scaleBytes: 2, ...shape, ...zero };
+}
+/**
+ * MLX (`mlx.core.quantize`): a scale and a bias in the model's 16 bits for each group, or one 8-bit scale in the formats that others
+ * define. It keeps a matrix whose inputs its groups do not divide (`mlx_lm.utils.quantize_model`).
+ */
+function mlx(from) {
+    const mode = fields_own(from, 'mode') ?? 'affine';
+    const bits = quantization_schemes_whole(fields_own(from, 'bits'));
+    const group = quantization_schemes_whole(fields_own(from, 'group_size'));
+    if (bits === undefined || group === undefined)
+        return undefined;
+    const scaleBytes = mode === 'affine' ? 4 : mode === 'mxfp4' || mode === 'mxfp8' || mode === 'nvfp4' ? 1 : undefined;
+    return scaleBytes === undefined ? undefined : { bits, shares: 'group', group, scaleBytes, dividing: true };
+}
+/** AutoRound: GPTQ's or AWQ's packing of integers without an index, or the blocks of MX and NVFP4. 16 bits and more keep a matrix. */
+function autoRound(from) {
+    const bits = quantization_schemes_whole(fields_own(from, 'bits'));
+    if (bits === undefined)
+        return undefined;
+    if (bits >= 16)
+        return 'kept';
+    const type = fields_own(from, 'data_type') ?? 'int';
+    const packing = fields_own(from, 'packing_format');
+    if (type === 'int' && !(typeof packing === 'string' && packing.includes('llm_compressor')))
+        return gptq(bits, quantization_schemes_whole(fields_own(from, 'group_size')), false);
+    if (typeof type !== 'string')
+        return undefined;
+    if (type.startsWith('mx_fp'))
+        return { bits, shares: 'group', group: 32, scaleBytes: 1 };
+    if (type.startsWith('nv_fp') && bits === 4) {
+        const input = fields_own(from, 'act_data_type');
+        return { ...quantization_schemes_nvfp4, matrixBytes: typeof input === 'string' && input.includes('static') ? 8 : 4 };
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/quantization-rules.js
+
+
+
+/** What a quantiser's config says of modules: which are stored by which scheme. */
+const quantization_rules_text = (from, key) => {
+    const value = fields_own(from, key);
+    return typeof value === 'string' ? value.slice(0, 100) : '';
+};
+const quantization_rules_listOf = (from, ...keys) => keys.map((key) => fields_own(from, key)).find((value) => Array.isArray(value)) ?? [];
+const quantization_rules_all = { scheme: 0, targets: module_names_namesOf([]), every: true };
+/** The schemes of a config, and which modules each is for: named ones first, then all linear ones. */
+function rulesOf(config) {
+    const one = (scheme) => ({ schemes: [scheme], rules: [quantization_rules_all] });
+    const method = quantization_rules_text(config, 'quant_method');
+    const layers = fields_own(config, 'quantized_layers');
+    if (isDictionary(layers) && Object.keys(layers).length > 0)
+        return mixedRules(layers);
+    const groups = fields_own(config, 'config_groups');
+    if (isDictionary(groups)) {
+        const found = Object.values(groups).flatMap((group) => {
+            const scheme = isDictionary(group) ? groupScheme(group, quantization_rules_text(config, 'format')) : undefined;
+            return isDictionary(group) && scheme ? [{ scheme, targets: quantization_rules_listOf(group, 'targets') }] : [];
+        });
+        const rules = found.map(({ targets }, index) => {
+            const named = targets.filter((target) => target !== 'Linear');
+            return { scheme: index, targets: module_names_namesOf(named), every: named.length === 0 };
+        });
+        return {
+            schemes: found.map(({ scheme }) => scheme),
+            rules: rules.sort((a, b) => Number(a.every) - Number(b.every)),
+        };
+    }
+    const algorithm = quantization_rules_text(config, 'quant_algo').toUpperCase();
+    const bits = quantization_schemes_whole(fields_own(config, 'bits')) ?? 4;
+    const size = quantization_schemes_whole(fields_own(config, 'group_size'));
+    switch (method) {
+        case 'fp8': {
+            const block = quantization_schemes_blockOf(fields_own(config, 'weight_block_size'));
+            const fixed = quantization_rules_text(config, 'activation_scheme') === 'static';
+            if (fields_own(config, 'weight_block_size') === null)
+                return one(matrixFp8(fixed, 2));
+            return one(block || !fixed ? blockFp8(block ?? [128, 128]) : matrixFp8(fixed, 2));
+        }
+        case 'fbgemm_fp8':
+            return one({ bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 4 });
+        case 'mxfp4':
+            return one(mxfp4);
+        case 'gptq':
+            return gptqRules(config, bits, size);
+        case 'auto-round':
+        case 'auto_round':
+        case 'intel/auto-round':
+            return autoRoundRules(config);
+        case 'awq':
+            return one(gptq(bits, size ?? quantization_schemes_whole(fields_own(config, 'q_group_size')) ?? 128, false));
+        case 'bitsandbytes':
+            return one(fields_own(config, 'load_in_8bit') === true ? int8 : nf4(fields_own(config, 'bnb_4bit_use_double_quant') === true));
+        default:
+            if (algorithm.includes('NVFP4'))
+                return one(quantization_schemes_nvfp4);
+            if (algorithm.includes('FP8'))
+                return one(matrixFp8(true, 4));
+            return undefined;
+    }
+}
+/** ModelOpt's list of layers, each with its own algorithm. */
+function mixedRules(layers) {
+    const named = (algorithm) => Object.entries(layers)
+        .filter(([, value]) => isDictionary(value) && quantization_rules_text(value, 'quant_algo').toUpperCase().includes(algorithm))
+        .map(([name]) => name);
+    return {
+        schemes: [quantization_schemes_nvfp4, matrixFp8(true, 4)],
+        rules: [
+            { scheme: 0, targets: module_names_namesOf(named('NVFP4')), every: false },
+            { scheme: 1, targets: module_names_namesOf(named('FP8')), every: false },
+        ],
+    };
+}
+/**
+ * GPTQModel's `dynamic` (`gptqmodel/quantization/config.py`, dynamic_get): the first expression that the module's name begins with
+ * decides; `-:` keeps the module, else the entry's bits and group take the place of the config's.
+ */
+function gptqRules(config, bits, size) {
+    const schemes = [gptq(bits, size, true)];
+    const rules = [];
+    const dynamic = fields_own(config, 'dynamic');
+    for (const [entry, change] of isDictionary(dynamic) ? Object.entries(dynamic) : []) {
+        const targets = module_names_namesOf([`re:${entry.replace(/^[-+]:/, '')}`]);
+        if (entry.startsWith('-:') || !isDictionary(change)) {
+            rules.push({ targets, every: false });
+            continue;
+        }
+        const group = fields_own(change, 'group_size') === undefined ? size : quantization_schemes_whole(fields_own(change, 'group_size'));
+        schemes.push(gptq(quantization_schemes_whole(fields_own(change, 'bits')) ?? bits, group, true));
+        rules.push({ scheme: schemes.length - 1, targets, every: false });
+    }
+    const output = { scheme: 0, targets: module_names_namesOf(['lm_head']), every: false };
+    return fields_own(config, 'lm_head') === true
+        ? { schemes, rules: [...rules, output, quantization_rules_all] }
+        : { schemes, rules: [...rules, quantization_rules_all], kept: ['lm_head'] };
+}
+/** Names with one of these are expressions (vLLM's and AutoRound's reading of `extra_config`), found anywhere in a module's name. */
+const special = /[*+?^$()[\]{}|\\]/;
+/** AutoRound: `extra_config` by name, then by expression; the rest of the blocks as the config says. */
+function autoRoundRules(config) {
+    const scheme = autoRound(config);
+    if (scheme === undefined || scheme === 'kept')
+        return undefined;
+    const schemes = [scheme];
+    const rules = [];
+    const extra = fields_own(config, 'extra_config');
+    const entries = isDictionary(extra) ? Object.entries(extra) : [];
+    const [named, expressions] = [
+        entries.filter(([name]) => !special.test(name)),
+        entries.filter(([name]) => special.test(name)),
+    ];
+    for (const [name, change] of [...named, ...expressions]) {
+        const itsOwn = isDictionary(change) ? autoRound({ ...config, ...change }) : undefined;
+        if (itsOwn === undefined)
+            return undefined;
+        const targets = module_names_namesOf([special.test(name) ? `re:.*(?:${name})` : name]);
+        if (itsOwn === 'kept')
+            rules.push({ targets, every: false });
+        else
+            rules.push({ scheme: schemes.push(itsOwn) - 1, targets, every: false });
+    }
+    const blocks = blocksOf(fields_own(config, 'block_name_to_quantize') ?? fields_own(config, 'to_quant_block_names'));
+    const inBlocks = {
+        scheme: 0,
+        targets: module_names_namesOf(blocks.map((block) => `${block}.*`)),
+        every: blocks.length === 0,
+    };
+    return { schemes, rules: [...rules, inBlocks], blocks };
+}
+/** `model.layers`, several with commas between them, or a list of such. */
+function blocksOf(value) {
+    if (typeof value === 'string')
+        return value
+            .slice(0, 1000)
+            .split(',')
+            .map((block) => block.trim());
+    return Array.isArray(value)
+        ? value
+            .slice(0, 100)
+            .flat(2)
+            .filter((one) => typeof one === 'string')
+        : [];
+}
+/** MLX's `quantization`: bits and groups for all, and under the names of modules what differs; false keeps one. */
+function mlxRules(config) {
+    const scheme = mlx(config);
+    if (scheme === undefined)
+        return undefined;
+    const schemes = [scheme];
+    const rules = [];
+    for (const [name, change] of Object.entries(config)) {
+        if (typeof change !== 'boolean' && !isDictionary(change))
+            continue;
+        const targets = module_names_namesOf([name]);
+        if (change === false)
+            rules.push({ targets, every: false });
+        if (!isDictionary(change))
+            continue;
+        const different = mlx({ bits: fields_own(config, 'bits'), group_size: fields_own(config, 'group_size'), ...change });
+        if (different === undefined)
+            return undefined;
+        rules.push({ scheme: schemes.push(different) - 1, targets, every: false });
+    }
+    return { schemes, rules: [...rules, quantization_rules_all], whole: true };
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/quantization.js
+
+
+
+
+/** How a Hugging Face checkpoint stores its weights: `dtype`, and `quantization_config` with the modules it leaves alone. */
+/** Bytes of one element by `dtype` (`torch_dtype` before transformers 5). */
+function bytesOfElement(text, outer) {
+    for (const from of [outer, text])
+        for (const key of ['dtype', 'torch_dtype']) {
+            const stated = fields_own(from, key);
+            if (typeof stated === 'string')
+                return /float32|fp32/.test(stated) ? 4 : 2;
+        }
+    return undefined;
 }
 // --- names of modules ---------------------------------------------------------------------------------------------------------
 /** The modules that hold an operation's matrix, under the names that the families' code gives them. */
@@ -45534,98 +46029,41 @@ const mostComparisons = 4e6;
 /** More groups than any published checkpoint has. */
 const mostGroups = 32;
 const quantization_experts = (path) => path.startsWith('experts.') && !path.startsWith('experts.latent');
-// --- the config ---------------------------------------------------------------------------------------------------------------
-const quantization_text = (from, key) => {
-    const value = fields_own(from, key);
-    return typeof value === 'string' ? value.slice(0, 100) : '';
-};
-const quantization_listOf = (from, ...keys) => keys.map((key) => fields_own(from, key)).find((value) => Array.isArray(value)) ?? [];
-/** The schemes of a config, and which modules each is for: named ones first, then all linear ones. */
-function rulesOf(config) {
-    const all = { scheme: 0, targets: module_names_namesOf([]), every: true };
-    const one = (scheme) => ({ schemes: [scheme], rules: [all] });
-    const method = quantization_text(config, 'quant_method');
-    const layers = fields_own(config, 'quantized_layers');
-    if (isDictionary(layers) && Object.keys(layers).length > 0)
-        return mixedRules(layers);
-    const groups = fields_own(config, 'config_groups');
-    if (isDictionary(groups)) {
-        const found = Object.values(groups).flatMap((group) => {
-            const scheme = isDictionary(group) ? groupScheme(group, quantization_text(config, 'format')) : undefined;
-            return isDictionary(group) && scheme ? [{ scheme, targets: quantization_listOf(group, 'targets') }] : [];
-        });
-        const rules = found.map(({ targets }, index) => {
-            const named = targets.filter((target) => target !== 'Linear');
-            return { scheme: index, targets: module_names_namesOf(named), every: named.length === 0 };
-        });
-        return {
-            schemes: found.map(({ scheme }) => scheme),
-            rules: rules.sort((a, b) => Number(a.every) - Number(b.every)),
-        };
-    }
-    const algorithm = quantization_text(config, 'quant_algo').toUpperCase();
-    const bits = quantization_whole(fields_own(config, 'bits')) ?? 4;
-    const size = quantization_whole(fields_own(config, 'group_size'));
-    switch (method) {
-        case 'fp8': {
-            const block = quantization_blockOf(fields_own(config, 'weight_block_size'));
-            const fixed = quantization_text(config, 'activation_scheme') === 'static';
-            if (fields_own(config, 'weight_block_size') === null)
-                return one(matrixFp8(fixed, 2));
-            return one(block || !fixed ? blockFp8(block ?? [128, 128]) : matrixFp8(fixed, 2));
-        }
-        case 'fbgemm_fp8':
-            return one({ bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 4 });
-        case 'mxfp4':
-            return one(mxfp4);
-        case 'gptq':
-            return one(gptq(bits, size, true));
-        case 'awq':
-            return one(gptq(bits, size ?? quantization_whole(fields_own(config, 'q_group_size')) ?? 128, false));
-        case 'bitsandbytes':
-            return one(fields_own(config, 'load_in_8bit') === true ? int8 : nf4(fields_own(config, 'bnb_4bit_use_double_quant') === true));
-        default:
-            if (algorithm.includes('NVFP4'))
-                return one(quantization_nvfp4);
-            if (algorithm.includes('FP8'))
-                return one(matrixFp8(true, 4));
-            return undefined;
-    }
-}
-/** ModelOpt's list of layers, each with its own algorithm. */
-function mixedRules(layers) {
-    const named = (algorithm) => Object.entries(layers)
-        .filter(([, value]) => isDictionary(value) && quantization_text(value, 'quant_algo').toUpperCase().includes(algorithm))
-        .map(([name]) => name);
-    return {
-        schemes: [quantization_nvfp4, matrixFp8(true, 4)],
-        rules: [
-            { scheme: 0, targets: module_names_namesOf(named('NVFP4')), every: false },
-            { scheme: 1, targets: module_names_namesOf(named('FP8')), every: false },
-        ],
-    };
+/** The keys of a quantiser's config: transformers', what compressed-tensors wrote first, and MLX's, which transformers does not read. */
+function configOf(outer, inner) {
+    const find = (key) => [fields_own(outer, key), fields_own(inner, key)].find(isDictionary);
+    const config = find('quantization_config') ?? find('compression_config');
+    const method = config === undefined ? '' : quantization_rules_text(config, 'quant_method') || quantization_rules_text(config, 'quant_algo');
+    const plain = find('quantization') ?? config;
+    if (method === '' && plain !== undefined && mlx(plain) !== undefined)
+        return { config: plain, method: 'mlx' };
+    return config === undefined ? undefined : { config, method: method || 'unknown' };
 }
 /**
  * How the checkpoint stores its matrices, layer by layer. A quantiser that this tool does not know is said to be unknown, and the
  * weights are taken as not quantised.
  */
 function readQuantization(outer, inner, layers, fields) {
-    const config = [fields_own(outer, 'quantization_config'), fields_own(inner, 'quantization_config')].find(isDictionary);
-    if (config === undefined)
-        return undefined;
-    const method = quantization_text(config, 'quant_method') || quantization_text(config, 'quant_algo') || 'unknown';
+    const stated = configOf(outer, inner);
+    if (stated === undefined)
+        return { unknown: false };
+    const { config, method } = stated;
+    const doubt = (why) => fields.assume('quantization_config', method, why);
     const refused = (why) => {
-        fields.assume('quantization_config', method, `${why}: its bytes are those of 16 bits`);
-        return undefined;
+        doubt(`${why}: its bytes are those of 16 bits`);
+        return { unknown: true };
     };
     const groups = fields_own(config, 'config_groups');
     const count = isDictionary(groups) ? Object.keys(groups).length : 0;
     if (count > mostGroups)
         return refused(`${count} groups are more than the ${mostGroups} that are read`);
-    const found = rulesOf(config);
+    const found = method === 'mlx' ? mlxRules(config) : rulesOf(config);
     if (found === undefined)
         return refused('this tool does not know how it stores weights');
-    const ignored = module_names_namesOf(quantization_listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'));
+    const ignored = module_names_namesOf([
+        ...quantization_rules_listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'),
+        ...(found.kept ?? []),
+    ]);
     const lists = [ignored, ...found.rules.map(({ targets }) => targets)];
     const sum = (of) => lists.reduce((total, one) => total + of(one), 0);
     const asked = { layers, first: Math.min(layers, quantization_mostLayers), roots: rootsOf(lists) };
@@ -45633,13 +46071,38 @@ function readQuantization(outer, inner, layers, fields) {
     const names = asked.first * asked.roots.length * Object.values(quantization_modules).flat().length;
     if (names * sum(({ effort }) => effort) > mostComparisons)
         return refused(`${sum(({ patterns }) => patterns.length)} patterns are too many to hold against the modules`);
-    const left = sum(({ unread }) => unread);
-    if (left > 0)
-        fields.assume('quantization_config', method, `${left} of its expressions have too many alternatives to be followed`);
-    return { method, schemes: found.schemes, stored: storedBy(found, ignored, method, asked) };
+    const doubts = doubtsOf(found, sum(({ unread }) => unread), inner);
+    doubts.forEach(doubt);
+    const quantization = {
+        method,
+        schemes: found.schemes,
+        stored: storedBy(found, ignored, method, asked),
+        ...(found.whole === true ? { rest: 0, withoutPrediction: true } : {}),
+    };
+    return { quantization, unknown: doubts.length > 0 };
 }
+/** What the config says and is not followed, a sentence each. */
+function doubtsOf({ blocks = [], whole }, unread, inner) {
+    const foreign = blocks.filter((block) => !roots.some((root) => block === root || block.startsWith(`${root}.`)));
+    const mixture = whole === true && Object.keys(inner).some((key) => /experts/.test(key));
+    return [
+        ...(unread > 0 ? [`${unread} of its expressions have too many alternatives to be followed, or look around`] : []),
+        ...(foreign.length > 0
+            ? [`${foreign.length} of its blocks are not those of the layers, and are taken as kept`]
+            : []),
+        ...(mixture ? ['routers are taken as quantised where it does not name them, which models of MLX may keep'] : []),
+    ];
+}
+/** Names that MLX gives to what others store one by one, and to what others keep. */
+const mlxModules = {
+    router: ['mlp.gate', 'mlp.router', 'block_sparse_moe.gate', 'feed_forward.router'],
+    'shared_experts.scale': ['mlp.shared_expert_gate'],
+    'experts.gate': ['mlp.switch_mlp.gate_proj', 'block_sparse_moe.switch_mlp.gate_proj', 'mlp.experts.gate_proj'],
+    'experts.up': ['mlp.switch_mlp.up_proj', 'block_sparse_moe.switch_mlp.up_proj', 'mlp.experts.up_proj'],
+    'experts.down': ['mlp.switch_mlp.down_proj', 'block_sparse_moe.switch_mlp.down_proj', 'mlp.experts.down_proj'],
+};
 /** By path of an operation: the scheme in each layer that is asked about, then in those of multi-token prediction. */
-function storedBy({ schemes, rules }, ignored, method, { layers, first, roots: spoken }) {
+function storedBy({ schemes, rules, whole }, ignored, method, { layers, first, roots: spoken }) {
     const kept = schemes.length;
     const keeps = indexOf([ignored]);
     const targets = indexOf(rules.map((rule) => rule.targets));
@@ -45652,7 +46115,7 @@ function storedBy({ schemes, rules }, ignored, method, { layers, first, roots: s
     };
     const heads = spoken.map((root) => root.split('.'));
     const only = method === 'mxfp4' ? quantization_experts : () => true;
-    const perLayer = Object.entries(quantization_modules)
+    const perLayer = Object.entries(whole === true ? { ...quantization_modules, ...mlxModules } : quantization_modules)
         .filter(([path]) => only(path))
         .map(([path, suffixes]) => {
         const tails = suffixes.map((suffix) => suffix.split('.'));
@@ -45662,8 +46125,12 @@ function storedBy({ schemes, rules }, ignored, method, { layers, first, roots: s
         const ahead = [...of(layers), ...under(['mtp', 'layers', '0']), ...under(['mtp', '0'])];
         return [path, [...Array.from({ length: first }, (_, layer) => schemeFor(of(layer))), schemeFor(ahead)]];
     });
-    const output = targets(['lm_head']) === undefined ? {} : { output: [schemeFor([['lm_head']])] };
-    return { ...Object.fromEntries(perLayer), ...output };
+    const named = targets(['lm_head']) !== undefined || whole === true;
+    return {
+        ...Object.fromEntries(perLayer),
+        ...(named ? { output: [schemeFor([['lm_head']])] } : {}),
+        ...(whole === true ? { 'embedding.token': [schemeFor([['model', 'embed_tokens']])] } : {}),
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/huggingface.js
@@ -45749,7 +46216,7 @@ function huggingface_read(source) {
     // An unknown family is not exact as it is.
     const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
     const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
-    const quantization = readQuantization(value, text, architecture.order.length, outer);
+    const { quantization, unknown } = readQuantization(value, text, architecture.order.length, outer);
     const elementBytes = bytesOfElement(text, value);
     const complete = {
         ...architecture,
@@ -45759,6 +46226,7 @@ function huggingface_read(source) {
             family !== undefined &&
             foreign === undefined &&
             allRead &&
+            !unknown &&
             found.beside !== true &&
             found.kind !== 'unknown composite' &&
             (ofClass === undefined || outerType === ''),
@@ -46149,7 +46617,7 @@ const decoderTraits = {
     /** `none`, `head` (each head), `width` (the whole projection), `head_unlearned` */
     qk_norm: ['none', 'head', 'width', 'head_unlearned'],
 };
-const choice = (fields, name) => {
+const decoder_choice = (fields, name) => {
     const choices = decoderTraits[name];
     const value = fields.string(name);
     if (value === undefined)
@@ -46178,11 +46646,11 @@ const decoder_activationOf = (fields) => {
 const likeLlama = { gated: true, finalNorm: true };
 /** A decoder by its traits: what is not stated is as in Llama. */
 function decoder(fields) {
-    const normalization = choice(fields, 'normalization');
+    const normalization = decoder_choice(fields, 'normalization');
     const gated = fields.booleanOr('gated', likeLlama.gated);
     const activation = decoder_activationOf(fields);
-    const positions = choice(fields, 'positions');
-    const plan = choice(fields, 'norm_plan');
+    const positions = decoder_choice(fields, 'positions');
+    const plan = decoder_choice(fields, 'norm_plan');
     const mlpBias = fields.boolean('mlp_bias');
     const family = {
         source: "the framework's own transformer, by its traits",
@@ -46224,7 +46692,7 @@ function attentionOf(shape, fields, mixer, { normalization, rotary }) {
             bias: { down: false, output: fields.boolean('attention_output_bias') },
         };
     const bias = fields.boolean('attention_bias');
-    const norm = choice(fields, 'qk_norm');
+    const norm = decoder_choice(fields, 'qk_norm');
     return grouped(shape, {
         bias: { query: bias, key: bias, value: bias, output: fields.booleanOr('attention_output_bias', bias) },
         rotary,
@@ -57351,7 +57819,7 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
     return [
         { importance: 10, name: 'heading', body: `## ${comment_heading(review)}` },
         { importance: 9, name: 'findings', body: findings(review) },
-        { importance: 8.2, name: 'run', body: runs(comparisons) },
+        { importance: 8.2, name: 'run', body: comment_runs(comparisons) },
         { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
         {
             importance: 7,
@@ -57367,7 +57835,7 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
 }
 const ownRun = ({ estimate }) => estimate === undefined ? '' : `${markdown_sentence(runLine(estimate.run.run), 300)}.`;
 /** The run that the figures are of, in one line; where configs have several, each has its own among its details. */
-function runs(comparisons) {
+function comment_runs(comparisons) {
     const lines = new Set(comparisons
         .filter(({ status }) => status !== 'unreadable')
         .flatMap(({ base, head }) => {
@@ -59931,11 +60399,11 @@ function laidOut(run, parallelism, sharding, offload) {
         sharding,
         ...(offload === 'none' ? {} : { offload }),
         ...(own && layersPerStage !== undefined ? { layersPerStage } : {}),
-        ...(pipelineSchedule === undefined || !(own || special.includes(pipelineSchedule)) ? {} : { pipelineSchedule }),
+        ...(pipelineSchedule === undefined || !(own || search_special.includes(pipelineSchedule)) ? {} : { pipelineSchedule }),
     };
 }
 /** Schedules that are no matter of virtual stages. */
-const special = ['gpipe', 'zero_bubble', 'dualpipe'];
+const search_special = ['gpipe', 'zero_bubble', 'dualpipe'];
 /** Every micro-batch and way of recompute of a layout. */
 function* runsOf(layout, { microBatchSize, recompute }) {
     for (const micro of microBatchSize)

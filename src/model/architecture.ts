@@ -61,6 +61,10 @@ export type Quantization = {
    * layers of multi-token prediction; the number of schemes where the matrix is kept. Outside the layers: one number.
    */
   readonly stored: Readonly<Record<string, readonly number[]>>;
+  /** The scheme of every matrix and table that `stored` does not name; without it they are kept. */
+  readonly rest?: number;
+  /** The checkpoint leaves the layers of multi-token prediction out. */
+  readonly withoutPrediction?: true;
 };
 
 /** How one matrix of [outputs, inputs] is stored. */
@@ -74,6 +78,8 @@ export type Scheme = {
   /** Bytes of one scale, and bits of the zero point beside it. */
   readonly scaleBytes: number;
   readonly zeroBits?: number;
+  /** A matrix whose inputs the groups do not divide is kept. */
+  readonly dividing?: true;
   /** Further bytes for each input (an order of the inputs) and for each matrix (a scale of scales, a shape, a table). */
   readonly inputBytes?: number;
   readonly matrixBytes?: number;

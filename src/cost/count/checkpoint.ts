@@ -1,5 +1,5 @@
-import type { Architecture, Scheme } from '../../model/architecture.ts';
-import type { Linear, Operation, Operations } from '../../model/operation.ts';
+import type { Architecture, Quantization, Scheme } from '../../model/architecture.ts';
+import type { Operation, Operations } from '../../model/operation.ts';
 import { type Bytes, bytes } from '../../units.ts';
 import { parametersOf } from './weights.ts';
 
@@ -8,17 +8,18 @@ const correctionBytes = 4;
 
 /**
  * Bytes of the checkpoint: each element as the config states its type, each quantised matrix as its scheme stores it, scales
- * included; with towers, and with the layers of multi-token prediction, which published checkpoints hold.
+ * included; with towers, and with the layers of multi-token prediction, which most published checkpoints hold.
  */
 export function checkpointBytes(architecture: Architecture, operations: Operations): Bytes {
   const { quantization, elementBytes = 2 } = architecture;
   const plain = (operation: Operation) =>
     parametersOf(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
   const store = (operation: Operation, layer: number): number => {
-    const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
-    if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)
-      return plain(operation);
-    return matrixBytes(operation, scheme, elementBytes);
+    const scheme = quantization?.schemes[schemeOf(quantization, operation.path, layer)];
+    const matrix = scheme === undefined ? undefined : matrixOf(operation);
+    if (scheme === undefined || matrix === undefined) return plain(operation);
+    if (scheme.dividing === true && matrix.inputs % (scheme.group ?? 1) !== 0) return plain(operation);
+    return matrixBytes(matrix, scheme, elementBytes);
   };
   const all = (list: readonly Operation[], layer: number) => list.reduce((sum, one) => sum + store(one, layer), 0);
   const towers = operations.towers.reduce((sum, tower) => sum + parametersOf(tower), 0) * elementBytes;
@@ -27,17 +28,27 @@ export function checkpointBytes(architecture: Architecture, operations: Operatio
     0,
   );
   const outside = all(operations.embedding, 0) + all(operations.head, 0);
-  return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
+  const ahead = quantization?.withoutPrediction === true ? [] : operations.prediction;
+  return bytes(Math.ceil(towers + layers + outside + all(ahead, operations.order.length)));
 }
 
-function schemeOf(stored: Readonly<Record<string, readonly number[]>>, path: string, layer: number): number {
+function schemeOf({ stored, rest = -1 }: Quantization, path: string, layer: number): number {
   const listed = stored[path.replace(/^(layers|prediction)\./, '')];
-  return listed === undefined ? -1 : (listed[Math.min(layer, listed.length - 1)] ?? -1);
+  return listed === undefined ? rest : (listed[Math.min(layer, listed.length - 1)] ?? -1);
 }
 
-/** Bytes of a matrix of `columns` outputs and `rows` inputs. */
-function matrixBytes(operation: Linear, scheme: Scheme, elementBytes: number): number {
+/** What a checkpoint stores as matrices of its own: those of products, and tables, whose rows are outputs. */
+type Matrix = { readonly inputs: number; readonly outputs: number; readonly copies: number; readonly bias: boolean };
+
+function matrixOf(operation: Operation): Matrix | undefined {
+  if (operation.heldElsewhere === true) return undefined;
+  if (operation.kind === 'table') return { inputs: operation.columns, outputs: operation.rows, copies: 1, bias: false };
+  if (operation.kind !== 'linear' || operation.tied) return undefined;
   const { rows: inputs, columns: outputs, copies, bias } = operation;
+  return { inputs, outputs, copies, bias };
+}
+
+function matrixBytes({ inputs, outputs, copies, bias }: Matrix, scheme: Scheme, elementBytes: number): number {
   const scales = scaleCount(inputs, outputs, scheme);
   const matrix =
     (inputs * outputs * scheme.bits) / 8 +

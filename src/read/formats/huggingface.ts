@@ -115,7 +115,7 @@ function read(source: Source): Reading {
   // An unknown family is not exact as it is.
   const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
   const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
-  const quantization = readQuantization(value, text, architecture.order.length, outer);
+  const { quantization, unknown } = readQuantization(value, text, architecture.order.length, outer);
   const elementBytes = bytesOfElement(text, value);
   const complete: Architecture = {
     ...architecture,
@@ -126,6 +126,7 @@ function read(source: Source): Reading {
       family !== undefined &&
       foreign === undefined &&
       allRead &&
+      !unknown &&
       found.beside !== true &&
       found.kind !== 'unknown composite' &&
       (ofClass === undefined || outerType === ''),

@@ -1,10 +1,20 @@
-/** What a list of modules says of a name, without running a stranger's pattern: names, and `*` between literal pieces. */
+import { expression } from '../../text/expression.ts';
+
+/** A pattern as it is held against a name. */
+type Pattern = {
+  /** What every name that it fits begins with. */
+  readonly prefix: string;
+  readonly fits: (name: string) => boolean;
+  readonly effort: number;
+};
+
+/** What a list of modules says of a name, without running a stranger's pattern: names, `*` between literal pieces, expressions. */
 export type Names = {
   readonly exact: ReadonlySet<string>;
-  readonly patterns: readonly (readonly string[])[];
+  readonly patterns: readonly Pattern[];
   /** What holding one name against all patterns takes, in pieces. */
   readonly effort: number;
-  /** Expressions with too many alternatives to be written out. */
+  /** Expressions that are not followed: they have too many alternatives, or say more than an automaton can. */
   readonly unread: number;
 };
 
@@ -43,27 +53,56 @@ function pieces(regular: string): readonly string[] {
   return closed.replaceAll(/\*+/g, '*').split('*');
 }
 
+const wildcard = (parts: readonly string[]): Pattern => ({
+  prefix: parts[0] ?? '',
+  fits: (name) => fits(name, parts),
+  effort: Math.max(1, parts.length - 1),
+});
+
+/** A state of an automaton takes about as long for a name as four pieces do. */
+const effortOfState = 4;
+
+/** Expressions that say no more than wildcards and one level of alternatives do, which are held against names as such. */
+function isPlain(regular: string): boolean {
+  const rest = regular
+    .replace(/^\^/, '')
+    .replace(/\$$/, '')
+    .replaceAll('(?:', '(')
+    .replaceAll(/\.[*+]|\\\./g, '');
+  const outside = rest.replaceAll(/\([^)]*\)/g, '');
+  return !/[[\]{}+?\\^$*]/.test(rest) && !/\([^)]*\(/.test(rest) && !outside.includes('|');
+}
+
+/** The patterns of a regular expression; undefined where it is not followed. */
+function patternsOf(regular: string): readonly (readonly [string, Pattern])[] | undefined {
+  if (isPlain(regular)) return ways(regular)?.map((way) => [`re:${way}`, wildcard(pieces(way))] as const);
+  const found = expression(regular);
+  if (found === undefined) return undefined;
+  return [[`re:${regular}`, { prefix: found.prefix, fits: found.begins, effort: effortOfState * found.states }]];
+}
+
 export function namesOf(listed: readonly unknown[]): Names {
   const exact = new Set<string>();
-  const patterns = new Map<string, readonly string[]>();
+  const patterns = new Map<string, Pattern>();
   let unread = 0;
   for (const entry of listed) {
     if (typeof entry !== 'string') continue;
-    const expression = entry.startsWith('re:');
-    const written = entry.length > longestName ? undefined : expression ? ways(entry.slice(3)) : [entry];
-    if (written === undefined) unread += Number(expression);
-    else if (expression) for (const way of written) patterns.set(`re:${way}`, pieces(way));
-    else if (entry.includes('*')) patterns.set(entry, entry.replaceAll(/\*+/g, '*').split('*'));
+    if (entry.startsWith('re:')) {
+      const found = entry.length > longestName ? undefined : patternsOf(entry.slice(3));
+      if (found === undefined) unread += 1;
+      for (const [name, pattern] of found ?? []) patterns.set(name, pattern);
+    } else if (entry.length > longestName) continue;
+    else if (entry.includes('*')) patterns.set(entry, wildcard(entry.replaceAll(/\*+/g, '*').split('*')));
     else exact.add(entry);
   }
   const all = [...patterns.values()];
-  return { exact, patterns: all, effort: all.reduce((sum, parts) => sum + Math.max(1, parts.length - 1), 0), unread };
+  return { exact, patterns: all, effort: all.reduce((sum, { effort }) => sum + effort, 0), unread };
 }
 
 /** Some name or pattern begins with this root. */
 export function speaksOf({ exact, patterns }: Names, root: string): boolean {
   for (const name of exact) if (name.startsWith(root)) return true;
-  return patterns.some(([first = '']) => first.startsWith(root));
+  return patterns.some(({ prefix }) => prefix.startsWith(root));
 }
 
 /** Literal pieces in order, the first at the start and the last at the end. */
@@ -92,12 +131,12 @@ export function indexOf(lists: readonly Names[]): (name: readonly string[]) => n
   const none = lists.length;
   const root: Node = { next: new Map(), list: none };
   for (const [list, { exact }] of lists.entries()) for (const name of exact) insert(root, name.split('.'), list);
-  const patterns = lists.flatMap((names, list) => names.patterns.map((parts) => ({ parts, list })));
+  const patterns = lists.flatMap((names, list) => names.patterns.map((pattern) => ({ pattern, list })));
   return (name) => {
     const found = Math.min(none, ...name.map((_, start) => walk(root, name, start)));
     const whole = patterns.length === 0 ? '' : name.join('.');
     // Patterns stand in the order of their lists: those after what was found cannot be first.
-    const matching = patterns.find(({ parts, list }) => list >= found || fits(whole, parts))?.list ?? none;
+    const matching = patterns.find(({ pattern, list }) => list >= found || pattern.fits(whole))?.list ?? none;
     const first = Math.min(found, matching);
     return first === none ? undefined : first;
   };

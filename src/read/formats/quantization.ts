@@ -1,6 +1,8 @@
-import type { Quantization, Scheme } from '../../model/architecture.ts';
+import type { Quantization } from '../../model/architecture.ts';
 import { type Dictionary, type Fields, isDictionary, own } from '../../text/fields.ts';
 import { indexOf, type Names, namesOf, speaksOf } from './module-names.ts';
+import { listOf, mlxRules, type Rules, rulesOf, text } from './quantization-rules.ts';
+import { mlx } from './quantization-schemes.ts';
 
 /** How a Hugging Face checkpoint stores its weights: `dtype`, and `quantization_config` with the modules it leaves alone. */
 
@@ -12,77 +14,6 @@ export function bytesOfElement(text: Dictionary, outer: Dictionary): number | un
       if (typeof stated === 'string') return /float32|fp32/.test(stated) ? 4 : 2;
     }
   return undefined;
-}
-
-// --- schemes ------------------------------------------------------------------------------------------------------------------
-
-/** One fp32 scale for each 128 x 128 block: DeepSeek-V3's checkpoint layout. */
-const blockFp8 = (block: readonly [number, number]): Scheme => ({ bits: 8, shares: 'block', block, scaleBytes: 4 });
-
-/** One scale for the whole matrix, and one for what it reads where that is not found at run time. */
-const matrixFp8 = (fixed: boolean, scaleBytes: number): Scheme => ({
-  bits: 8,
-  shares: 'matrix',
-  scaleBytes,
-  matrixBytes: fixed ? scaleBytes : 0,
-});
-
-/** One 8-bit scale for 32 weights of 4 bits: OCP Microscaling (MX) v1.0. */
-const mxfp4: Scheme = { bits: 4, shares: 'group', group: 32, scaleBytes: 1 };
-
-/** One fp8 scale for 16 weights of 4 bits, one fp32 scale of them and one of the input: NVIDIA ModelOpt. */
-const nvfp4: Scheme = { bits: 4, shares: 'group', group: 16, scaleBytes: 1, matrixBytes: 8 };
-
-/** Weights and zero points packed into 32-bit words, fp16 scales, an index of the inputs: AutoGPTQ. AWQ has no index. */
-const gptq = (bits: number, group: number | undefined, index: boolean): Scheme => ({
-  bits,
-  ...(group === undefined ? { shares: 'output' } : { shares: 'group', group }),
-  scaleBytes: 2,
-  zeroBits: bits,
-  ...(index ? { inputBytes: 4 } : {}),
-});
-
-/**
- * bitsandbytes (Dettmers et al. 2023, arXiv:2305.14314, 3): blocks of 64 in NF4 with an 8-bit scale each, 256 of those with an
- * fp32 one, and the two tables; or fp32 scales where not quantised twice. In 8 bits: one fp32 scale for each output.
- */
-const nf4 = (twice: boolean): Scheme =>
-  twice
-    ? { bits: 4 + 8 / 64 + 32 / (64 * 256), shares: 'matrix', scaleBytes: 0, matrixBytes: 16 * 4 + 256 * 4 }
-    : { bits: 4 + 32 / 64, shares: 'matrix', scaleBytes: 0, matrixBytes: 16 * 4 };
-const int8: Scheme = { bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 1 };
-
-const whole = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 2 ** 20 ? value : undefined;
-
-function blockOf(value: unknown): readonly [number, number] | undefined {
-  if (!Array.isArray(value) || value.length !== 2) return undefined;
-  const [high, wide] = [whole(value[0]), whole(value[1])];
-  return high === undefined || wide === undefined ? undefined : [high, wide];
-}
-
-/** A group of compressed-tensors or ModelOpt: bits, kind and what shares a scale. */
-function groupScheme(group: Dictionary, format: string): Scheme | undefined {
-  const weights = own(group, 'weights');
-  if (!isDictionary(weights)) return undefined;
-  const bits = whole(own(weights, 'num_bits')) ?? 8;
-  const size = whole(own(weights, 'group_size'));
-  const block = blockOf(own(weights, 'block_structure'));
-  const inputs = own(group, 'input_activations');
-  const fixed = isDictionary(inputs) && own(inputs, 'dynamic') === false;
-  const itsFormat = typeof own(group, 'format') === 'string' ? String(own(group, 'format')) : format;
-  if (itsFormat.includes('mxfp4')) return mxfp4;
-  const floats = own(weights, 'type') === 'float';
-  if (bits === 4 && floats) return size === 32 ? mxfp4 : { ...nvfp4, matrixBytes: fixed ? 8 : 4 };
-  if (bits === 8 && block) return blockFp8(block);
-  const strategy = own(weights, 'strategy') ?? (size === undefined ? 'tensor' : 'group');
-  // Packed integers store the shape of the matrix beside it, as two 64-bit numbers.
-  const shape = itsFormat.includes('pack') ? { matrixBytes: 16 } : {};
-  const zero = own(weights, 'symmetric') === false ? { zeroBits: bits } : {};
-  if (strategy === 'group' && size !== undefined)
-    return { bits, shares: 'group', group: size, scaleBytes: 2, ...shape, ...zero };
-  if (strategy === 'channel') return { bits, shares: 'output', scaleBytes: 2, ...shape, ...zero };
-  return floats ? matrixFp8(fixed, 4) : { bits, shares: 'matrix', scaleBytes: 2, ...shape, ...zero };
 }
 
 // --- names of modules ---------------------------------------------------------------------------------------------------------
@@ -181,106 +112,44 @@ const experts = (path: string) => path.startsWith('experts.') && !path.startsWit
 
 // --- the config ---------------------------------------------------------------------------------------------------------------
 
-const text = (from: Dictionary, key: string): string => {
-  const value = own(from, key);
-  return typeof value === 'string' ? value.slice(0, 100) : '';
-};
+/** What is known of how a checkpoint stores its matrices; `unknown` where the config says it and this tool cannot follow. */
+export type Stored = { readonly quantization?: Quantization; readonly unknown: boolean };
 
-const listOf = (from: Dictionary, ...keys: readonly string[]): readonly unknown[] =>
-  keys.map((key) => own(from, key)).find((value): value is readonly unknown[] => Array.isArray(value)) ?? [];
-
-type Rule = { readonly scheme: number; readonly targets: Names; readonly every: boolean };
-type Rules = { readonly schemes: readonly Scheme[]; readonly rules: readonly Rule[] };
-
-/** The schemes of a config, and which modules each is for: named ones first, then all linear ones. */
-function rulesOf(config: Dictionary): Rules | undefined {
-  const all: Rule = { scheme: 0, targets: namesOf([]), every: true };
-  const one = (scheme: Scheme) => ({ schemes: [scheme], rules: [all] });
-  const method = text(config, 'quant_method');
-  const layers = own(config, 'quantized_layers');
-  if (isDictionary(layers) && Object.keys(layers).length > 0) return mixedRules(layers);
-  const groups = own(config, 'config_groups');
-  if (isDictionary(groups)) {
-    const found = Object.values(groups).flatMap((group) => {
-      const scheme = isDictionary(group) ? groupScheme(group, text(config, 'format')) : undefined;
-      return isDictionary(group) && scheme ? [{ scheme, targets: listOf(group, 'targets') }] : [];
-    });
-    const rules = found.map(({ targets }, index) => {
-      const named = targets.filter((target) => target !== 'Linear');
-      return { scheme: index, targets: namesOf(named), every: named.length === 0 };
-    });
-    return {
-      schemes: found.map(({ scheme }) => scheme),
-      rules: rules.sort((a, b) => Number(a.every) - Number(b.every)),
-    };
-  }
-  const algorithm = text(config, 'quant_algo').toUpperCase();
-  const bits = whole(own(config, 'bits')) ?? 4;
-  const size = whole(own(config, 'group_size'));
-  switch (method) {
-    case 'fp8': {
-      const block = blockOf(own(config, 'weight_block_size'));
-      const fixed = text(config, 'activation_scheme') === 'static';
-      if (own(config, 'weight_block_size') === null) return one(matrixFp8(fixed, 2));
-      return one(block || !fixed ? blockFp8(block ?? [128, 128]) : matrixFp8(fixed, 2));
-    }
-    case 'fbgemm_fp8':
-      return one({ bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 4 });
-    case 'mxfp4':
-      return one(mxfp4);
-    case 'gptq':
-      return one(gptq(bits, size, true));
-    case 'awq':
-      return one(gptq(bits, size ?? whole(own(config, 'q_group_size')) ?? 128, false));
-    case 'bitsandbytes':
-      return one(own(config, 'load_in_8bit') === true ? int8 : nf4(own(config, 'bnb_4bit_use_double_quant') === true));
-    default:
-      if (algorithm.includes('NVFP4')) return one(nvfp4);
-      if (algorithm.includes('FP8')) return one(matrixFp8(true, 4));
-      return undefined;
-  }
-}
-
-/** ModelOpt's list of layers, each with its own algorithm. */
-function mixedRules(layers: Dictionary): Rules {
-  const named = (algorithm: string) =>
-    Object.entries(layers)
-      .filter(([, value]) => isDictionary(value) && text(value, 'quant_algo').toUpperCase().includes(algorithm))
-      .map(([name]) => name);
-  return {
-    schemes: [nvfp4, matrixFp8(true, 4)],
-    rules: [
-      { scheme: 0, targets: namesOf(named('NVFP4')), every: false },
-      { scheme: 1, targets: namesOf(named('FP8')), every: false },
-    ],
-  };
+/** The keys of a quantiser's config: transformers', what compressed-tensors wrote first, and MLX's, which transformers does not read. */
+function configOf(
+  outer: Dictionary,
+  inner: Dictionary,
+): { readonly config: Dictionary; readonly method: string } | undefined {
+  const find = (key: string) => [own(outer, key), own(inner, key)].find(isDictionary);
+  const config = find('quantization_config') ?? find('compression_config');
+  const method = config === undefined ? '' : text(config, 'quant_method') || text(config, 'quant_algo');
+  const plain = find('quantization') ?? config;
+  if (method === '' && plain !== undefined && mlx(plain) !== undefined) return { config: plain, method: 'mlx' };
+  return config === undefined ? undefined : { config, method: method || 'unknown' };
 }
 
 /**
  * How the checkpoint stores its matrices, layer by layer. A quantiser that this tool does not know is said to be unknown, and the
  * weights are taken as not quantised.
  */
-export function readQuantization(
-  outer: Dictionary,
-  inner: Dictionary,
-  layers: number,
-  fields: Fields,
-): Quantization | undefined {
-  const config = [own(outer, 'quantization_config'), own(inner, 'quantization_config')].find(isDictionary);
-  if (config === undefined) return undefined;
-  const method = text(config, 'quant_method') || text(config, 'quant_algo') || 'unknown';
-  const refused = (why: string) => {
-    fields.assume('quantization_config', method, `${why}: its bytes are those of 16 bits`);
-    return undefined;
+export function readQuantization(outer: Dictionary, inner: Dictionary, layers: number, fields: Fields): Stored {
+  const stated = configOf(outer, inner);
+  if (stated === undefined) return { unknown: false };
+  const { config, method } = stated;
+  const doubt = (why: string) => fields.assume('quantization_config', method, why);
+  const refused = (why: string): Stored => {
+    doubt(`${why}: its bytes are those of 16 bits`);
+    return { unknown: true };
   };
   const groups = own(config, 'config_groups');
   const count = isDictionary(groups) ? Object.keys(groups).length : 0;
   if (count > mostGroups) return refused(`${count} groups are more than the ${mostGroups} that are read`);
-  const found = rulesOf(config);
+  const found = method === 'mlx' ? mlxRules(config) : rulesOf(config);
   if (found === undefined) return refused('this tool does not know how it stores weights');
-  const ignored = namesOf(
-    listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'),
-  );
+  const ignored = namesOf([
+    ...listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'),
+    ...(found.kept ?? []),
+  ]);
   const lists = [ignored, ...found.rules.map(({ targets }) => targets)];
   const sum = (of: (names: Names) => number) => lists.reduce((total, one) => total + of(one), 0);
   const asked: Asked = { layers, first: Math.min(layers, mostLayers), roots: rootsOf(lists) };
@@ -288,22 +157,49 @@ export function readQuantization(
   const names = asked.first * asked.roots.length * Object.values(modules).flat().length;
   if (names * sum(({ effort }) => effort) > mostComparisons)
     return refused(`${sum(({ patterns }) => patterns.length)} patterns are too many to hold against the modules`);
-  const left = sum(({ unread }) => unread);
-  if (left > 0)
-    fields.assume(
-      'quantization_config',
-      method,
-      `${left} of its expressions have too many alternatives to be followed`,
-    );
-  return { method, schemes: found.schemes, stored: storedBy(found, ignored, method, asked) };
+  const doubts = doubtsOf(
+    found,
+    sum(({ unread }) => unread),
+    inner,
+  );
+  doubts.forEach(doubt);
+  const quantization: Quantization = {
+    method,
+    schemes: found.schemes,
+    stored: storedBy(found, ignored, method, asked),
+    ...(found.whole === true ? { rest: 0, withoutPrediction: true } : {}),
+  };
+  return { quantization, unknown: doubts.length > 0 };
+}
+
+/** What the config says and is not followed, a sentence each. */
+function doubtsOf({ blocks = [], whole }: Rules, unread: number, inner: Dictionary): readonly string[] {
+  const foreign = blocks.filter((block) => !roots.some((root) => block === root || block.startsWith(`${root}.`)));
+  const mixture = whole === true && Object.keys(inner).some((key) => /experts/.test(key));
+  return [
+    ...(unread > 0 ? [`${unread} of its expressions have too many alternatives to be followed, or look around`] : []),
+    ...(foreign.length > 0
+      ? [`${foreign.length} of its blocks are not those of the layers, and are taken as kept`]
+      : []),
+    ...(mixture ? ['routers are taken as quantised where it does not name them, which models of MLX may keep'] : []),
+  ];
 }
 
 /** Which names are asked about: of all `layers`, the `first`, under each of the roots. */
 type Asked = { readonly layers: number; readonly first: number; readonly roots: readonly string[] };
 
+/** Names that MLX gives to what others store one by one, and to what others keep. */
+const mlxModules: Readonly<Record<string, readonly string[]>> = {
+  router: ['mlp.gate', 'mlp.router', 'block_sparse_moe.gate', 'feed_forward.router'],
+  'shared_experts.scale': ['mlp.shared_expert_gate'],
+  'experts.gate': ['mlp.switch_mlp.gate_proj', 'block_sparse_moe.switch_mlp.gate_proj', 'mlp.experts.gate_proj'],
+  'experts.up': ['mlp.switch_mlp.up_proj', 'block_sparse_moe.switch_mlp.up_proj', 'mlp.experts.up_proj'],
+  'experts.down': ['mlp.switch_mlp.down_proj', 'block_sparse_moe.switch_mlp.down_proj', 'mlp.experts.down_proj'],
+};
+
 /** By path of an operation: the scheme in each layer that is asked about, then in those of multi-token prediction. */
 function storedBy(
-  { schemes, rules }: Rules,
+  { schemes, rules, whole }: Rules,
   ignored: Names,
   method: string,
   { layers, first, roots: spoken }: Asked,
@@ -319,7 +215,7 @@ function storedBy(
   };
   const heads = spoken.map((root) => root.split('.'));
   const only = method === 'mxfp4' ? experts : () => true;
-  const perLayer = Object.entries(modules)
+  const perLayer = Object.entries(whole === true ? { ...modules, ...mlxModules } : modules)
     .filter(([path]) => only(path))
     .map(([path, suffixes]) => {
       const tails = suffixes.map((suffix) => suffix.split('.'));
@@ -329,6 +225,10 @@ function storedBy(
       const ahead = [...of(layers), ...under(['mtp', 'layers', '0']), ...under(['mtp', '0'])];
       return [path, [...Array.from({ length: first }, (_, layer) => schemeFor(of(layer))), schemeFor(ahead)]] as const;
     });
-  const output = targets(['lm_head']) === undefined ? {} : { output: [schemeFor([['lm_head']])] };
-  return { ...Object.fromEntries(perLayer), ...output };
+  const named = targets(['lm_head']) !== undefined || whole === true;
+  return {
+    ...Object.fromEntries(perLayer),
+    ...(named ? { output: [schemeFor([['lm_head']])] } : {}),
+    ...(whole === true ? { 'embedding.token': [schemeFor([['model', 'embed_tokens']])] } : {}),
+  };
 }
