@@ -67,9 +67,50 @@ describe('the catalogue of models', () => {
   });
 });
 
+/** Totals of the published weights (`safetensors`), as their pages on the hub state them. */
+describe('published totals', () => {
+  it.each([
+    ['deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B', 1_777_088_000],
+    ['mistralai/Mistral-Nemo-Base-2407', 12_247_782_400],
+    ['mistralai/Mistral-Small-24B-Base-2501', 23_572_403_200],
+    ['mistralai/Codestral-22B-v0.1', 22_247_282_688],
+    ['teknium/OpenHermes-2.5-Mistral-7B', 7_241_748_480],
+    ['upstage/SOLAR-10.7B-v1.0', 10_731_524_096],
+    ['deepseek-ai/deepseek-coder-1.3b-base', 1_346_471_936],
+    ['deepseek-ai/deepseek-coder-6.7b-base', 6_740_512_768],
+    ['deepseek-ai/deepseek-coder-33b-base', 33_342_991_360],
+    ['deepseek-ai/deepseek-llm-7b-base', 6_910_365_696],
+    ['EleutherAI/gpt-neo-125m', 125_198_592],
+    ['EleutherAI/gpt-neo-1.3B', 1_315_575_808],
+    ['EleutherAI/gpt-neo-2.7B', 2_651_307_520],
+    ['google/gemma-3-270m', 268_098_176],
+    ['bigcode/starcoder2-3b', 3_030_371_328],
+    ['bigcode/starcoder2-15b', 15_957_889_024],
+    ['01-ai/Yi-6B', 6_061_035_520],
+    ['01-ai/Yi-9B', 8_829_407_232],
+    ['01-ai/Yi-34B', 34_388_917_248],
+    ['HuggingFaceTB/SmolLM3-3B', 3_075_098_624],
+    ['allenai/OLMo-2-0425-1B', 1_484_916_736],
+    ['allenai/Llama-3.1-Tulu-3-8B', 8_030_326_784],
+    ['Skywork/Skywork-Reward-Llama-3.1-8B-v0.2', 7_504_928_768],
+    ['stabilityai/stablelm-2-1_6b', 1_644_515_328],
+    ['baichuan-inc/Baichuan2-13B-Chat', 13_896_668_160],
+    ['zai-org/GLM-4-9B-0414', 9_400_279_040],
+    ['FacebookAI/roberta-large', 355_412_057],
+    ['FacebookAI/xlm-roberta-large', 560_142_482],
+    ['openbmb/MiniCPM-2B-sft-bf16', 2_724_880_896],
+    ['ByteDance-Seed/Seed-OSS-36B-Base', 36_151_104_512],
+    ['swiss-ai/Apertus-8B-2509', 8_053_338_176],
+    ['baidu/ERNIE-4.5-0.3B-PT', 360_748_032],
+  ])('%s has %d parameters', (name, total) => {
+    expect(count(name).total).toBe(total);
+  });
+});
+
 describe('a name of a variant', () => {
   it.each([
     ['unsloth/Meta-Llama-3.1-8B-bnb-4bit', 'meta-llama/Llama-3.1-8B'],
+    ['Qwen/Qwen3-VL-4B-Thinking', 'Qwen/Qwen3-VL-4B-Instruct'],
     ['unsloth/Llama-3.2-1B-Instruct-unsloth-bnb-4bit', 'meta-llama/Llama-3.2-1B'],
     ['TheBloke/Llama-2-13B-chat-GPTQ', 'meta-llama/Llama-2-13b-hf'],
     ['meta-llama/Llama-2-7b', 'meta-llama/Llama-2-7b-hf'],

@@ -28,7 +28,7 @@ const stored =
   /[-.](hf|awq|gptq|gguf|aqlm|bnb|hqq|mlx|marlin|unsloth|dynamic|static|quantized|[2348]-?bits?|int[348]|fp4|fp8|fp16|bf16|nf4|nvfp4|mxfp4|w4a16|w8a8|w8a16)$/;
 
 /** What weights were tuned for; only behind a size, since `t5-base` is a size itself. */
-const tuned = /[-.](instruct|chat|it|pt|base|sft|dpo)$/;
+const tuned = /[-.](instruct|chat|it|pt|base|sft|dpo|thinking)$/;
 const sized = /\d[bm](?![a-z0-9])/;
 
 /** A folded name without the words that say how its weights are stored or tuned. */
