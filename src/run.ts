@@ -1,3 +1,5 @@
+import { type Allowance, attribute } from './attribution/attribute.ts';
+import type { Job } from './attribution/changes.ts';
 import { type Calibrations, unusedMeasurements } from './cost/calibrations.ts';
 import { adaptersOf } from './cost/count/lora.ts';
 import { estimate } from './cost/engine.ts';
@@ -36,7 +38,8 @@ export function review(
   inTime: InTime = untimed,
 ): Review {
   const moved = others.find(({ kind }) => kind === 'moved')?.settings;
-  const own = comparisonsOf(moved === undefined ? changes : lookedAt(changes, settings), settings, inTime, progress);
+  const judged = moved === undefined ? changes : lookedAt(changes, settings);
+  const own = comparisonsOf(judged, settings, inTime, progress, { left: mostEstimates });
   const failOnOf = (path: string) =>
     [settings, ...(moved === undefined ? [] : [moved])]
       .map(({ budgetsFor }) => budgetsFor(path).failOn)
@@ -84,12 +87,13 @@ function comparisonsOf(
   settings: Settings,
   inTime: InTime,
   progress: (message: string) => void = () => {},
+  allowance?: Allowance,
 ): readonly Comparison[] {
   const comparisons: Comparison[] = [];
   for (const [index, pair] of changes.pairs.entries()) {
     if (changes.pairs.length > 20 && index % 20 === 0) progress(`${index} of ${changes.pairs.length} configs`);
     for (const one of jobsIn(pair, inTime)) {
-      const comparison = comparePair(one, settings, inTime);
+      const comparison = comparePair(one, settings, inTime, allowance);
       if (comparison !== undefined) comparisons.push(comparison);
     }
   }
@@ -178,7 +182,12 @@ function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Sett
 }
 
 /** undefined where the file was read, is not a model config, and the user did not name it. */
-function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comparison | undefined {
+function comparePair(
+  pair: ConfigPair,
+  settings: Settings,
+  inTime: InTime,
+  allowance?: Allowance,
+): Comparison | undefined {
   const { runs } = settings;
   // A run description is not a model config, unless it replaced one.
   if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path)) return undefined;
@@ -188,19 +197,21 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
     described: Described | undefined,
     files: Files,
     measured?: Calibrations,
-  ): Side => {
+  ): Whole => {
     const timed = inTime(() => readAs(side, path, settings, described, files, measured));
-    return timed.kind === 'done' ? timed.result : late(`The config ${timed.reason}.`);
+    return timed.kind === 'done' ? timed.result : { side: late(`The config ${timed.reason}.`) };
   };
   const { base: before, head: after } = pair.beside ?? { base: new Map(), head: new Map() };
-  const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
-  const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run ?? {});
+  const old = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
+  const measured = old?.side.estimate?.run.run ?? {};
+  const now = pair.head && read(pair.head, pair.path, runs?.head, after, measured);
+  const [base, head] = [old?.side, now?.side];
   // The change did not touch it, and it could not be read before either.
   const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
   if (pair.base === pair.head && unreadable) return undefined;
   const named = settings.named(pair.path);
   if (!named && !concerns(base, head)) return undefined;
-  return compare({
+  const comparison = compare({
     path: pair.path,
     named,
     ...(pair.previousPath === undefined ? {} : { previousPath: pair.previousPath }),
@@ -208,7 +219,19 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
     ...(base === undefined ? {} : { base }),
     ...(head === undefined ? {} : { head }),
   });
+  if (comparison.status !== 'changed' || allowance === undefined || old?.job === undefined || now?.job === undefined)
+    return comparison;
+  const [from, to] = [old.job, now.job];
+  const timed = inTime(() => attribute(comparison, from, to, allowance, measured));
+  const attribution = timed.kind === 'done' ? timed.result : ({ kind: 'none', reason: 'it takes too long' } as const);
+  return { ...comparison, attribution };
 }
+
+/** So many estimates a run takes to say what each change moved: a hundred configs with six changed fields, some seconds. */
+const mostEstimates = 6_400;
+
+/** One side, and what it was estimated from where it could be. */
+type Whole = { readonly side: Side; readonly job?: Job };
 
 const late = (message: string): Side =>
   unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
@@ -221,17 +244,18 @@ function readAs(
   described: Described | undefined,
   files: Files,
   measured?: Calibrations,
-): Side {
+): Whole {
   const description = described?.kind === 'read' ? described : undefined;
   const own: SideSettings = {
     sourcesFor: (name, stated) => settings.sourcesFor(name, stated, description),
     jobOf: (name) => settings.jobOf(name, description),
   };
-  const found = readSide(side, path, own, measured, files);
-  if (described?.kind !== 'wrong' || found.reading.kind === 'unread') return found;
+  const found = readWhole(side, path, own, measured, files);
+  const { reading } = found.side;
+  if (described?.kind !== 'wrong' || reading.kind === 'unread') return found;
   const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
   const problems = [{ severity: 'error' as const, message }];
-  return unread({ kind: 'unread', way: 'run-unread', format: found.reading.format, problems }, true);
+  return { side: unread({ kind: 'unread', way: 'run-unread', format: reading.format, problems }, true) };
 }
 
 type SideSettings = Pick<Settings, 'sourcesFor' | 'jobOf'>;
@@ -251,17 +275,27 @@ function concerns(base: Side | undefined, head: Side | undefined): boolean {
  * @param measured what scales the side that it is a change of; undefined where it is no change
  * @param files that its job refers to, as far as they are known
  */
-export function readSide(
+export const readSide = (
   side: ConfigSide,
   path: string,
   settings: SideSettings,
   measured?: Calibrations,
   files: Files = new Map(),
-): Side {
+): Side => readWhole(side, path, settings, measured, files).side;
+
+function readWhole(
+  side: ConfigSide,
+  path: string,
+  settings: SideSettings,
+  measured: Calibrations | undefined,
+  files: Files,
+): Whole {
   const refused = (way: Unread, message: string, start?: Uint8Array) => {
     const claims = claimsConfig(path, start);
     const problems = [{ severity: 'error' as const, message }];
-    return unread({ kind: 'unread', way: isAnyCode(path, way, claims) ? 'no-config' : way, problems }, claims);
+    return {
+      side: unread({ kind: 'unread', way: isAnyCode(path, way, claims) ? 'no-config' : way, problems }, claims),
+    };
   };
   if (side.kind === 'refused') return refused(side.why, side.reason, side.start);
   if (path.length > longestPath)
@@ -271,30 +305,34 @@ export function readSide(
       side.bytes,
     );
   const reading = readConfig(side.bytes, path, { known: files, ...settings.jobOf(path) });
-  if (reading.kind === 'unread') return unread(reading, claimsConfig(path, side.bytes));
-  const settling = settleRun(settings.sourcesFor(path, reading.run), reading.architecture);
+  if (reading.kind === 'unread') return { side: unread(reading, claimsConfig(path, side.bytes)) };
+  const sources = settings.sourcesFor(path, reading.run);
+  const settling = settleRun(sources, reading.architecture);
   if (settling.kind === 'unsettled') {
     const problems = [...settling.problems, ...reading.problems];
-    return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
+    return { side: unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true) };
   }
   const found = estimate(reading.architecture, settling.settled, measured);
   // NaN compares as false with every limit, so it would pass any budget.
   if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
     const message = 'The cost of this config comes out as no number; its sizes do not go together.';
     const problems = [{ severity: 'error' as const, message }, ...reading.problems];
-    return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
+    return { side: unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true) };
   }
-  const { architecture, ...told } = reading;
+  const { architecture, keys, ...told } = reading;
   return {
-    reading: { ...told, family: architecture.family },
-    estimate: {
-      ...found,
-      assumptions: [...reading.assumptions, ...settling.assumptions],
-      problems: [
-        ...settling.problems,
-        ...unusedMeasurements(found),
-        ...hindrances(settling, reading.architecture, adaptersOf(found), reading.format, path),
-      ],
+    job: { keys, sources, settled: settling.settled },
+    side: {
+      reading: { ...told, family: architecture.family },
+      estimate: {
+        ...found,
+        assumptions: [...reading.assumptions, ...settling.assumptions],
+        problems: [
+          ...settling.problems,
+          ...unusedMeasurements(found),
+          ...hindrances(settling, reading.architecture, adaptersOf(found), reading.format, path),
+        ],
+      },
     },
   };
 }

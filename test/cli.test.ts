@@ -320,12 +320,12 @@ describe('diff', () => {
     const both = ['--base-run', join(where, 'one.yml'), '--head-run', join(where, 'two.yml')];
     const { code, out } = run([...words, ...both]);
     expect(code).toBe(1);
-    expect(out).toContain('    run: micro_batch_size 1 -> 8\n');
-    expect(out).toContain('run: price_per_gpu_hour absent -> 4');
+    expect(out).toMatch(/^ {4}micro_batch_size 1 -> 8 +\+61\.99 GiB/m);
+    expect(out).toMatch(/^ {4}price_per_gpu_hour absent -> 4 +0 /m);
     expect(out).toContain('This change takes memory per GPU over the budget.');
     const one = [...words, '--run', join(where, 'one.yml')];
     expect(run(one)).toMatchObject({ code: 0 });
-    expect(run([...one, '--head-run', join(where, 'two.yml')]).out).toContain('run: micro_batch_size 1 -> 8');
+    expect(run([...one, '--head-run', join(where, 'two.yml')]).out).toMatch(/^ {4}micro_batch_size 1 -> 8 /m);
     writeFileSync(join(where, 'two.yml'), 'micro_batch: 8\n');
     expect(run([...words, ...both])).toMatchObject({ code: 2, out: '' });
   });
@@ -338,7 +338,7 @@ describe('diff', () => {
     const tree = run(words, join(where, 'deep'));
     expect(tree.code).toBe(1);
     expect(tree.out).toContain('config.json: changed');
-    expect(tree.out).toContain('run: micro_batch_size 1 -> 8');
+    expect(tree.out).toMatch(/^ {4}micro_batch_size 1 -> 8 /m);
     git('commit', '-qam', 'head');
     writeFileSync(join(where, 'run.yml'), 'micro_batch_size: 1\n');
     expect(run([...words, '--head', 'feature'], join(where, 'deep')).code).toBe(1);

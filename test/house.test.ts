@@ -34,6 +34,7 @@ const floors: Readonly<Record<string, number>> = {
   plan: 12,
   'tip.ts': 13,
   'jobs.ts': 13,
+  attribution: 13,
   'run.ts': 14,
   'deadline.ts': 14,
   github: 15,

@@ -75,7 +75,7 @@ describe('whatever two configs say', () => {
     );
   });
 
-  it('a second run writes the same comment, after one and after two changes', { timeout: patience }, () => {
+  it('a second run writes the same comment, after one and after two changes', { timeout: 2 * patience }, () => {
     fc.assert(
       fc.property(written, written, written, (base, first, second) => {
         const inputs = { 'memory-budget': '40GB' };

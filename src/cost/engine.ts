@@ -15,21 +15,23 @@ import { projectTime } from './time/step.ts';
  * The cost of one architecture under one run: its operations, and the four quantities read off them.
  *
  * @param before what scales the run that this one is a change of; undefined where it is no change, so that what it reached is its own
+ * @param saving whether changes of the run that would save memory are tried, which takes as long as all else
  */
-export function estimate(architecture: Architecture, settled: SettledRun, before?: Calibrations): Cost {
+export function estimate(architecture: Architecture, settled: SettledRun, before?: Calibrations, saving = true): Cost {
   const { run } = settled;
   const operations = expand(architecture);
   const counted = countParameters(architecture, operations);
   const parameters = { ...counted, trainable: trainableParameters(operations, run) };
   const flops = countFlops(operations, run);
   const projected = projectTime(operations, flops, settled);
-  const peak = estimateMemory(operations, run);
+  const peak = estimateMemory(operations, run, saving);
   const calibrated = { ...run, ...calibrationsOf(run, before, projected, peak) };
   return {
     ...routingOf(operations),
     parameters,
     flops,
-    memory: calibrated.memoryCalibration === run.memoryCalibration ? peak : estimateMemory(operations, calibrated),
+    memory:
+      calibrated.memoryCalibration === run.memoryCalibration ? peak : estimateMemory(operations, calibrated, saving),
     throughput:
       calibrated.calibration === run.calibration
         ? projected

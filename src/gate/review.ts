@@ -40,6 +40,31 @@ export type Comparison = {
   }[];
   /** Fields that changed, those of the config first. */
   readonly fields: readonly ChangedField[];
+  /** What each change moved; absent where a side is. */
+  readonly attribution?: Attribution;
+};
+
+/** Settings that changed, and what each of them moved of the difference between both sides. */
+export type Attribution =
+  | {
+      readonly kind: 'shares';
+      /** There are too many for all orders, so that those that move less by themselves have one share together. */
+      readonly grouped: boolean;
+      readonly shares: readonly Share[];
+    }
+  | { readonly kind: 'none'; readonly reason: string };
+
+/** What one setting moved; several share it where they can only be changed together, or are too many. */
+export type Share = {
+  readonly fields: readonly SetField[];
+  /** by metric, in its unit; over all shares it adds up to the difference */
+  readonly moved: Readonly<Record<string, number>>;
+};
+
+/** A setting of the model or of the run, by its name here, whatever file states it. */
+export type SetField = ChangedField & {
+  /** as that file calls it, where it is another word */
+  readonly writtenAs?: string;
 };
 
 /** A field of the config as it is written, or one of the run as it was settled, where somebody states it. */

@@ -1,6 +1,7 @@
 import type { Refusal } from '../world.ts';
 import type { Architecture } from './architecture.ts';
 import type { RunSource } from './run.ts';
+import type { Keys, Names } from './statement.ts';
 
 /** Something that nobody stated, and that was taken to be so. */
 export type Assumption = {
@@ -51,6 +52,16 @@ export type Unread =
   /** A format recognises it, and what it says leads to no model, run or number. */
   | 'impossible';
 
+/** What an architecture was read from, so that it can be read again with some keys of another. */
+export type ModelKeys = {
+  readonly reader: 'huggingface' | 'mamba';
+  /** under canonical keys */
+  readonly config: Keys;
+  readonly names: Names;
+  /** The name that stands for the sizes, where the file names a published model or another config. */
+  readonly named?: { readonly key: string; readonly name: string };
+};
+
 /** What a config file turned out to say. */
 export type Reading =
   | {
@@ -58,6 +69,7 @@ export type Reading =
       /** id of the format (`list formats`) */
       readonly format: string;
       readonly architecture: Architecture;
+      readonly keys: ModelKeys;
       /** what the files say of the run, the strongest first */
       readonly run: readonly RunSource[];
       readonly fields: readonly StatedField[];
@@ -74,5 +86,5 @@ export type Reading =
 
 /** What is kept of a reading once its cost is known: a thousand architectures would fill the memory. */
 export type Told =
-  | (Omit<Extract<Reading, { kind: 'read' }>, 'architecture'> & { readonly family: string })
+  | (Omit<Extract<Reading, { kind: 'read' }>, 'architecture' | 'keys'> & { readonly family: string })
   | Extract<Reading, { kind: 'unread' }>;

@@ -1,7 +1,7 @@
 import { findModel, modelNames } from '../facts/models.ts';
 import { build } from '../families/build.ts';
 import { decoder, decoderType } from '../families/decoder.ts';
-import type { Assumption, Problem, Reading, StatedField } from '../model/reading.ts';
+import type { Assumption, ModelKeys, Problem, Reading, StatedField } from '../model/reading.ts';
 import type { Keys, ModelStatement, Names, Stated, StatedRun, Statement } from '../model/statement.ts';
 import { placeText, sourcesOfStated } from '../setup/stated.ts';
 import { Fields, isDictionary, own, statedFields } from '../text/fields.ts';
@@ -10,6 +10,7 @@ import { didYouMean } from '../text/nearest.ts';
 import type { Source } from '../text/syntax.ts';
 import type { ParsedFile } from './format.ts';
 import { huggingface } from './formats/huggingface.ts';
+import { mamba } from './formats/mamba.ts';
 
 /** An architecture and where it was said, or one sentence why there is none. */
 type Found =
@@ -110,7 +111,9 @@ function architectureOf(model: ModelStatement, models: ReadonlyMap<string, Parse
   const changes = model.changes ?? { config: {}, names: new Map() };
   const origin = file === undefined ? (published?.source ?? '') : file.path;
   const assumption: Assumption = { field: model.at.key, value: model.name, reason: `its sizes are those of ${origin}` };
-  return { kind: 'read', reading: describedAs(overlaid(config, changes.config), changes.names, [assumption]) };
+  const reading = describedAs(overlaid(config, changes.config), changes.names, [assumption]);
+  const named = { key: model.at.key, name: model.name };
+  return { kind: 'read', reading: { ...reading, keys: { ...reading.keys, named } } };
 }
 
 function unknownModel({ name, at }: Extract<ModelStatement, { kind: 'named' }>): Problem {
@@ -129,10 +132,20 @@ function describedAs(
   names: Names,
   assumptions: readonly Assumption[],
 ): Extract<Reading, { kind: 'read' }> {
-  const source: Source = { value: config, lines: new Map(), problems: [], names };
-  const reading = own(config, 'model_type') === decoderType ? readDecoder(source) : huggingface.read(source);
+  const reading = readKeys({ reader: huggingface.id, config, names });
   if (reading.kind === 'unread') throw new Error('an architecture is read or refused in a sentence');
   return { ...reading, assumptions: [...reading.assumptions, ...assumptions] };
+}
+
+/**
+ * An architecture from its keys alone.
+ *
+ * @throws Unreadable with one sentence
+ */
+export function readKeys({ reader, config, names }: Omit<ModelKeys, 'named'>): Reading {
+  const source: Source = { value: config, lines: new Map(), problems: [], names };
+  if (reader === mamba.id) return mamba.read(source);
+  return own(config, 'model_type') === decoderType ? readDecoder(source) : huggingface.read(source);
 }
 
 function readDecoder(source: Source): Reading {
@@ -142,6 +155,7 @@ function readDecoder(source: Source): Reading {
     kind: 'read',
     format: '',
     architecture,
+    keys: { reader: huggingface.id, config: source.value as Keys, names: source.names ?? new Map() },
     run: [],
     fields: [],
     assumptions: fields.assumptions,

@@ -1,6 +1,8 @@
-import type { Reading } from '../model/reading.ts';
+import type { Architecture } from '../model/architecture.ts';
+import type { ModelKeys, Reading } from '../model/reading.ts';
 import { type Dictionary, isDictionary, own, textOf, Unreadable } from '../text/fields.ts';
 import { parse, type Source, type Syntax, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
+import { readKeys } from './compose.ts';
 import type { ParsedFile } from './format.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
@@ -125,6 +127,17 @@ export function claimsConfig(path: string, start: Uint8Array = new Uint8Array())
     .replace(/\\u00([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
   if (isCode(path)) return mayState(start.subarray(0, startBytes));
   return namedConfig(path) || modelKey.test(text);
+}
+
+/** An architecture from keys that no file states in this way; undefined where no model has them. */
+export function readAgain(keys: ModelKeys): Architecture | undefined {
+  try {
+    const reading = possible(readKeys(keys));
+    return reading.kind === 'read' ? reading.architecture : undefined;
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return undefined;
+  }
 }
 
 /** Refuses negative sizes and NaN: two fields may each be in bounds while a size computed from both is not. */

@@ -1,18 +1,15 @@
-import type { ChangedField, Comparison, Side } from '../gate/review.ts';
+import type { Comparison, SetField, Side } from '../gate/review.ts';
 import type { MemoryEstimate } from '../model/estimate.ts';
 import { difference, exact, flopsText, gib, percent } from './format.ts';
-import { code, sentence, table } from './markdown.ts';
+import { code, figure, sentence, table } from './markdown.ts';
+import { movedBy } from './moved.ts';
 
 const mostRows = 12;
 
-/** Which parts of the model and which fields of the config moved. Empty where nothing did. */
+/** Which parts of the model moved. Empty where nothing did. */
 export function origins(comparison: Comparison): string {
   const sections: string[] = [];
-  const { fields, parts } = comparison;
-  for (const origin of ['architecture', 'run'] as const) {
-    const changed = fields.filter((field) => field.origin === origin);
-    if (changed.length > 0) sections.push(fieldTable(origin === 'run' ? 'Training run' : 'Field', changed));
-  }
+  const { parts } = comparison;
   for (const kind of ['parameters', 'flops'] as const) {
     const moved = parts.filter(({ quantity }) => quantity === kind);
     if (moved.length === 0) continue;
@@ -31,13 +28,39 @@ export function origins(comparison: Comparison): string {
   return sections.join('\n\n');
 }
 
-function fieldTable(heading: string, fields: readonly ChangedField[]): string {
-  const written = (value: string | undefined) => (value === undefined ? 'absent' : code(value, 60));
-  const rows = fields
-    .slice(0, mostRows)
-    .map(({ path, before, after }) => [code(path, 80), written(before), written(after)]);
-  return table([[heading, 'Before', 'After'], ...rows]) + more(fields.length);
+/** What was changed, and what each change moved of the figures. Empty where nothing was. */
+export function changes(comparison: Comparison): string {
+  const moved = movedBy(comparison);
+  if (moved === undefined) return '';
+  const { columns, rows, idle, note } = moved;
+  const label = (fields: readonly SetField[]) =>
+    fields.slice(0, mostTogether).map(settingText).join('<br>') +
+    (fields.length > mostTogether ? `<br>and ${fields.length - mostTogether} more` : '');
+  const moves = table(
+    [
+      ['Changed', ...columns],
+      ...rows.slice(0, mostRows).map(({ fields, parts }) => [label(fields), ...parts.map(figure)]),
+    ],
+    columns.map((_, index) => index + 1),
+  );
+  return [
+    ...(rows.length === 0 ? [] : [moves + more(rows.length)]),
+    ...(idle.length === 0 ? [] : [idleText(idle, rows.length > 0)]),
+    ...(note === '' ? [] : [`<sub>${sentence(note)}</sub>`]),
+  ].join('\n\n');
 }
+
+/** Settings that are named where they share a part. */
+const mostTogether = 6;
+
+function settingText({ path, before, after, writtenAs }: SetField): string {
+  const written = (value: string | undefined) => (value === undefined ? 'absent' : code(value, 60));
+  const own = writtenAs === undefined ? '' : ` (${code(writtenAs, 60)})`;
+  return `${code(path, 80)}${own}: ${written(before)} →\u00a0${written(after)}`;
+}
+
+const idleText = (fields: readonly SetField[], others: boolean): string =>
+  `${others ? 'Changed without moving any of this' : 'Changed'}: ${fields.slice(0, mostRows).map(settingText).join('; ')}${fields.length > mostRows ? ` and ${fields.length - mostRows} more` : ''}.`;
 
 const more = (count: number) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
 

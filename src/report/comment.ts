@@ -1,7 +1,7 @@
 import { missedText } from '../gate/missed.ts';
 import type { Comparison, Finding, Review, Side } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
-import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
+import { assumptions, changes, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
 import { type Memory, memoryLine, pastProblem, remember } from './earlier.ts';
 import { gib } from './format.ts';
 import { limitsTable, statedRun } from './limits.ts';
@@ -82,6 +82,11 @@ export function sections(review: Review, options: Options, rows = mostRows, else
       name: 'notes',
       body: review.notes.map((note) => `> ${sentence(note, 500, pathsOf(review))}`).join('\n>\n'),
     },
+    ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
+      importance: 7.5 - index / 100,
+      name: 'changes',
+      body: whatChanged(comparison, comparisons.length > 1),
+    })),
     ...comparisons
       .slice(0, 30)
       .flatMap((comparison, index) =>
@@ -90,6 +95,14 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     { importance: 3, name: 'settings', body: settings(review) },
     { importance: 9, name: 'footer', body: footer(review) },
   ].filter(({ body }) => body !== '');
+}
+
+/** Configs whose changes are shown without a click. */
+const mostUnfolded = 3;
+
+function whatChanged(comparison: Comparison, several: boolean): string {
+  const body = changes(comparison);
+  return body === '' || !several ? body : `**${code(comparison.path, 120)}**\n\n${body}`;
 }
 
 const ownRun = ({ estimate }: Side): string =>
@@ -180,6 +193,7 @@ function configSections(comparison: Comparison, budgets: Budgets, several: boole
   // What cannot be read has no numbers of its own; its finding says why.
   if (comparison.status === 'unreadable') return [];
   return [
+    folded(6.8, 'What changed', index < mostUnfolded ? '' : changes(comparison)),
     folded(6.5, 'Limits', limitsTable(comparison, budgets)),
     folded(6, 'Where the difference comes from', origins(comparison)),
     folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),

@@ -82,6 +82,15 @@ export function quantity(value: number, unit: Unit): string {
   }
 }
 
+/** A move as people write it: `+5.10 GiB`, `-320.00 KiB`, `0`. */
+export function signed(value: number, unit: Unit): string {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  const rounded = unit === 'dollars' ? Number(size.toPrecision(3)) : size;
+  const text = unit === 'bytes' && size < 0.01 * 2 ** 30 ? amountOfBytes(size) : quantity(rounded, unit);
+  return `${value < 0 ? '-' : '+'}${text}`;
+}
+
 const sign = (value: number, text: string) => (value > 0 ? `+${text}` : text);
 
 /** A signed difference: relative for amounts, in points for ratios; undefined where nothing moved. */
@@ -100,3 +109,6 @@ export function difference(before: number, after: number, unit: Unit): string | 
   const digits = Math.abs(change) >= 0.1 ? 1 : 2;
   return sign(change, percent(change, digits));
 }
+
+/** A number stays with its unit when a line wraps. */
+export const unbroken = (text: string): string => text.replaceAll(' ', '\u00a0');

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { conventionSources } from '../facts/conventions.ts';
-import type { Comparison, Review, Side } from '../gate/review.ts';
+import type { Attribution, Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate } from '../model/estimate.ts';
 import { sequencesAtOnce } from '../model/run.ts';
 import { runAsWritten } from '../setup/description.ts';
@@ -113,6 +113,32 @@ const reportSchema = z.object({
 
 const sideSchema = reportSchema.partial();
 
+const attributionSchema = z
+  .object({
+    method: z
+      .enum(['exact', 'grouped', 'none'])
+      .describe('over all orders of the changes; with those that move least taken together; or not known'),
+    reason: z.string().optional().describe('why it is not known'),
+    shares: z.array(
+      z.object({
+        fields: z
+          .array(
+            z.object({
+              origin: z.enum(['architecture', 'run']),
+              path: z.string().describe('the name that it has here, whatever file states it'),
+              written_as: z.string().optional().describe('its name in that file, where that is another'),
+              before: z.string().optional(),
+              after: z.string().optional(),
+              line: z.number().optional(),
+            }),
+          )
+          .describe('several where they can only be changed together, or are taken together'),
+        moved: z.record(z.string(), amount).describe('by metric; over all shares it adds up to the difference'),
+      }),
+    ),
+  })
+  .describe('what each change moved, averaged over the orders in which the changes can be made (Shapley values)');
+
 /** The JSON report, version 1. */
 export const jsonSchema = z.object({
   version: z.literal(1),
@@ -138,6 +164,7 @@ export const jsonSchema = z.object({
           }),
         )
         .describe('what changed; a side that is absent does not have the field'),
+      attribution: attributionSchema.optional(),
     }),
   ),
   verdict: z.object({
@@ -223,6 +250,21 @@ function comparisonReport(comparison: Comparison): JsonReport['comparisons'][num
     head: side(comparison.head),
     changes: comparison.changes.map((change) => ({ ...change })),
     fields: comparison.fields.map((field) => ({ ...field })),
+    ...(comparison.attribution === undefined ? {} : { attribution: attributionReport(comparison.attribution) }),
+  };
+}
+
+function attributionReport(attribution: Attribution): z.infer<typeof attributionSchema> {
+  if (attribution.kind === 'none') return { method: 'none', reason: attribution.reason, shares: [] };
+  return {
+    method: attribution.grouped ? 'grouped' : 'exact',
+    shares: attribution.shares.map(({ fields, moved }) => ({
+      fields: fields.map(({ writtenAs, ...field }) => ({
+        ...field,
+        ...(writtenAs === undefined ? {} : { written_as: writtenAs }),
+      })),
+      moved: { ...moved },
+    })),
   };
 }
 

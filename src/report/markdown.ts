@@ -1,4 +1,5 @@
 import { markdownTable } from 'markdown-table';
+import { unbroken } from './format.ts';
 
 /**
  * The one place where foreign text becomes markdown. Everything that a pull request can choose (paths, keys, values, messages)
@@ -34,6 +35,12 @@ export function code(foreign: string, longest = 300): string {
   const padded = clean.startsWith('`') || clean.endsWith('`') ? ` ${clean} ` : clean;
   return `${fence}${padded}${fence}`;
 }
+
+/** A figure of ours. A number stays with its unit when a line wraps; between two dollar signs GitHub reads a formula, but not within code. */
+export const figure = (text: string): string => {
+  const whole = unbroken(text);
+  return text.includes('$') ? code(whole) : whole;
+};
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 

@@ -1,7 +1,7 @@
 import { findMetric, metrics } from '../gate/metrics.ts';
 import type { Change, Comparison, Finding, Review } from '../gate/review.ts';
 import { type Budgets, boundOf } from '../gate/rules.ts';
-import { difference, exact, quantity } from './format.ts';
+import { difference, exact, quantity, unbroken } from './format.ts';
 import { code, table } from './markdown.ts';
 
 /** What stands in front of a config's name. */
@@ -104,10 +104,6 @@ function limitLines(comparison: Comparison, budgets: Budgets, id: string): strin
     })
     .join('');
 }
-
-/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
-/** A number stays with its unit when a cell wraps. */
-const unbroken = (quantityText: string) => quantityText.replaceAll(' ', '\u00a0');
 
 /** A metric before and after, with the difference where both are known. */
 export function movement(change: Change): string {

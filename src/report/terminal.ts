@@ -1,6 +1,6 @@
 import { conventionSources } from '../facts/conventions.ts';
 import { metrics } from '../gate/metrics.ts';
-import type { ChangedField, Comparison, Review, Side } from '../gate/review.ts';
+import type { Comparison, Review, SetField, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
 import { sequencesAtOnce } from '../model/run.ts';
 import { rolesLine } from './breakdown.ts';
@@ -17,6 +17,7 @@ import {
   quantity,
 } from './format.ts';
 import { plain } from './markdown.ts';
+import { movedBy } from './moved.ts';
 import { waiverText } from './overview.ts';
 import { runLine } from './run-line.ts';
 
@@ -299,13 +300,11 @@ function comparisonLines(comparison: Comparison): string[] {
       `  ${label.padEnd(28)} ${(before === undefined ? '' : quantity(before, unit)).padStart(18)} ${(after === undefined ? '' : quantity(after, unit)).padStart(18)}  ${moved}`,
     ];
   });
-  const fields = comparison.fields.slice(0, mostFields).map(fieldLine);
   return [
     `${plain(comparison.path, 120)}${renamed}: ${comparison.status}${isApproximate(comparison) ? ' (approximate)' : ''}`,
     ...runLines(comparison),
     ...rows,
-    ...(fields.length > 0 ? ['  what changed', ...fields] : []),
-    ...(comparison.fields.length > mostFields ? [`    and ${comparison.fields.length - mostFields} more`] : []),
+    ...changeLines(comparison),
     ...movedLines(comparison, 'parameters'),
     ...movedLines(comparison, 'flops'),
     ...warningLines(comparison.head),
@@ -356,7 +355,33 @@ function runLines({ base, head }: Comparison): readonly string[] {
 
 const mostFields = 20;
 
-function fieldLine({ origin, path, before, after }: ChangedField): string {
+/** What was changed, and what each change moved. */
+function changeLines(comparison: Comparison): readonly string[] {
+  const moved = movedBy(comparison);
+  if (moved === undefined) return [];
+  const { columns, rows, idle, note } = moved;
+  const heading = rows.length === 0 ? [] : [changeLine('what changed, and what it moved', columns, '  ')];
+  return [
+    ...heading,
+    ...rows.map(({ fields, parts }) =>
+      changeLine(fields.slice(0, mostTogether).map(fieldText).join('; ') + more(fields.length), parts),
+    ),
+    ...(note === '' ? [] : [`    (${plain(note)})`]),
+    ...(idle.length === 0 ? [] : [rows.length === 0 ? '  what changed' : '  changed, and moves none of this']),
+    ...idle.slice(0, mostFields).map((field) => `    ${fieldText(field)}`),
+    ...(idle.length > mostFields ? [`    and ${idle.length - mostFields} more`] : []),
+  ];
+}
+
+/** Fields that are named where they share a part. */
+const mostTogether = 6;
+const more = (count: number) => (count > mostTogether ? ` and ${count - mostTogether} more` : '');
+
+const changeLine = (label: string, parts: readonly string[], indent = '    '): string =>
+  `${`${indent}${label}`.padEnd(50)} ${parts.map((part) => part.padStart(16)).join(' ')}`.trimEnd();
+
+function fieldText({ path, before, after, writtenAs }: SetField): string {
   const written = (value: string | undefined) => (value === undefined ? 'absent' : plain(value, 60));
-  return `    ${origin === 'run' ? 'run: ' : ''}${plain(path, 60)} ${written(before)} -> ${written(after)}`;
+  const own = writtenAs === undefined ? '' : ` (${plain(writtenAs, 60)})`;
+  return `${plain(path, 60)}${own} ${written(before)} -> ${written(after)}`;
 }

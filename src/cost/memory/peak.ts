@@ -14,8 +14,12 @@ import { type Allocation, allocationsOf, nothing, type Phase, totalOf } from './
 import { phasesOf } from './phases.ts';
 import { reservedBytes } from './reserved.ts';
 
-/** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
-export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
+/**
+ * The peak of the fullest GPU: the largest phase of a step over all pipeline stages.
+ *
+ * @param saving whether changes of the run that would save memory are tried
+ */
+export function estimateMemory(model: Operations, run: TrainingRun, saving = true): MemoryEstimate {
   const { peak, held } = fullest(model, run);
   const { phase, stage, reserved } = peak;
   const own: Phase['own'] = [...phase.own, ['temporary', 'library_workspaces', libraryWorkspaces(run)]];
@@ -36,7 +40,7 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
     stage: stage.index,
     ...rolesOf(held, run, peak),
     ...memoryBand(held.operations, run),
-    savings: savings(model, run, device),
+    savings: saving ? savings(model, run, device) : [],
   };
 }
 

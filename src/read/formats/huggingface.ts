@@ -138,6 +138,7 @@ function read(source: Source): Reading {
     kind: 'read',
     format: huggingface.id,
     architecture: complete,
+    keys: { reader: huggingface.id, config: value, names: source.names ?? new Map() },
     run: [],
     fields: statedFields(source),
     assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],

@@ -34,6 +34,7 @@ function read(source: Source): Reading {
     kind: 'read',
     format: mamba.id,
     architecture,
+    keys: { reader: mamba.id, config: source.value as Dictionary, names: new Map() },
     run: [],
     fields: statedFields(source),
     assumptions: fields.assumptions,

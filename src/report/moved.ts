@@ -1,0 +1,73 @@
+import type { Attribution, ChangedField, Comparison, SetField, Share } from '../gate/review.ts';
+import { signed } from './format.ts';
+
+/** What a reader sees of an attribution: a row for each share that moved something, and the rest. */
+export type Moved = {
+  /** What is attributed, as far as any of it moved. */
+  readonly columns: readonly string[];
+  readonly rows: readonly { readonly fields: readonly SetField[]; readonly parts: readonly string[] }[];
+  /** Changed without a part in any of it. */
+  readonly idle: readonly ChangedField[];
+  /** How the parts come about. */
+  readonly note: string;
+};
+
+const columns = [
+  { id: 'memory', label: 'Memory', unit: 'bytes' },
+  { id: 'training_flops_per_token', label: 'FLOPs per token', unit: 'flops' },
+  { id: 'step_time', label: 'Step time', unit: 'seconds' },
+  { id: 'training_cost', label: 'Cost', unit: 'dollars' },
+] as const;
+
+/** undefined where nothing changed, or one side is absent. */
+export function movedBy({ attribution, fields }: Comparison): Moved | undefined {
+  if (attribution === undefined || fields.length + sharesOf(attribution).length === 0) return undefined;
+  const shares = sharesOf(attribution);
+  const shown = columns.filter(({ id }) => shares.some(({ moved }) => (moved[id] ?? 0) !== 0));
+  const moves = ({ moved }: Share) => shown.some(({ id }) => (moved[id] ?? 0) !== 0);
+  const told = shares.filter(moves);
+  const set = told.flatMap((share) => share.fields);
+  const idle = [
+    ...shares.filter((share) => !moves(share)).flatMap((share) => share.fields),
+    ...fields.filter((field) => !shares.some((share) => share.fields.some((one) => names(one, field)))),
+  ];
+  return {
+    columns: shown.map(({ label }) => label),
+    rows: told
+      .toSorted((a, b) => sizeOf(b, shown) - sizeOf(a, shown))
+      .map((share) => ({
+        fields: share.fields,
+        parts: shown.map(({ id, unit }) => signed(share.moved[id] ?? 0, unit)),
+      })),
+    idle,
+    note: noteOn(attribution, set.length),
+  };
+}
+
+const sharesOf = (attribution: Attribution): readonly Share[] =>
+  attribution.kind === 'shares' ? attribution.shares : [];
+
+/** By the first column that tells two shares apart most people sort: memory, or what moved instead of it. */
+const sizeOf = ({ moved }: Share, shown: readonly { readonly id: string }[]): number =>
+  Math.abs(moved[shown[0]?.id ?? ''] ?? 0);
+
+function noteOn(attribution: Attribution, settings: number): string {
+  if (attribution.kind === 'none') return `What each change moved is not known: ${attribution.reason}.`;
+  if (settings < 2) return '';
+  const together = attribution.grouped ? ' What moves least by itself is taken together.' : '';
+  return `Each part is the average over the orders in which the changes can be made (Shapley), so that they add up to the difference.${together}`;
+}
+
+/** Whether a field of a file as it is written states a setting. */
+function names({ path, writtenAs }: SetField, field: ChangedField): boolean {
+  const raw = plainName(field.path);
+  return [path, writtenAs].some((name) => {
+    const one = name === undefined ? '' : plainName(name);
+    return (
+      one !== '' && (raw === one || raw.endsWith(`.${one}`) || one.endsWith(`.${raw}`) || raw.startsWith(`${one}.`))
+    );
+  });
+}
+
+/** `--micro-batch-size`, `zero.json: a.b`: one word for both sides of a comparison of names. */
+const plainName = (name: string): string => name.replace(/^.*: /, '').replace(/^-+/, '').replaceAll('-', '_');
