@@ -29,6 +29,7 @@ export function publish(review: Review, options: Options, environment: Environme
     setOutput(name, fits ? value : '');
   }
   setOutput('report-path', path);
+  setOutput('report-folder', folder);
   const file = environment['GITHUB_STEP_SUMMARY'];
   if (file !== undefined && file !== '' && Buffer.byteLength(whole) <= longestSummary)
     appendFileSync(file, `${whole}\n`);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runAction } from '../action.ts';
 import { GitHubServer, type State } from '../github-server.ts';
@@ -45,6 +45,7 @@ describe('a pull request', () => {
     const report = JSON.parse(ran.outputs['report'] ?? '');
     expect(report.comparisons[0].base.parameters.total).toBe(6_738_415_616);
     expect(JSON.parse(readFileSync(ran.outputs['report-path'] ?? '', 'utf8'))).toEqual(report);
+    expect(readdirSync(ran.outputs['report-folder'] ?? '').sort()).toEqual(['report.json', 'report.md']);
   });
 
   it('fails over budget, with an annotation at the line that changed', async () => {

@@ -24,6 +24,7 @@ function expectHarmless({ log, outputs, summary }: Ran): void {
     'head-sha',
     'report',
     'report-path',
+    'report-folder',
   ];
   const ours = new Set([...known, 'comment-body', 'comment-url', 'comment-status']);
   expect(Object.keys(outputs).filter((name) => !ours.has(name))).toEqual([]);
