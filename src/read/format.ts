@@ -62,7 +62,14 @@ export function matches(signature: Signature, value: unknown): boolean {
   );
 }
 
-const found = (value: Keys, path: KeyPath): boolean => valuesAt(value, path).length > 0;
+const found = (value: Keys, path: KeyPath): boolean => mayHave(value, path) && valuesAt(value, path).length > 0;
+
+/** Nearly every signature fails at the first key of a path, which is cheap to see. */
+function mayHave(value: Keys, path: KeyPath): boolean {
+  if (Object.hasOwn(value, path) || path.startsWith('*')) return true;
+  const dot = path.indexOf('.');
+  return dot > 0 && Object.hasOwn(value, path.slice(0, dot));
+}
 
 /** The values at a path; several where it has a `*`. */
 export function valuesAt(value: unknown, path: KeyPath): readonly unknown[] {

@@ -105,8 +105,12 @@ function megatron(operations: Operations, run: TrainingRun): number {
     }
   };
   let total = hybrid || run.mtp === false ? 0 : 2 * 3 * D * operations.predictionDepth;
-  for (const { list, times } of trainedLists(operations, run))
-    total += times * list.reduce((amount, operation) => amount + forward(operation), 0);
+  const known = new Map<readonly Operation[], number>();
+  for (const { list, times } of trainedLists(operations, run)) {
+    const once = known.get(list) ?? list.reduce((amount, operation) => amount + forward(operation), 0);
+    known.set(list, once);
+    total += times * once;
+  }
   return 3 * total;
 }
 

@@ -7,7 +7,7 @@ import { type Flops, flops } from '../../units.ts';
 import { conventions } from './conventions.ts';
 import { forwardFlops } from './forward.ts';
 import { recomputedFlops, type Trained } from './training.ts';
-import { mainNetwork } from './weights.ts';
+import { countKinds, mainNetwork } from './weights.ts';
 
 /**
  * FLOPs for one token of a sequence of `run.sequenceLength` tokens, by component and by part, in the conventions of the
@@ -17,6 +17,7 @@ export function countFlops(operations: Operations, run: TrainingRun): FlopCount 
   const { sequenceLength: S } = run;
   const main = [...mainNetwork(operations)];
   const counted = conventions(operations, run);
+  const counts = countKinds(operations);
   const training = counted.causal;
   const by = (name: (operation: Operation) => string) =>
     ledger(
@@ -30,7 +31,7 @@ export function countFlops(operations: Operations, run: TrainingRun): FlopCount 
     hardware: flops(training + recomputedFlops(operations, run, 'causal')),
     conventions: counted,
     parts: by(({ path }) => path),
-    layers: operations.layers.map((layer, kind) => layerFlops(operations, layer, kind, S)),
+    layers: operations.layers.map((layer, kind) => layerFlops(layer, counts[kind] ?? 0, S)),
     growth: growth(main, S),
     budget: flops(training * run.tokens),
   };
@@ -39,12 +40,7 @@ export function countFlops(operations: Operations, run: TrainingRun): FlopCount 
 const attentionParts: readonly Component[] = ['attention', 'state_space'];
 const feedForwardParts: readonly Component[] = ['feed_forward', 'experts', 'shared_experts'];
 
-function layerFlops(
-  operations: Operations,
-  layer: Operations['layers'][number],
-  kind: number,
-  S: number,
-): FlopCount['layers'][number] {
+function layerFlops(layer: Operations['layers'][number], count: number, S: number): FlopCount['layers'][number] {
   const of = (wanted: (component: Component) => boolean): Flops =>
     flops(
       layer.operations.reduce(
@@ -54,7 +50,7 @@ function layerFlops(
     );
   return {
     name: layer.name,
-    count: operations.order.filter((index) => index === kind).length,
+    count,
     attention: of((component) => attentionParts.includes(component)),
     feedForward: of((component) => feedForwardParts.includes(component)),
     router: of((component) => component === 'router'),

@@ -4,7 +4,7 @@ import { ledger } from '../../model/ledger.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import { parameters } from '../../units.ts';
 import { checkpointBytes } from './checkpoint.ts';
-import { activeParametersOf, mainNetwork, parametersOf } from './weights.ts';
+import { activeParametersOf, countKinds, mainNetwork, parametersOf } from './weights.ts';
 
 /**
  * Parameters of a model, to the last one. Biases that correct a router's load are counted, as published checkpoints store
@@ -12,6 +12,7 @@ import { activeParametersOf, mainNetwork, parametersOf } from './weights.ts';
  */
 export function countParameters(architecture: Architecture, operations: Operations): ParameterCount {
   const main = [...mainNetwork(operations)];
+  const counts = countKinds(operations);
   const sum = (take: (operation: Operation) => number) =>
     main.reduce((total, { operation, times }) => total + times * take(operation), 0);
   const towers = operations.towers.reduce((total, tower) => total + parametersOf(tower), 0);
@@ -40,7 +41,7 @@ export function countParameters(architecture: Architecture, operations: Operatio
     ]),
     layers: operations.layers.map((layer, kind) => ({
       name: layer.name,
-      count: operations.order.filter((index) => index === kind).length,
+      count: counts[kind] ?? 0,
       parameters: parameters(layer.operations.reduce((count, operation) => count + parametersOf(operation), 0)),
     })),
     checkpoint: checkpointBytes(architecture, operations),

@@ -39,9 +39,12 @@ export function trainingFlops(operations: Operations, run: TrainingRun, conventi
   let total = 0;
   let below = false;
   const known = new Map<readonly Operation[], Map<boolean, Adapted>>();
+  const forward = new Map<readonly Operation[], readonly number[]>();
   for (const { list, times } of trainedLists(operations, run)) {
     if (lora === undefined) {
-      for (const operation of list) total += 3 * times * forwardFlops(operation, sequenceLength, convention);
+      const each = forward.get(list) ?? list.map((operation) => forwardFlops(operation, sequenceLength, convention));
+      forward.set(list, each);
+      for (const flops of each) total += 3 * times * flops;
       continue;
     }
     const states = known.get(list) ?? new Map<boolean, Adapted>();

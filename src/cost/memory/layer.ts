@@ -55,13 +55,13 @@ function weightGradient(operation: Operation, run: TrainingRun, stage: Around): 
 }
 
 /**
- * All of a run that a layer's memory depends on, as far as the plans of one search differ: runs that are alike in it share the figures
- * of a layer.
+ * All of a run that a layer's memory depends on, as far as the plans of one search differ, or the changes of a run that would save
+ * memory: runs that are alike in it share the figures of a layer.
  */
 export function layerMemoryKey(run: TrainingRun, { embedding, order }: Around): string {
   const { tensor, context, expert, expertTensor, sequenceParallel } = run.parallelism;
   const { recompute, recomputeModules = [], recomputeMethod, recomputeLayers } = run;
-  const shape = `${run.microBatchSize} ${tensor} ${context} ${sequenceParallel} ${run.offload === 'activations'}`;
+  const shape = `${run.microBatchSize} ${tensor} ${context} ${sequenceParallel} ${run.offload === 'activations'} ${run.flashAttention}`;
   const again = `${recompute} ${recomputeModules.join()} ${recomputeMethod} ${recomputeLayers}`;
   const depth = recomputeMethod === 'block' ? order.length : 0;
   const { gradientsStay, masterWeights } = frameworks[run.framework];

@@ -3,12 +3,13 @@ import type { MemoryComponent, MemoryEstimate } from '../../model/estimate.ts';
 import { ledger } from '../../model/ledger.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
+import { remembering } from '../../remembering.ts';
 import { bytes } from '../../units.ts';
 import { aliveOnRank, type Stage } from '../placement.ts';
 import { memoryBand } from './band.ts';
 import { engineBytes, heldByRoles, rolloutAllocations } from './colocated.ts';
 import { type Held, type HeldStage, heldBy } from './held.ts';
-import type { LayerFigures } from './layer.ts';
+import { type LayerFigures, layerMemory, layerMemoryKey } from './layer.ts';
 import { libraryWorkspaces } from './overhead.ts';
 import { type Allocation, allocationsOf, nothing, type Phase, totalOf } from './phase.ts';
 import { phasesOf } from './phases.ts';
@@ -20,7 +21,9 @@ import { reservedBytes } from './reserved.ts';
  * @param saving whether changes of the run that would save memory are tried
  */
 export function estimateMemory(model: Operations, run: TrainingRun, saving = true): MemoryEstimate {
-  const { peak, held } = fullest(model, run);
+  const figures = remembering(layerMemoryKey, layerMemory);
+  const held = heldBy(model, run);
+  const peak = fullest(held, run, figures);
   const { phase, stage, reserved } = peak;
   const own: Phase['own'] = [...phase.own, ['temporary', 'library_workspaces', libraryWorkspaces(run)]];
   const allocations = allocationsOf({ ...phase, own });
@@ -40,7 +43,7 @@ export function estimateMemory(model: Operations, run: TrainingRun, saving = tru
     stage: stage.index,
     ...rolesOf(held, run, peak),
     ...memoryBand(held.operations, run),
-    savings: saving ? savings(model, run, device) : [],
+    savings: saving ? savings(held, run, device, figures) : [],
   };
 }
 
@@ -51,7 +54,7 @@ export function estimateMemory(model: Operations, run: TrainingRun, saving = tru
  * @param figures of layers, remembered or found anew
  * @returns undefined where a stage needs more than `most`
  */
-export function peakBytes(held: Held, run: TrainingRun, most: number, figures?: LayerFigures): number | undefined {
+export function peakBytes(held: Held, run: TrainingRun, most: number, figures: LayerFigures): number | undefined {
   let worst = 0;
   for (const one of held.stages) {
     worst = Math.max(worst, peakOf(held.operations, run, one, figures).reserved);
@@ -75,14 +78,12 @@ type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: n
 /** What is reserved at the peak of the update and of the rollout, in bytes. */
 type Moments = { readonly update: number; readonly rollout: number };
 
-function fullest(model: Operations, run: TrainingRun) {
-  const held = heldBy(model, run);
-  const peaks = held.stages.map((one) => peakOf(held.operations, run, one));
-  const peak = peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
-  return { peak, held };
+function fullest({ operations, stages }: Held, run: TrainingRun, figures: LayerFigures): Peak {
+  const peaks = stages.map((one) => peakOf(operations, run, one, figures));
+  return peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
 }
 
-function peakOf(operations: Operations, run: TrainingRun, layout: HeldStage, figures?: LayerFigures): Peak {
+function peakOf(operations: Operations, run: TrainingRun, layout: HeldStage, figures: LayerFigures): Peak {
   // How many micro-batches are alive is a matter of the run.
   const held = { ...layout, stage: { ...layout.stage, inFlight: aliveOnRank(run, layout.stage.index) } };
   const { stage, states, roles } = held;
@@ -129,12 +130,13 @@ function components(allocations: readonly Allocation[]): MemoryEstimate['compone
 }
 
 /** Changes of the run that lower its peak by more than a hundredth, the largest first. */
-function savings(model: Operations, run: TrainingRun, device: number): MemoryEstimate['savings'] {
+function savings(held: Held, run: TrainingRun, device: number, figures: LayerFigures): MemoryEstimate['savings'] {
   return alternatives(run)
     .map(({ change, changed }) => {
-      const { peak, held } = fullest(model, changed);
-      const { outside, scale } = held;
-      return { change, saves: bytes(device - scale * peak.reserved - scale * outside) };
+      const alike = changed.sharding === run.sharding && changed.parallelism === run.parallelism;
+      const other = alike ? held : heldBy(held.operations, changed);
+      const { reserved } = fullest(other, changed, figures);
+      return { change, saves: bytes(device - other.scale * reserved - other.scale * other.outside) };
     })
     .filter(({ saves }) => saves > 0.01 * device)
     .sort((a, b) => b.saves - a.saves);
