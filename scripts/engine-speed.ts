@@ -12,7 +12,7 @@ const configs = readdirSync('configs')
 const once = () => {
   for (const { name, bytes } of configs) readSide({ kind: 'bytes', bytes }, name, settings);
 };
-const rounds = 100;
+const rounds = 400;
 for (let warm = 0; warm < 20; warm++) once();
 const started = process.cpuUsage();
 for (let round = 0; round < rounds; round++) once();

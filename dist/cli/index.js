@@ -10960,10 +10960,13 @@ function trainingFlops(operations, run, convention) {
     let total = 0;
     let below = false;
     const known = new Map();
+    const forward = new Map();
     for (const { list, times } of trainedLists(operations, run)) {
         if (lora === undefined) {
-            for (const operation of list)
-                total += 3 * times * forwardFlops(operation, sequenceLength, convention);
+            const each = forward.get(list) ?? list.map((operation) => forwardFlops(operation, sequenceLength, convention));
+            forward.set(list, each);
+            for (const flops of each)
+                total += 3 * times * flops;
             continue;
         }
         const states = known.get(list) ?? new Map();
@@ -11231,8 +11234,12 @@ function megatron(operations, run) {
         }
     };
     let total = hybrid || run.mtp === false ? 0 : 2 * 3 * D * operations.predictionDepth;
-    for (const { list, times } of trainedLists(operations, run))
-        total += times * list.reduce((amount, operation) => amount + forward(operation), 0);
+    const known = new Map();
+    for (const { list, times } of trainedLists(operations, run)) {
+        const once = known.get(list) ?? list.reduce((amount, operation) => amount + forward(operation), 0);
+        known.set(list, once);
+        total += times * once;
+    }
     return 3 * total;
 }
 /**
@@ -11260,6 +11267,7 @@ function countFlops(operations, run) {
     const { sequenceLength: S } = run;
     const main = [...mainNetwork(operations)];
     const counted = conventions(operations, run);
+    const counts = countKinds(operations);
     const training = counted.causal;
     const by = (name) => ledger(flops, main.map(({ operation, times }) => [name(operation), times * forwardFlops(operation, S)]));
     return {
@@ -11269,18 +11277,18 @@ function countFlops(operations, run) {
         hardware: flops(training + recomputedFlops(operations, run, 'causal')),
         conventions: counted,
         parts: by(({ path }) => path),
-        layers: operations.layers.map((layer, kind) => layerFlops(operations, layer, kind, S)),
+        layers: operations.layers.map((layer, kind) => layerFlops(layer, counts[kind] ?? 0, S)),
         growth: growth(main, S),
         budget: flops(training * run.tokens),
     };
 }
 const attentionParts = ['attention', 'state_space'];
 const feedForwardParts = ['feed_forward', 'experts', 'shared_experts'];
-function layerFlops(operations, layer, kind, S) {
+function layerFlops(layer, count, S) {
     const of = (wanted) => flops(layer.operations.reduce((sum, operation) => sum + (wanted(operation.component) ? forwardFlops(operation, S) : 0), 0));
     return {
         name: layer.name,
-        count: operations.order.filter((index) => index === kind).length,
+        count,
         attention: of((component) => attentionParts.includes(component)),
         feedForward: of((component) => feedForwardParts.includes(component)),
         router: of((component) => component === 'router'),
@@ -11462,6 +11470,7 @@ function scaleCount(inputs, outputs, { shares, group = inputs, block }) {
  */
 function countParameters(architecture, operations) {
     const main = [...mainNetwork(operations)];
+    const counts = countKinds(operations);
     const sum = (take) => main.reduce((total, { operation, times }) => total + times * take(operation), 0);
     const towers = operations.towers.reduce((total, tower) => total + parametersOf(tower), 0);
     const ofComponent = (wanted) => sum((operation) => (operation.component === wanted ? parametersOf(operation) : 0));
@@ -11488,7 +11497,7 @@ function countParameters(architecture, operations) {
         ]),
         layers: operations.layers.map((layer, kind) => ({
             name: layer.name,
-            count: operations.order.filter((index) => index === kind).length,
+            count: counts[kind] ?? 0,
             parameters: parameters(layer.operations.reduce((count, operation) => count + parametersOf(operation), 0)),
         })),
         checkpoint: checkpointBytes(architecture, operations),
@@ -13478,6 +13487,27 @@ function findAccelerator(id) {
     return Object.hasOwn(table, id) ? accelerators[id] : undefined;
 }
 
+;// CONCATENATED MODULE: ./build/remembering.js
+/**
+ * A pure function that remembers what it gave, for as long as someone holds it.
+ *
+ * @param keyOf all that the result depends on besides the subject itself
+ */
+function remembering(keyOf, of) {
+    const known = new Map();
+    return (subject, ...rest) => {
+        const results = known.get(subject) ?? new Map();
+        known.set(subject, results);
+        const key = keyOf(...rest);
+        const found = results.get(key);
+        if (found !== undefined)
+            return found;
+        const result = of(subject, ...rest);
+        results.set(key, result);
+        return result;
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/model/run.js
 /** Sequences of one micro-batch: those of all its samples. */
 function sequencesAtOnce({ microBatchSize, sequencesPerSample = 1 }) {
@@ -15085,13 +15115,13 @@ function weightGradient(operation, run, stage) {
     return { making: bytes + cast, after: gradientsThere(run) ? 0 : stays };
 }
 /**
- * All of a run that a layer's memory depends on, as far as the plans of one search differ: runs that are alike in it share the figures
- * of a layer.
+ * All of a run that a layer's memory depends on, as far as the plans of one search differ, or the changes of a run that would save
+ * memory: runs that are alike in it share the figures of a layer.
  */
 function layerMemoryKey(run, { embedding, order }) {
     const { tensor, context, expert, expertTensor, sequenceParallel } = run.parallelism;
     const { recompute, recomputeModules = [], recomputeMethod, recomputeLayers } = run;
-    const shape = `${run.microBatchSize} ${tensor} ${context} ${sequenceParallel} ${run.offload === 'activations'}`;
+    const shape = `${run.microBatchSize} ${tensor} ${context} ${sequenceParallel} ${run.offload === 'activations'} ${run.flashAttention}`;
     const again = `${recompute} ${recomputeModules.join()} ${recomputeMethod} ${recomputeLayers}`;
     const depth = recomputeMethod === 'block' ? order.length : 0;
     const { gradientsStay, masterWeights } = frameworks[run.framework];
@@ -15295,13 +15325,17 @@ const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.redu
 
 
 
+
+
 /**
  * The peak of the fullest GPU: the largest phase of a step over all pipeline stages.
  *
  * @param saving whether changes of the run that would save memory are tried
  */
 function estimateMemory(model, run, saving = true) {
-    const { peak, held } = fullest(model, run);
+    const figures = remembering(layerMemoryKey, layerMemory);
+    const held = heldBy(model, run);
+    const peak = fullest(held, run, figures);
     const { phase, stage, reserved } = peak;
     const own = [...phase.own, ['temporary', 'library_workspaces', libraryWorkspaces(run)]];
     const allocations = allocationsOf({ ...phase, own });
@@ -15318,7 +15352,7 @@ function estimateMemory(model, run, saving = true) {
         stage: stage.index,
         ...rolesOf(held, run, peak),
         ...memoryBand(held.operations, run),
-        savings: saving ? savings(model, run, device) : [],
+        savings: saving ? savings(held, run, device, figures) : [],
     };
 }
 /**
@@ -15328,7 +15362,7 @@ function estimateMemory(model, run, saving = true) {
  * @param figures of layers, remembered or found anew
  * @returns undefined where a stage needs more than `most`
  */
-function peakBytes(held, run, most, figures) {
+function peakBytes(held, run, most, figures = layerMemory) {
     let worst = 0;
     for (const one of held.stages) {
         worst = Math.max(worst, peakOf(held.operations, run, one, figures).reserved);
@@ -15344,11 +15378,9 @@ const leastBytes = (held) => {
     const each = held.stages.map(({ states: { weights, gradients, optimizer } }) => weights + gradients + optimizer);
     return onDevice(Math.max(...each), held);
 };
-function fullest(model, run) {
-    const held = heldBy(model, run);
-    const peaks = held.stages.map((one) => peakOf(held.operations, run, one));
-    const peak = peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
-    return { peak, held };
+function fullest({ operations, stages }, run, figures) {
+    const peaks = stages.map((one) => peakOf(operations, run, one, figures));
+    return peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
 }
 function peakOf(operations, run, layout, figures) {
     // How many micro-batches are alive is a matter of the run.
@@ -15396,12 +15428,13 @@ function components(allocations) {
     };
 }
 /** Changes of the run that lower its peak by more than a hundredth, the largest first. */
-function savings(model, run, device) {
+function savings(held, run, device, figures) {
     return alternatives(run)
         .map(({ change, changed }) => {
-        const { peak, held } = fullest(model, changed);
-        const { outside, scale } = held;
-        return { change, saves: bytes(device - scale * peak.reserved - scale * outside) };
+        const alike = changed.sharding === run.sharding && changed.parallelism === run.parallelism;
+        const other = alike ? held : heldBy(held.operations, changed);
+        const { reserved } = fullest(other, changed, figures);
+        return { change, saves: bytes(device - other.scale * reserved - other.scale * other.outside) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -16478,27 +16511,6 @@ function accumulationSeconds({ trained: { dense, experts } }, run, context, micr
     if (context.profile.gradientBytes === bytesOf.fp32 || run.lora !== undefined)
         return 0;
     return ((microBatches - 1) * accumulation.bytes * (dense + experts)) / context.bandwidth;
-}
-
-;// CONCATENATED MODULE: ./build/remembering.js
-/**
- * A pure function that remembers what it gave, for as long as someone holds it.
- *
- * @param keyOf all that the result depends on besides the subject itself
- */
-function remembering(keyOf, of) {
-    const known = new Map();
-    return (subject, ...rest) => {
-        const results = known.get(subject) ?? new Map();
-        known.set(subject, results);
-        const key = keyOf(...rest);
-        const found = results.get(key);
-        if (found !== undefined)
-            return found;
-        const result = of(subject, ...rest);
-        results.set(key, result);
-        return result;
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/attention.js
@@ -46186,6 +46198,54 @@ function readDecoder(source) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/read/format.js
+
+/**
+ * Where a key of a file stands.
+ *
+ * @param path of the key in the parsed file, where messages call it otherwise
+ */
+function placeOf({ path: file, source }, key, path = key) {
+    const line = source.lines.get(path);
+    return line === undefined ? { file, key } : { file, key, line };
+}
+/** Whether a parsed file has a format's signature. */
+const matches = (signature, value) => testOf(signature)(value);
+/** The test of a signature, made once: dozens of formats look at every file. */
+function testOf({ has = [], some = [], not = [], like = [] }) {
+    const all = has.map(presenceOf);
+    const enough = some.map(([least, of]) => ({ least, of: of.map(presenceOf) }));
+    const others = not.map(presenceOf);
+    return (value) => isDictionary(value) &&
+        all.every((isThere) => isThere(value)) &&
+        enough.every(({ least, of }) => of.filter((isThere) => isThere(value)).length >= least) &&
+        others.every((isThere) => !isThere(value)) &&
+        like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(textOf(one).slice(0, 500))));
+}
+/** Whether there is a value at a path. Nearly always its first key is absent, which is cheap to see. */
+function presenceOf(path) {
+    const [first = path] = path.split('.', 1);
+    return (value) => Object.hasOwn(value, path) || ((first === '*' || Object.hasOwn(value, first)) && valuesAt(value, path).length > 0);
+}
+/** The values at a path; several where it has a `*`. */
+function valuesAt(value, path) {
+    if (isDictionary(value) && Object.hasOwn(value, path))
+        return [own(value, path)];
+    let here = [value];
+    for (const step of path.split('.')) {
+        here = here.flatMap((one) => {
+            if (!isDictionary(one))
+                return [];
+            if (step === '*')
+                return Object.values(one).slice(0, 100);
+            return Object.hasOwn(one, step) ? [own(one, step)] : [];
+        });
+        if (here.length === 0)
+            return [];
+    }
+    return here;
+}
+
 ;// CONCATENATED MODULE: ./build/read/spellings.js
 
 /** A dtype in any of its spellings: `bfloat16`, `BF_16`, `torch.float32`, `16-mixed`. */
@@ -46228,47 +46288,6 @@ function shardingOf(value) {
     if (/FULL_SHARD|HYBRID_SHARD|^3$/.test(word))
         return 'full';
     return word === '1' ? 'optimizer' : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/read/format.js
-
-/**
- * Where a key of a file stands.
- *
- * @param path of the key in the parsed file, where messages call it otherwise
- */
-function placeOf({ path: file, source }, key, path = key) {
-    const line = source.lines.get(path);
-    return line === undefined ? { file, key } : { file, key, line };
-}
-/** Whether a parsed file has a format's signature. */
-function matches(signature, value) {
-    if (!isDictionary(value))
-        return false;
-    const { has = [], some = [], not = [], like = [] } = signature;
-    return (has.every((path) => found(value, path)) &&
-        some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
-        not.every((path) => !found(value, path)) &&
-        like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(textOf(one).slice(0, 500)))));
-}
-const found = (value, path) => valuesAt(value, path).length > 0;
-/** The values at a path; several where it has a `*`. */
-function valuesAt(value, path) {
-    if (isDictionary(value) && Object.hasOwn(value, path))
-        return [own(value, path)];
-    let here = [value];
-    for (const step of path.split('.')) {
-        here = here.flatMap((one) => {
-            if (!isDictionary(one))
-                return [];
-            if (step === '*')
-                return Object.values(one).slice(0, 100);
-            return Object.hasOwn(one, step) ? [own(one, step)] : [];
-        });
-        if (here.length === 0)
-            return [];
-    }
-    return here;
 }
 
 ;// CONCATENATED MODULE: ./build/read/stating.js
@@ -46422,13 +46441,12 @@ function setAt(into, path, value) {
 
 
 
-
 /** How far a job may reach: files deep, files and bytes in all. */
 const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 };
 /** The format whose signature a file has, among those that its syntax allows. */
 function formatOf(formats, path, value) {
     const syntax = syntaxOf(path);
-    return formats.find((format) => syntax !== undefined && format.syntaxes.some((one) => one === syntax) && matches(format.signature, value));
+    return formats.find((format) => syntax !== undefined && format.syntaxes.some((one) => one === syntax) && format.recognises(value));
 }
 /**
  * A job from its root file: what the root states, and what the files that it refers to state. Pure: what it lacks it asks for,
@@ -53146,6 +53164,7 @@ function verl_engineOf(say, megatron) {
 
 
 
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
@@ -53193,7 +53212,7 @@ const trainingFormats = [
     trainerScript,
     launchScript,
     plain_plain,
-];
+].map((format) => ({ ...format, recognises: testOf(format.signature) }));
 
 ;// CONCATENATED MODULE: ./build/read/job.js
 

@@ -50,25 +50,30 @@ export type Format = {
   readonly states: (file: ParsedFile, beside: Beside) => Statement;
 };
 
+/** A format with the test of its signature. */
+export type ListedFormat = Format & { readonly recognises: (value: unknown) => boolean };
+
 /** Whether a parsed file has a format's signature. */
-export function matches(signature: Signature, value: unknown): boolean {
-  if (!isDictionary(value)) return false;
-  const { has = [], some = [], not = [], like = [] } = signature;
-  return (
-    has.every((path) => found(value, path)) &&
-    some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
-    not.every((path) => !found(value, path)) &&
-    like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(textOf(one).slice(0, 500))))
-  );
+export const matches = (signature: Signature, value: unknown): boolean => testOf(signature)(value);
+
+/** The test of a signature, made once: dozens of formats look at every file. */
+export function testOf({ has = [], some = [], not = [], like = [] }: Signature): (value: unknown) => boolean {
+  const all = has.map(presenceOf);
+  const enough = some.map(([least, of]) => ({ least, of: of.map(presenceOf) }));
+  const others = not.map(presenceOf);
+  return (value) =>
+    isDictionary(value) &&
+    all.every((isThere) => isThere(value)) &&
+    enough.every(({ least, of }) => of.filter((isThere) => isThere(value)).length >= least) &&
+    others.every((isThere) => !isThere(value)) &&
+    like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(textOf(one).slice(0, 500))));
 }
 
-const found = (value: Keys, path: KeyPath): boolean => mayHave(value, path) && valuesAt(value, path).length > 0;
-
-/** Nearly every signature fails at the first key of a path, which is cheap to see. */
-function mayHave(value: Keys, path: KeyPath): boolean {
-  if (Object.hasOwn(value, path) || path.startsWith('*')) return true;
-  const dot = path.indexOf('.');
-  return dot > 0 && Object.hasOwn(value, path.slice(0, dot));
+/** Whether there is a value at a path. Nearly always its first key is absent, which is cheap to see. */
+function presenceOf(path: KeyPath): (value: Keys) => boolean {
+  const [first = path] = path.split('.', 1);
+  return (value) =>
+    Object.hasOwn(value, path) || ((first === '*' || Object.hasOwn(value, first)) && valuesAt(value, path).length > 0);
 }
 
 /** The values at a path; several where it has a `*`. */

@@ -1,4 +1,4 @@
-import type { Format } from './format.ts';
+import { type Format, type ListedFormat, testOf } from './format.ts';
 import { accelerate } from './formats/accelerate.ts';
 import { automodel } from './formats/automodel.ts';
 import { axolotl } from './formats/axolotl.ts';
@@ -40,7 +40,7 @@ import { trainerScript } from './formats/trainer-script.ts';
 import { verl, verlShell } from './formats/verl.ts';
 
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
-export const trainingFormats: readonly Format[] = [
+export const trainingFormats: readonly ListedFormat[] = [
   accelerate,
   automodel,
   axolotl,
@@ -86,4 +86,4 @@ export const trainingFormats: readonly Format[] = [
   trainerScript,
   launchScript,
   plain,
-];
+].map((format: Format) => ({ ...format, recognises: testOf(format.signature) }));

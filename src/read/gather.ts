@@ -4,7 +4,7 @@ import { problemAt } from '../setup/stated.ts';
 import { Unreadable } from '../text/fields.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
-import { type Beside, type Format, matches, type ParsedFile } from './format.ts';
+import type { Beside, Format, ListedFormat, ParsedFile } from './format.ts';
 
 /** How far a job may reach: files deep, files and bytes in all. */
 export const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 } as const;
@@ -16,11 +16,10 @@ export type Gathering =
   | Extract<Reading, { readonly kind: 'unread' }>;
 
 /** The format whose signature a file has, among those that its syntax allows. */
-export function formatOf(formats: readonly Format[], path: string, value: unknown): Format | undefined {
+export function formatOf(formats: readonly ListedFormat[], path: string, value: unknown): Format | undefined {
   const syntax = syntaxOf(path);
   return formats.find(
-    (format) =>
-      syntax !== undefined && format.syntaxes.some((one) => one === syntax) && matches(format.signature, value),
+    (format) => syntax !== undefined && format.syntaxes.some((one) => one === syntax) && format.recognises(value),
   );
 }
 
@@ -33,7 +32,7 @@ export function formatOf(formats: readonly Format[], path: string, value: unknow
 export function gather(
   root: ParsedFile,
   format: Format,
-  formats: readonly Format[],
+  formats: readonly ListedFormat[],
   known: Files,
   put: readonly string[] = [],
 ): Gathering {

@@ -54,7 +54,12 @@ export function estimateMemory(model: Operations, run: TrainingRun, saving = tru
  * @param figures of layers, remembered or found anew
  * @returns undefined where a stage needs more than `most`
  */
-export function peakBytes(held: Held, run: TrainingRun, most: number, figures: LayerFigures): number | undefined {
+export function peakBytes(
+  held: Held,
+  run: TrainingRun,
+  most: number,
+  figures: LayerFigures = layerMemory,
+): number | undefined {
   let worst = 0;
   for (const one of held.stages) {
     worst = Math.max(worst, peakOf(held.operations, run, one, figures).reserved);
