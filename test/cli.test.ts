@@ -733,7 +733,7 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['diff', '--base', 'main..feature'], 'write --base main --head feature'],
     [['report', 'configs/llama-7b.json', '--gpus', 'many'], 'whole number'],
     [['report', 'configs/llama-7b.json', '--run', 'missing.yml'], 'there is no such file'],
-    [['report', 'configs/llama-7b.json', '--format', 'xml'], 'must be text, markdown or json'],
+    [['report', 'configs/llama-7b.json', '--format', 'xml'], 'must be text, markdown, json, csv or junit'],
     [['report', 'configs/llama-7b.json', '--tokens', 'lots'], 'must be a count'],
     [['diff', 'a.json'], 'diff needs two files'],
     [['mfu', 'configs/llama-7b.json'], '--tokens-per-second'],

@@ -56982,6 +56982,7 @@ const options = {
     output: { type: 'string', short: 'o' },
     base: { type: 'string', short: 'b' },
     head: { type: 'string' },
+    since: { type: 'string' },
     framework: { type: 'string' },
     'global-batch-size': { type: 'string' },
     fix: { type: 'string', multiple: true },
@@ -57008,16 +57009,26 @@ const taken = {
     diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
     mfu: [...aboutConfigs, 'tokens-per-second'],
     plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
+    history: [...aboutConfigs, 'since', 'head'],
     list: arguments_always,
 };
-const commands = ['report', 'diff', 'mfu', 'plan', 'list'];
+const plainFormats = ['text', 'markdown', 'json'];
+/** How each command can write its result. */
+const arguments_formats = {
+    report: [...plainFormats, 'csv', 'junit'],
+    diff: [...plainFormats, 'csv', 'junit'],
+    history: [...plainFormats, 'csv'],
+    mfu: plainFormats,
+    plan: plainFormats,
+    list: plainFormats,
+};
+const everyFormat = [...new Set(Object.values(arguments_formats).flat())];
+const commands = ['report', 'diff', 'history', 'mfu', 'plan', 'list'];
 /** @throws Usage with one sentence */
 function arguments_wordsOf(argv) {
     refuseUnknown(argv);
     const { values, positionals } = parsed(argv);
-    const format = values.format ?? 'text';
-    if (format !== 'text' && format !== 'markdown' && format !== 'json')
-        throw new Usage(`--format is "${format}", but must be text, markdown or json.${didYouMean(format, ['text', 'markdown', 'json'])}`);
+    const format = arguments_formatOf(values.format ?? 'text', everyFormat);
     const option = (name) => values[name];
     const [first, ...rest] = positionals;
     const named = values.model_config ?? [];
@@ -57035,11 +57046,20 @@ function arguments_wordsOf(argv) {
     const foreign = Object.keys(values).find((name) => !takes.includes(name));
     if (foreign !== undefined)
         throw new Usage(`${command} takes no --${foreign}; see model-cost ${command} --help.`);
+    arguments_formatOf(format, arguments_formats[command]);
     const files = [...rest, ...named];
     const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
     if (piped.length > 1)
         throw new Usage('- stands for standard input, which can be read only once.');
     return { command, files, option, fixes: values.fix ?? [], format };
+}
+const inFormat = ({ format }, writers) => (writers[format] ?? writers.text)();
+function arguments_formatOf(text, allowed) {
+    const format = allowed.find((one) => one === text);
+    if (format !== undefined)
+        return format;
+    const listed = `${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`;
+    throw new Usage(`--format is "${text.slice(0, 60)}", but must be ${listed}.${didYouMean(text, allowed)}`);
 }
 function refuseUnknown(argv) {
     const end = argv.indexOf('--');
@@ -57080,10 +57100,11 @@ const about = {
     tokens: '-t, --tokens N              tokens of the whole training, like 300B or 2T (default: 1T)',
     'tokens-per-second': '    --tokens-per-second N   as measured, of all GPUs together',
     'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
-    format: '-f, --format FORMAT         text, markdown, json (default: text)',
+    since: '    --since REV             only the commits after this git revision (default: all, at most the newest 200)',
+    format: '-f, --format FORMAT         text, markdown, json; report and diff also csv and junit, history csv (default: text)',
     output: '-o, --output FILE           where the result goes (default: standard output)',
     base: '-b, --base REV              git revision to compare with; the merge base is taken',
-    head: '    --head REV              git revision to look at (default: the working tree)',
+    head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',
     framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
     'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
     fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
@@ -57093,6 +57114,8 @@ const usage = {
     report: `  model-cost report CONFIG...              all metrics of one or more configs`,
     diff: `  model-cost diff BASE HEAD                two files
   model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
+    history: `  model-cost history CONFIG [--since REV]
+                                           what each commit of this repository made of the cost`,
     mfu: `  model-cost mfu CONFIG --tokens-per-second N
                                            MFU of a measured run`,
     plan: `  model-cost plan CONFIG --gpus N --accelerator ID
@@ -57106,6 +57129,8 @@ Several configs: one that cannot be read fails, and the rest is reported all the
 With --memory-budget the report is a check: exit code 1 where a config needs more.`,
     diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
 that only warns where no run is stated).`,
+    history: `Commits of the first parent that changed the config, a file that its job refers to, or the policy. A commit whose job
+cannot be read is a row that says so. --run holds for all commits; without it each commit says how its job is trained.`,
     mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
     plan: `A plan fits where memory per GPU, with its margin of error, is within the budget (100 % unless stated).`,
     list: '',
@@ -57113,6 +57138,7 @@ that only warns where no run is stated).`,
 const examples = {
     report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
     diff: 'model-cost diff --base origin/main --run configs/run.yml',
+    history: 'model-cost history configs/llama-7b.json --since v1.0 --accelerator h100-sxm-80gb --gpus 64',
     mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
     plan: 'model-cost plan config.json --gpus 64 --accelerator h100-sxm-80gb --framework megatron --fix tensor=8',
     list: 'model-cost list accelerators',
@@ -58436,6 +58462,65 @@ function comment_fitted(first, all, longest, elsewhere = inSummary) {
     return write();
 }
 
+;// CONCATENATED MODULE: ./build/report/csv.js
+
+/** Rows as RFC 4180 has them, the first one the heading. */
+const csv = (rows) => rows.map((row) => `${row.map(csv_written).join(',')}\r\n`).join('');
+/** What begins so is computed by a spreadsheet, unless an apostrophe stands before it. */
+const formula = /^[=+\-@]/;
+function csv_written(cell) {
+    if (typeof cell === 'number')
+        return String(cell);
+    const text = markdown_plain(cell ?? '', 1_000).replace(formula, "'$&");
+    return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+;// CONCATENATED MODULE: ./build/report/csv-tables.js
+
+
+/** One line for each config of a report, with every metric in its base unit. */
+const reportCsv = ({ comparisons }) => csv([
+    ['path', 'format', 'family', 'exact', 'problem', ...metrics.map(({ id }) => id)],
+    ...comparisons.map(({ path, head }) => [path, ...csv_tables_aboutOf(head), ...valuesOf(head)]),
+]);
+/** One line for each config of a comparison, with every metric before and after, and the gravest finding. */
+const diffCsv = (review) => csv([
+    [
+        'path',
+        'previous_path',
+        'status',
+        'severity',
+        'finding',
+        'problem',
+        ...metrics.flatMap(({ id }) => [`${id}_before`, `${id}_after`]),
+    ],
+    ...review.comparisons.map((one) => [
+        one.path,
+        one.previousPath,
+        one.status,
+        ...graveOf(review, one),
+        problemOf(one.head ?? one.base),
+        ...metrics.flatMap(({ id }) => {
+            const change = one.changes.find(({ metric }) => metric === id);
+            return [change?.before, change?.after];
+        }),
+    ]),
+]);
+/** Findings are sorted by severity. */
+function graveOf({ verdict }, { path }) {
+    const finding = verdict.findings.find((one) => one.path === path);
+    return [finding?.severity, finding?.message];
+}
+const csv_tables_aboutOf = (side) => [
+    side?.reading.format,
+    side?.reading.kind === 'read' ? side.reading.family : undefined,
+    side?.estimate === undefined ? undefined : String(side.estimate.parameters.exact),
+    problemOf(side),
+];
+/** Why there are no figures. */
+const problemOf = (side) => side === undefined || side.estimate !== undefined ? undefined : side.reading.problems[0]?.message;
+const valuesOf = (side) => metrics.map(({ take }) => side?.estimate && take(side.estimate));
+
 ;// CONCATENATED MODULE: ./build/facts/conventions.js
 /** Conventions that follow a codebase, which changes what it counts: the version that is reproduced here. */
 const conventionSources = {
@@ -58785,6 +58870,81 @@ function unknowns({ throughput, memory }) {
         ...(memory.capacity === null ? [{ severity: 'notice', message: 'The memory of the accelerator is unknown.' }] : []),
     ];
 }
+
+;// CONCATENATED MODULE: ./build/report/junit.js
+
+
+
+/** A review as JUnit's XML, for those who collect test results: a config is a test, and a failing finding is its failure. */
+function junit(review) {
+    const { comparisons, verdict } = review;
+    const known = new Set(comparisons.map(({ path }) => path));
+    // Of the run as a whole: rules that cannot be followed, files that were not looked at.
+    const others = new Set(verdict.findings.flatMap(({ path }) => (known.has(path) ? [] : [path])));
+    const cases = [
+        ...comparisons.map((one) => testCase(one.path, findingsOf(review, one.path), figures(one))),
+        ...[...others].map((path) => testCase(path, findingsOf(review, path), [])),
+    ];
+    const counts = `tests="${cases.length}" failures="${cases.filter(({ failed }) => failed).length}"`;
+    return [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        `<testsuites name="model-cost" ${counts}>`,
+        `  <testsuite name="model-cost" ${counts}>`,
+        ...cases.flatMap(({ lines }) => lines.map((line) => `    ${line}`)),
+        '  </testsuite>',
+        '</testsuites>',
+        '',
+    ].join('\n');
+}
+const findingsOf = ({ verdict }, path) => verdict.findings.filter((finding) => finding.path === path);
+function testCase(path, findings, told) {
+    const failures = findings.filter(({ severity }) => severity === 'fail');
+    const others = findings.filter(({ severity }) => severity !== 'fail').map((one) => `${one.severity}: ${one.message}`);
+    const out = [...others, ...told].map((line) => xml(line)).join('\n');
+    return {
+        failed: failures.length > 0,
+        lines: [
+            `<testcase classname="model-cost" name="${xml(path)}" file="${xml(path)}">`,
+            // JUnit has one failure for each test.
+            ...(failures.length === 0 ? [] : [failureOf(failures)]),
+            ...(out === '' ? [] : [`  <system-out>${out}</system-out>`]),
+            '</testcase>',
+        ],
+    };
+}
+function failureOf(failures) {
+    const lines = failures.map((finding) => `${finding.message}${junit_numbers(finding)}`);
+    const [first = ''] = lines;
+    return `  <failure type="${xml(failures[0]?.code ?? '')}" message="${xml(first)}">${lines.map((line) => xml(line)).join('\n')}</failure>`;
+}
+function junit_numbers({ metric, before, after, limit }) {
+    const unit = metric === undefined ? undefined : findMetric(metric)?.unit;
+    if (unit === undefined || after === undefined)
+        return '';
+    const from = before === undefined ? '' : `${quantity(before, unit)} -> `;
+    return ` (${from}${quantity(after, unit)}${limit === undefined ? '' : `, limit ${quantity(limit, unit)}`})`;
+}
+const figures = ({ changes }) => changes.flatMap(({ metric, before, after }) => {
+    const found = metrics.find(({ id }) => id === metric);
+    if (found === undefined || (before === undefined && after === undefined))
+        return [];
+    const { label, unit } = found;
+    const values = [before, after].flatMap((value) => (value === undefined ? [] : [quantity(value, unit)]));
+    const moved = before === undefined || after === undefined ? undefined : difference(before, after, unit);
+    return [`${label}: ${moved === undefined ? values.at(-1) : `${values.join(' -> ')} (${moved})`}`];
+});
+const junit_entities = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&apos;',
+};
+/** What no XML document may hold, however it is escaped. */
+const forbidden = /[^\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
+const xml = (foreign) => markdown_plain(foreign, 1_000)
+    .replace(forbidden, '\ufffd')
+    .replace(/[&<>"']/g, (letter) => junit_entities[letter] ?? letter);
 
 ;// CONCATENATED MODULE: ./build/report/terminal.js
 
@@ -59715,6 +59875,11 @@ class GitProblem extends Usage {
 }
 /** So much text is asked of git at once. */
 const git_batch = 64 * 2 ** 20;
+/**
+ * What git prints.
+ *
+ * @throws GitProblem with git's own sentence
+ */
 function git(folder, words, input) {
     try {
         // No shell; no lock, and no program that the repository's settings name for watching files.
@@ -59750,6 +59915,9 @@ function commitOf(folder, revision) {
         throw new GitProblem(`There is not a git revision "${revision}" here; fetch it, or name another.`);
     }
 }
+/** The root folder of the repository that a folder is in. */
+const topOf = (folder) => git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
+/** @throws GitProblem where the two have no commit in common here */
 function mergeBaseOf(folder, base, head, names) {
     try {
         return git(folder, ['merge-base', base, head]).toString().trim();
@@ -59764,7 +59932,7 @@ function mergeBaseOf(folder, base, head, names) {
  * @throws GitProblem with one sentence
  */
 function gitRange(folder, base, head) {
-    const top = git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
+    const top = topOf(folder);
     const baseTip = commitOf(top, base);
     const headCommit = commitOf(top, head ?? 'HEAD');
     const mergeBase = mergeBaseOf(top, baseTip, headCommit, `${base} and ${head ?? 'HEAD'}`);
@@ -59779,13 +59947,28 @@ function gitRange(folder, base, head) {
 function readAt(top, commit, path) {
     if (commit === undefined)
         return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(top, path)) ? readTracked(top, Buffer.from(path, 'utf8')) : undefined;
-    const [row] = git_split(git(top, ['ls-tree', '-z', '--full-tree', commit, '--', path]));
-    const [, mode = '', , object = ''] = /^(\d+) (\w+) (\w+)\t/.exec(row?.toString() ?? '') ?? [];
-    if (object === '')
-        return undefined;
-    const half = { mode, object, path: Buffer.from(path, 'utf8') };
-    return sideOf(half, top, readBlobs(top, [half]));
+    return readMany(top, [{ commit, path }])[0];
 }
+/** Files of many commits, in the order in which they are asked for. */
+function readMany(top, wanted) {
+    const halves = new Map();
+    for (const commit of new Set(wanted.map((one) => one.commit))) {
+        const paths = wanted.flatMap((one) => (one.commit === commit ? [one.path] : []));
+        for (const half of halvesOf(git(top, ['ls-tree', '-z', '--full-tree', commit, '--', ...paths])))
+            halves.set(`${commit} ${half.path}`, half);
+    }
+    const blobs = readBlobs(top, [...halves.values()]);
+    return wanted.map(({ commit, path }) => {
+        const half = halves.get(`${commit} ${path}`);
+        return half === undefined ? undefined : sideOf(half, top, blobs);
+    });
+}
+/** The rows of `git ls-tree -z`. */
+const halvesOf = (rows) => git_split(rows).map((row) => {
+    const tab = row.indexOf(9);
+    const [mode = '', , object = ''] = row.subarray(0, tab).toString().split(' ');
+    return { mode, object, path: row.subarray(tab + 1) };
+});
 /** The path of a file from the repository's root; undefined for one that lies outside. */
 function inRepository(top, name) {
     const inside = (0,external_node_path_namespaceObject.relative)(realpathOf(top), (0,external_node_path_namespaceObject.join)(realpathOf((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.resolve)(name))), (0,external_node_path_namespaceObject.basename)(name)));
@@ -59805,12 +59988,8 @@ const filesAt = ({ top, base, head }) => git_split(git(top, ['ls-tree', '-r', '-
 const pathsBetween = (top, from, to) => new Set(git_split(git(top, ['diff', '--name-only', '-z', '--no-renames', '--no-ext-diff', from, to, '--'])).map((path) => path.toString('utf8')));
 /** Files that are the same in both states, for what is to be compared though it did not change, at most so many. */
 function unchangedFiles({ top, base }, wants, most) {
-    const halves = git_split(git(top, ['ls-tree', '-r', '-z', '--full-tree', base.commit])).flatMap((row) => {
-        const tab = row.indexOf(9);
-        const [mode = '', kind = '', object = ''] = row.subarray(0, tab).toString().split(' ');
-        const path = row.subarray(tab + 1);
-        return kind === 'blob' && wants(path.toString('utf8')) ? [{ mode, object, path }] : [];
-    });
+    const all = halvesOf(git(top, ['ls-tree', '-r', '-z', '--full-tree', base.commit]));
+    const halves = all.filter(({ mode, path }) => mode !== submodule && wants(path.toString('utf8')));
     const read = halves.slice(0, most);
     const blobs = readBlobs(top, read);
     const pairs = read.map((half) => {
@@ -59897,6 +60076,7 @@ function pairsOf(raw) {
     }
     return pairs;
 }
+/** What stands between NULs. */
 function git_split(text) {
     const pieces = [];
     for (let from = 0; from < text.length;) {
@@ -59910,7 +60090,7 @@ function git_split(text) {
 function sideOf({ mode, object, path }, top, blobs) {
     if (mode === '120000')
         return symbolicLink;
-    if (mode === '160000')
+    if (mode === submodule)
         return { kind: 'refused', why: 'submodule', reason: 'The path is a submodule.' };
     const side = isUnwritten(object) ? readTracked(top, path) : blobs.get(object);
     if (side === undefined)
@@ -59927,6 +60107,7 @@ function sideOf({ mode, object, path }, top, blobs) {
         };
     return side;
 }
+const submodule = '160000';
 const largeFile = 'version https://git-lfs.github.com/spec/';
 /** The text of many blobs in two calls of git, however many there are; those that are too large are not read. */
 function readBlobs(top, halves) {
@@ -60341,6 +60522,8 @@ function rules_of_range_fileAt(name, side, label) {
 
 
 
+
+
 /** What a change costs: of two files, or of all that differs between two states of this repository. */
 function diff(words) {
     const base = words.option('base');
@@ -60393,13 +60576,14 @@ function diff_compared(words, changes, settings, inTime, others) {
     return finish_finish(words, found, diff_textOf(words, found, settings));
 }
 function diff_textOf(words, found, settings) {
-    if (words.format === 'json')
-        return print_json(jsonReport(found));
-    if (isEmpty(found))
-        return 'No model config changed.\n';
-    if (words.format === 'text')
-        return textDiff(found);
-    return `${comment_comment(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
+    const nothing = isEmpty(found) ? 'No model config changed.\n' : undefined;
+    return inFormat(words, {
+        text: () => nothing ?? textDiff(found),
+        markdown: () => nothing ?? `${comment_comment(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+        json: () => print_json(jsonReport(found)),
+        csv: () => diffCsv(found),
+        junit: () => junit(found),
+    });
 }
 function tellUnread({ comparisons }) {
     const unread = comparisons.flatMap(({ path, previousPath, base, head }) => [
@@ -60413,6 +60597,414 @@ function tellUnread({ comparisons }) {
 const lacksSide = ({ pairs, base }, { comparisons }) => base === undefined &&
     (pairs.some(({ head }) => head?.kind === 'refused') ||
         comparisons.some((one) => one.base !== undefined && one.base.estimate === undefined));
+
+;// CONCATENATED MODULE: ./build/report/history.js
+
+
+
+
+
+
+/** Each step with what differs from the last one before it that has figures. */
+function history_rowsOf({ steps }) {
+    let last;
+    return steps.map((step, index) => {
+        const { path, side, problem } = step;
+        const known = side?.estimate === undefined ? undefined : side;
+        const sides = { ...(last === undefined ? {} : { base: last }), ...(known === undefined ? {} : { head: known }) };
+        const comparison = compare({ path, named: true, ...sides });
+        last = known ?? last;
+        // After a commit without figures a reader wants to see that they are back.
+        const again = steps[index - 1]?.problem !== undefined;
+        const moved = index === 0 || again || problem !== undefined || comparison.status !== 'unchanged';
+        return { ...step, comparison, moved };
+    });
+}
+const history_columns = ['parameters', 'active_parameters', 'memory', 'mfu', 'training_cost'];
+/** The metrics that are shown: active parameters only where they are others than all. */
+function shownOf(rows) {
+    const some = rows.some(({ side }) => {
+        const parameters = side?.estimate?.parameters;
+        return parameters !== undefined && parameters.active !== parameters.total;
+    });
+    return history_columns.flatMap((id) => (some || id !== 'active_parameters' ? (findMetric(id) ?? []) : []));
+}
+const titles = {
+    parameters: 'Parameters',
+    active_parameters: 'Active',
+    memory: 'Memory per GPU',
+    mfu: 'MFU',
+    training_cost: 'Cost',
+};
+const titleOf = ({ id, label }) => titles[id] ?? label;
+/** A figure, with how far it moved. */
+function cellOf({ comparison }, { id, unit }) {
+    const change = comparison.changes.find(({ metric }) => metric === id);
+    if (change?.after === undefined)
+        return '';
+    const moved = change.before === undefined ? undefined : difference(change.before, change.after, unit);
+    return `${quantity(change.after, unit)}${moved === undefined ? '' : ` (${moved})`}`;
+}
+const history_mostFields = 2;
+/** What the commit changed, in a few words. */
+function history_changesOf({ comparison }, quoted) {
+    const { base, head, fields } = comparison;
+    if (base === undefined || head === undefined)
+        return '';
+    const words = fields.slice(0, history_mostFields).map((field) => history_fieldText(field, quoted));
+    const rest = fields.length - words.length;
+    return [...words, ...(rest > 0 ? [`${rest} more`] : [])].join(', ');
+}
+const history_fieldText = ({ path, before, after }, quoted) => `${quoted(path)} ${before === undefined ? 'absent' : quoted(before)} -> ${after === undefined ? 'absent' : quoted(after)}`;
+/** Commits that touched a file of the job and moved nothing of it are counted. */
+function quietText(rows) {
+    const quiet = rows.filter(({ moved }) => !moved).length;
+    if (quiet === 0)
+        return [];
+    const which = quiet === 1 ? '1 commit' : `${quiet} commits`;
+    return [
+        `${which} touched a file of this job and changed nothing of it; JSON and CSV list ${quiet === 1 ? 'it' : 'them'}.`,
+    ];
+}
+const bars = '▁▂▃▄▅▆▇█';
+/** As many steps as a line has room for. */
+const mostBars = 60;
+/** A series as a line of bars; a dot where nothing is known. */
+function sparkline(values) {
+    const known = values.filter((value) => value !== undefined);
+    const [least, most] = [Math.min(...known), Math.max(...known)];
+    return values
+        .slice(-mostBars)
+        .map((value) => {
+        if (value === undefined)
+            return '·';
+        const place = most === least ? 0.5 : (value - least) / (most - least);
+        return bars[Math.min(bars.length - 1, Math.floor(place * bars.length))] ?? '';
+    })
+        .join('');
+}
+const history_valuesOf = (rows, { take }) => rows.map(({ side }) => side?.estimate && take(side.estimate));
+/** A table for a terminal, newest last, and a line of bars for each figure. */
+function historyText(history) {
+    const all = history_rowsOf(history);
+    const [rows, shown] = [all.filter(({ moved }) => moved), shownOf(all)];
+    const heading = ['Commit', 'Date', ...shown.map(titleOf), 'Change'];
+    const quoted = (text) => markdown_plain(text, 40);
+    const cells = rows.map((row) => [
+        row.commit.slice(0, 10),
+        row.date,
+        ...shown.map((metric) => cellOf(row, metric)),
+        row.problem === undefined
+            ? [history_changesOf(row, quoted), markdown_plain(row.subject, 60)].filter((words) => words !== '').join('; ')
+            : markdown_plain(row.problem, 200),
+    ]);
+    const widths = heading.map((_, column) => Math.max(...[heading, ...cells].map((row) => row[column]?.length ?? 0)));
+    const aligned = [heading, ...cells].map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
+    return [
+        markdown_plain(history.path, 120),
+        ...aligned.map((line) => `  ${line.trimEnd()}`),
+        '',
+        ...shown.flatMap((metric) => trend(rows, metric)),
+        ...[...quietText(all), ...history.notes].map((note) => `note: ${markdown_plain(note, 500)}`),
+        '',
+    ].join('\n');
+}
+function trend(rows, metric) {
+    const values = history_valuesOf(rows, metric);
+    const known = values.filter((value) => value !== undefined);
+    const [first, last] = [known[0], known.at(-1)];
+    if (first === undefined || last === undefined || known.length < 2)
+        return [];
+    const ends = `${quantity(first, metric.unit)} -> ${quantity(last, metric.unit)}`;
+    return [`  ${titleOf(metric).padEnd(16)}${sparkline(values)}  ${ends}`];
+}
+/** A table and a chart of the memory, as GitHub renders them. */
+function historyMarkdown(history) {
+    const all = history_rowsOf(history);
+    const [rows, shown] = [all.filter(({ moved }) => moved), shownOf(all)];
+    const quoted = (text) => code(text, 60);
+    const cells = rows.map((row) => [
+        code(row.commit.slice(0, 10), 10),
+        row.date,
+        ...shown.map((metric) => cellOf(row, metric)),
+        row.problem === undefined ? history_changesOf(row, quoted) : markdown_sentence(row.problem, 300),
+        code(row.subject, 80),
+    ]);
+    const heading = ['Commit', 'Date', ...shown.map(titleOf), 'Change', 'Subject'];
+    return [
+        `## Cost of ${code(history.path, 120)} by commit`,
+        markdown_table([heading, ...cells], shown.map((_, index) => index + 2)),
+        ...chart(rows),
+        ...[...quietText(all), ...history.notes].map((note) => `> ${markdown_sentence(note, 500)}`),
+        '',
+    ].join('\n\n');
+}
+/** More bars than this cannot be told apart. */
+const mostPoints = 40;
+function chart(rows) {
+    const points = rows.flatMap(({ commit, side }) => {
+        const memory = side?.estimate?.memory.device;
+        return memory === undefined ? [] : [{ commit, gib: Number(quantity(memory, 'bytes').split(' ')[0]) }];
+    });
+    if (points.length < 2)
+        return [];
+    const last = points.slice(-mostPoints);
+    return [
+        [
+            '```mermaid',
+            'xychart-beta',
+            '  title "Memory per GPU (GiB)"',
+            `  x-axis [${last.map(({ commit }) => `"${commit.slice(0, 7)}"`).join(', ')}]`,
+            `  line [${last.map((point) => point.gib).join(', ')}]`,
+            '```',
+        ].join('\n'),
+    ];
+}
+/** All steps with every metric; schema/history.schema.json. */
+const historyJson = (history) => ({
+    version: 1,
+    path: history.path,
+    commits: history_rowsOf(history).map((row) => ({
+        commit: row.commit,
+        date: row.date,
+        subject: row.subject,
+        path: row.path,
+        problem: row.problem ?? null,
+        exact: row.side?.estimate?.parameters.exact ?? null,
+        changed: row.moved,
+        metrics: Object.fromEntries(metrics.map(({ id, take }) => [id, (row.side?.estimate && take(row.side.estimate)) ?? null])),
+        fields: row.comparison.head === undefined ? [] : row.comparison.fields.map((field) => ({ ...field })),
+        run: row.side?.estimate === undefined ? null : runAsWritten(row.side.estimate.run.run),
+    })),
+    notes: [...history.notes],
+});
+/** One line for each commit. */
+const historyCsv = (history) => csv([
+    ['commit', 'date', 'path', 'subject', 'changed', 'problem', ...metrics.map(({ id }) => id)],
+    ...history_rowsOf(history).map((row) => [
+        row.commit,
+        row.date,
+        row.path,
+        row.subject,
+        String(row.moved),
+        row.problem,
+        ...metrics.map(({ take }) => row.side?.estimate && take(row.side.estimate)),
+    ]),
+]);
+
+;// CONCATENATED MODULE: ./build/local/git-log.js
+
+/**
+ * From a revision, exclusive, or the first commit to another.
+ *
+ * @throws GitProblem with one sentence
+ */
+function gitSpan(folder, since, head) {
+    const top = topOf(folder);
+    const to = commitOf(top, head);
+    if (since === undefined)
+        return { top, head: to };
+    return { top, head: to, since: mergeBaseOf(top, commitOf(top, since), to, `${since} and ${head}`) };
+}
+const spanned = ({ since, head }) => (since === undefined ? head : `${since}..${head}`);
+const logFormat = '--format=%H%x1f%cs%x1f%s';
+/**
+ * The commits that changed one of the paths, newest first, at most so many; a merge counts as one change of the branch that it
+ * was made on.
+ */
+function commitsOf(span, paths, most) {
+    const words = ['log', '-z', '--first-parent', `--max-count=${most}`, logFormat, spanned(span), '--', ...paths];
+    return git_split(git(span.top, words)).map(logged);
+}
+const commitAt = (top, sha) => logged(git(top, ['log', '-z', '--max-count=1', logFormat, sha, '--']));
+function logged(row) {
+    const [sha = '', date = '', ...subject] = row.toString('utf8').replace(/\0$/, '').split('\u001f');
+    return { sha, date, subject: subject.join(' ') };
+}
+/** How many commits changed one of the paths. */
+const countCommits = (span, paths) => Number(git(span.top, ['rev-list', '--count', '--first-parent', spanned(span), '--', ...paths]).toString());
+/** The earlier names of a file, each with the commit that moved it, newest first. */
+function renamesOf(span, path) {
+    const words = ['log', '-z', '--first-parent', '--follow', '-M', '--name-status', '--format=%x01%H'];
+    const pieces = git_split(git(span.top, [...words, spanned(span), '--', path])).map((piece) => piece.toString('utf8'));
+    let sha = '';
+    return pieces.flatMap((piece, index) => {
+        if (piece.startsWith('\u0001'))
+            sha = piece.slice(1);
+        return /^\nR\d+$/.test(piece) ? [{ sha, from: pieces[index + 1] ?? '' }] : [];
+    });
+}
+
+;// CONCATENATED MODULE: ./build/local/history.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The newest commits that are read. */
+const mostCommits = 200;
+/** Files that commits of long ago refer to may bring in further commits, which may refer to further files. */
+const history_rounds = 4;
+/** What each commit of this repository made of a job's cost. */
+function history_history(words) {
+    const [word, ...rest] = words.files;
+    if (word === undefined || rest.length > 0)
+        throw new Usage('history needs one config: model-cost history CONFIG');
+    const span = gitSpan('.', words.option('since'), words.option('head') ?? 'HEAD');
+    const path = inRepository(span.top, fileOf(word));
+    if (path === undefined)
+        throw new Usage(`${word} is not a file of this repository.`);
+    const found = historyOf({ words, span, path, job: path + word.slice(fileOf(word).length), inTime: deadline() });
+    progress('');
+    if (found.steps.every(({ side }) => side === undefined))
+        return complain(found.steps.at(-1)?.problem ?? `${word}: no commit of this repository has such a file.`);
+    const text = inFormat(words, {
+        text: () => historyText(found),
+        markdown: () => historyMarkdown(found),
+        json: () => print_json(historyJson(found)),
+        csv: () => historyCsv(found),
+    });
+    return print(text, words.option('output'), words.format === 'text');
+}
+function historyOf(question) {
+    const { span, path, job } = question;
+    const renames = renamesOf(span, path);
+    const names = [path, ...renames.map(({ from }) => from)];
+    const read = reader(question, names);
+    const known = new Map();
+    let paths = new Set([...names, ...read.always]);
+    let commits = [];
+    for (let round = 0; round < history_rounds; round++) {
+        commits = commitsOf(span, [...paths], mostCommits);
+        read.prepare(commits.filter(({ sha }) => !known.has(sha)));
+        for (const [index, { sha }] of commits.entries()) {
+            progress(`${index + 1} of ${commits.length} commits`);
+            if (!known.has(sha))
+                known.set(sha, read.at(sha, nameAt(sha, commits, path, renames)));
+        }
+        const all = new Set([...paths, ...[...known.values()].flatMap(({ parts }) => parts)]);
+        if (all.size === paths.size)
+            break;
+        paths = all;
+    }
+    const start = span.since === undefined ? [] : [commitAt(span.top, span.since)];
+    const steps = [...start, ...[...commits].reverse()].map(({ sha, date, subject }) => {
+        const name = nameAt(sha, commits, path, renames);
+        const { side, problem } = known.get(sha) ?? read.at(sha, name);
+        const told = problem === undefined ? {} : { problem };
+        return { commit: sha, date, subject, path: name, ...told, ...(side === undefined ? {} : { side }) };
+    });
+    return { path: job, steps, notes: history_notesOf(span, [...paths], commits) };
+}
+function history_notesOf(span, paths, commits) {
+    if (commits.length < mostCommits)
+        return [];
+    const older = countCommits(span, paths) - commits.length;
+    if (older < 1)
+        return [];
+    return [
+        `${older} older commits were not read: a history has at most ${mostCommits}; --head shows those before a revision.`,
+    ];
+}
+/** The config's name at a commit: commits before a move have the name from before. */
+function nameAt(sha, commits, path, renames) {
+    const place = (one) => {
+        const at = commits.findIndex((commit) => commit.sha === one);
+        return at === -1 ? commits.length : at;
+    };
+    return renames.findLast((rename) => place(rename.sha) < place(sha))?.from ?? path;
+}
+function reader({ words, span, path, job, inTime }, names) {
+    const inputs = inputsOf(words);
+    // What is wrong with the options themselves is wrong for every commit.
+    settingsFrom(inputs, rules_described(words.option('run')));
+    const policy = words.option('policy');
+    const policyName = policy === undefined ? policyPath : inRepository(span.top, policy);
+    const files = new Map();
+    const fileAt = (commit, name) => {
+        const key = `${commit} ${name}`;
+        if (!files.has(key))
+            files.set(key, readMany(span.top, [{ commit, path: name }])[0]);
+        return files.get(key);
+    };
+    const run = rules_described(words.option('run'));
+    const outside = policyName === undefined ? rulesHere({ policy }) : {};
+    const documentsAt = (commit) => {
+        if (policyName === undefined)
+            return { ...outside, ...run };
+        return { ...policyFrom((name) => fileAt(commit, name), policyName), ...run };
+    };
+    return {
+        always: policyName === undefined ? [] : [policyName],
+        prepare: (commits) => {
+            const wanted = commits.flatMap(({ sha }) => [...names, ...(policyName === undefined ? [] : [policyName])].map((name) => ({ commit: sha, path: name })));
+            for (const [index, side] of readMany(span.top, wanted).entries())
+                files.set(`${wanted[index]?.commit} ${wanted[index]?.path}`, side);
+        },
+        at: (commit, name) => {
+            const side = fileAt(commit, name);
+            if (side === undefined)
+                return { problem: `${name} does not exist at this commit.`, parts: [] };
+            const documents = documentsAt(commit);
+            const policyFiles = documents.policy === undefined ? [] : filesNamedBy(documents.policy);
+            const settings = settingsAt(inputs, documents, words);
+            if ('problem' in settings)
+                return { ...settings, parts: policyFiles };
+            const pair = withParts({ path: name, head: side }, settings, (one) => fileAt(commit, one), inTime);
+            const wanted = name + job.slice(path.length);
+            const jobs = recipePairs(pair);
+            const one = jobs.find((each) => each.path === wanted) ?? (jobs.length === 1 ? jobs[0] : undefined);
+            const parts = [...policyFiles, ...(pair.beside?.head.keys() ?? [])];
+            if (one === undefined)
+                return { problem: severalJobs(jobs), parts };
+            return { ...history_sideOf(one, settings, inTime), parts };
+        },
+    };
+}
+const severalJobs = (jobs) => `The file has ${jobs.length} jobs; name one of them, like ${jobs[0]?.path ?? ''}.`;
+function settingsAt(inputs, documents, words) {
+    try {
+        return withFields(settingsFrom(inputs, documents), words);
+    }
+    catch (error) {
+        if (!(error instanceof WrongSettings))
+            throw error;
+        return { problem: `How it is trained cannot be read: ${error.message}` };
+    }
+}
+/** The config with the files that its job refers to, as the commit has them. */
+function withParts(pair, settings, read, inTime) {
+    const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings, inTime);
+    let step = asking.next();
+    while (step.done !== true) {
+        const ask = step.value;
+        step = asking.next(ask.kind === 'list'
+            ? { kind: 'list', paths: [], missed: [] }
+            : { kind: 'files', sides: ask.wanted.map(({ path }) => read(path)) });
+    }
+    return step.value.pairs[0] ?? pair;
+}
+function history_sideOf({ path, head, beside }, settings, inTime) {
+    if (head === undefined)
+        return { problem: 'The job does not exist at this commit.' };
+    const timed = inTime(() => readSide(head, path, settings, undefined, beside?.head));
+    if (timed.kind === 'late')
+        return { problem: `The config ${timed.reason}.` };
+    const side = timed.result;
+    if (side.estimate !== undefined)
+        return { side };
+    const problem = side.reading.problems.find(({ severity }) => severity === 'error') ?? side.reading.problems[0];
+    return { side, problem: problem?.message ?? 'It is not a model config at this commit.' };
+}
 
 ;// CONCATENATED MODULE: ./build/local/list.js
 
@@ -60469,25 +61061,22 @@ function list_sizeOf({ names: [name = ''], config }) {
     return countParameters(reading.architecture, expand(reading.architecture));
 }
 /** `list accelerators|families|formats|models`: one row a line, the first word of which is what options and files use. */
-function list_list({ files, format, option }) {
-    const [what = '', ...rest] = files;
+function list_list(words) {
+    const [what = '', ...rest] = words.files;
     const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
     if (found === undefined)
         throw new Usage('Say what to list: model-cost list accelerators|families|formats|models');
-    switch (format) {
-        case 'json':
-            return print(print_json(found.plain), option('output'));
-        case 'markdown':
-            return print(`${markdown_table([found.heading, ...found.rows])}\n`, option('output'));
-        case 'text': {
-            const widths = found.heading.map((_, column) => Math.max(...found.rows.map((row) => row[column]?.length ?? 0)));
-            const lines = found.rows.map((row) => row
-                .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-                .join('  ')
-                .trimEnd());
-            return print(`${lines.join('\n')}\n`, option('output'));
-        }
-    }
+    const text = inFormat(words, {
+        text: () => aligned(found),
+        markdown: () => `${markdown_table([found.heading, ...found.rows])}\n`,
+        json: () => print_json(found.plain),
+    });
+    return print(text, words.option('output'));
+}
+function aligned({ heading, rows }) {
+    const widths = heading.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+    const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+    return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
 ;// CONCATENATED MODULE: ./build/local/mfu.js
@@ -61159,8 +61748,12 @@ function answerOf(path, start, fixed, budget, domain) {
     return { path, start, budget, found, ranking, seconds: (plan_bounds.now() - began) / 1000 };
 }
 function plan_shown(words, answer) {
-    const text = { text: planText, markdown: planMarkdown, json: (one) => print_json(planJson(one)) }[words.format];
-    return print(text(answer), words.option('output'));
+    const text = inFormat(words, {
+        text: () => planText(answer),
+        markdown: () => planMarkdown(answer),
+        json: () => print_json(planJson(answer)),
+    });
+    return print(text, words.option('output'));
 }
 /** Fields of the run that the command line states, and those that plans leave alone. */
 function wanted(words) {
@@ -61237,6 +61830,8 @@ const summary = (review, options) => comment_fitted('', comment_sections(review,
 
 
 
+
+
 /** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
 function report(words, settings) {
     if (words.files.length === 0)
@@ -61262,23 +61857,21 @@ function report(words, settings) {
         return complain(`${words.files.join(', ')}: there is no model config.`);
     if (readable.length === 0)
         return print_unusable;
-    const text = () => {
-        switch (words.format) {
-            case 'json':
-                return print_json(jsonReport(found));
-            case 'markdown':
-                return `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
-            case 'text':
-                return [
-                    ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
-                    ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
-                ].join('\n');
-        }
-    };
-    return finish_finish(words, found, text());
+    const text = inFormat(words, {
+        text: () => [
+            ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
+            ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
+        ].join('\n'),
+        markdown: () => `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+        json: () => print_json(jsonReport(found)),
+        csv: () => reportCsv(found),
+        junit: () => junit(found),
+    });
+    return finish_finish(words, found, text);
 }
 
 ;// CONCATENATED MODULE: ./build/local/main.js
+
 
 
 
@@ -61316,6 +61909,8 @@ function follow(words) {
             return report(words, settingsHere(words));
         case 'diff':
             return diff(words);
+        case 'history':
+            return history_history(words);
         case 'mfu':
             return mfu(words, settingsHere(words));
         case 'plan':

@@ -25,6 +25,7 @@ const options = {
   output: { type: 'string', short: 'o' },
   base: { type: 'string', short: 'b' },
   head: { type: 'string' },
+  since: { type: 'string' },
   framework: { type: 'string' },
   'global-batch-size': { type: 'string' },
   fix: { type: 'string', multiple: true },
@@ -56,11 +57,27 @@ const taken = {
   diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
   mfu: [...aboutConfigs, 'tokens-per-second'],
   plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
+  history: [...aboutConfigs, 'since', 'head'],
   list: always,
 } as const satisfies Readonly<Record<string, readonly Option[]>>;
 
+export type Format = 'text' | 'markdown' | 'json' | 'csv' | 'junit';
+
+const plainFormats: readonly Format[] = ['text', 'markdown', 'json'];
+
+/** How each command can write its result. */
+const formats: Readonly<Record<keyof typeof taken, readonly Format[]>> = {
+  report: [...plainFormats, 'csv', 'junit'],
+  diff: [...plainFormats, 'csv', 'junit'],
+  history: [...plainFormats, 'csv'],
+  mfu: plainFormats,
+  plan: plainFormats,
+  list: plainFormats,
+};
+const everyFormat = [...new Set(Object.values(formats).flat())];
+
 export type Command = keyof typeof taken;
-const commands: readonly Command[] = ['report', 'diff', 'mfu', 'plan', 'list'];
+const commands: readonly Command[] = ['report', 'diff', 'history', 'mfu', 'plan', 'list'];
 
 export type Words = {
   readonly command: Command | 'help' | 'version';
@@ -70,18 +87,14 @@ export type Words = {
   readonly option: (name: Valued) => string | undefined;
   /** `key=value` of each --fix. */
   readonly fixes: readonly string[];
-  readonly format: 'text' | 'markdown' | 'json';
+  readonly format: Format;
 };
 
 /** @throws Usage with one sentence */
 export function wordsOf(argv: readonly string[]): Words {
   refuseUnknown(argv);
   const { values, positionals } = parsed(argv);
-  const format = values.format ?? 'text';
-  if (format !== 'text' && format !== 'markdown' && format !== 'json')
-    throw new Usage(
-      `--format is "${format}", but must be text, markdown or json.${didYouMean(format, ['text', 'markdown', 'json'])}`,
-    );
+  const format = formatOf(values.format ?? 'text', everyFormat);
   const option: Words['option'] = (name) => values[name];
   const [first, ...rest] = positionals;
   const named = values.model_config ?? [];
@@ -99,10 +112,23 @@ export function wordsOf(argv: readonly string[]): Words {
   const takes: readonly string[] = taken[command];
   const foreign = Object.keys(values).find((name) => !takes.includes(name));
   if (foreign !== undefined) throw new Usage(`${command} takes no --${foreign}; see model-cost ${command} --help.`);
+  formatOf(format, formats[command]);
   const files = [...rest, ...named];
   const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
   if (piped.length > 1) throw new Usage('- stands for standard input, which can be read only once.');
   return { command, files, option, fixes: values.fix ?? [], format };
+}
+
+/** How a command writes its result, by format; those that it does not have were refused before. */
+type Writers = Readonly<Record<'text', () => string> & Partial<Record<Format, () => string>>>;
+
+export const inFormat = ({ format }: Words, writers: Writers): string => (writers[format] ?? writers.text)();
+
+function formatOf(text: string, allowed: readonly Format[]): Format {
+  const format = allowed.find((one) => one === text);
+  if (format !== undefined) return format;
+  const listed = `${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`;
+  throw new Usage(`--format is "${text.slice(0, 60)}", but must be ${listed}.${didYouMean(text, allowed)}`);
 }
 
 function refuseUnknown(argv: readonly string[]): void {
@@ -146,10 +172,12 @@ const about: Readonly<Record<Valued | 'model_config' | 'fix', string>> = {
   tokens: '-t, --tokens N              tokens of the whole training, like 300B or 2T (default: 1T)',
   'tokens-per-second': '    --tokens-per-second N   as measured, of all GPUs together',
   'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
-  format: '-f, --format FORMAT         text, markdown, json (default: text)',
+  since: '    --since REV             only the commits after this git revision (default: all, at most the newest 200)',
+  format:
+    '-f, --format FORMAT         text, markdown, json; report and diff also csv and junit, history csv (default: text)',
   output: '-o, --output FILE           where the result goes (default: standard output)',
   base: '-b, --base REV              git revision to compare with; the merge base is taken',
-  head: '    --head REV              git revision to look at (default: the working tree)',
+  head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',
   framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
   'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
   fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
@@ -160,6 +188,8 @@ const usage: Readonly<Record<Command, string>> = {
   report: `  model-cost report CONFIG...              all metrics of one or more configs`,
   diff: `  model-cost diff BASE HEAD                two files
   model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
+  history: `  model-cost history CONFIG [--since REV]
+                                           what each commit of this repository made of the cost`,
   mfu: `  model-cost mfu CONFIG --tokens-per-second N
                                            MFU of a measured run`,
   plan: `  model-cost plan CONFIG --gpus N --accelerator ID
@@ -174,6 +204,8 @@ Several configs: one that cannot be read fails, and the rest is reported all the
 With --memory-budget the report is a check: exit code 1 where a config needs more.`,
   diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
 that only warns where no run is stated).`,
+  history: `Commits of the first parent that changed the config, a file that its job refers to, or the policy. A commit whose job
+cannot be read is a row that says so. --run holds for all commits; without it each commit says how its job is trained.`,
   mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
   plan: `A plan fits where memory per GPU, with its margin of error, is within the budget (100 % unless stated).`,
   list: '',
@@ -182,6 +214,7 @@ that only warns where no run is stated).`,
 const examples: Readonly<Record<Command, string>> = {
   report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
   diff: 'model-cost diff --base origin/main --run configs/run.yml',
+  history: 'model-cost history configs/llama-7b.json --since v1.0 --accelerator h100-sxm-80gb --gpus 64',
   mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
   plan: 'model-cost plan config.json --gpus 64 --accelerator h100-sxm-80gb --framework megatron --fix tensor=8',
   list: 'model-cost list accelerators',

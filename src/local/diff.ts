@@ -1,13 +1,15 @@
 import { deadline } from '../deadline.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
 import { comment } from '../report/comment.ts';
+import { diffCsv } from '../report/csv-tables.ts';
 import { jsonReport } from '../report/json.ts';
+import { junit } from '../report/junit.ts';
 import { textDiff } from '../report/terminal.ts';
 import { review } from '../run.ts';
 import type { OtherRules } from '../settings/proposal.ts';
 import { type Settings, settingsFrom, sterner, withRuns } from '../settings/settings.ts';
 import type { Changes, ConfigPair, InTime } from '../world.ts';
-import { Usage, type Words } from './arguments.ts';
+import { inFormat, Usage, type Words } from './arguments.ts';
 import { besideOnDisk } from './beside.ts';
 import { finish, today } from './finish.ts';
 import { gitRange } from './git.ts';
@@ -86,10 +88,14 @@ function compared(
 }
 
 function textOf(words: Words, found: Review, settings: Settings): string {
-  if (words.format === 'json') return json(jsonReport(found));
-  if (isEmpty(found)) return 'No model config changed.\n';
-  if (words.format === 'text') return textDiff(found);
-  return `${comment(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
+  const nothing = isEmpty(found) ? 'No model config changed.\n' : undefined;
+  return inFormat(words, {
+    text: () => nothing ?? textDiff(found),
+    markdown: () => nothing ?? `${comment(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+    json: () => json(jsonReport(found)),
+    csv: () => diffCsv(found),
+    junit: () => junit(found),
+  });
 }
 
 function tellUnread({ comparisons }: Review): void {

@@ -11,7 +11,12 @@ export class GitProblem extends Usage {}
 /** So much text is asked of git at once. */
 const batch = 64 * 2 ** 20;
 
-function git(folder: string, words: readonly string[], input?: string): Buffer {
+/**
+ * What git prints.
+ *
+ * @throws GitProblem with git's own sentence
+ */
+export function git(folder: string, words: readonly string[], input?: string): Buffer {
   try {
     // No shell; no lock, and no program that the repository's settings name for watching files.
     return execFileSync('git', ['-C', folder, '-c', 'core.fsmonitor=false', ...words], {
@@ -31,7 +36,7 @@ function git(folder: string, words: readonly string[], input?: string): Buffer {
 }
 
 /** A revision's commit. A name that begins with a dash is refused, so it cannot become an option of git. */
-function commitOf(folder: string, revision: string): string {
+export function commitOf(folder: string, revision: string): string {
   if (revision.startsWith('-')) throw new GitProblem(`"${revision}" is not a git revision.`);
   const [, from, to] = /^(.*?)\.{2,3}(.*)$/.exec(revision) ?? [];
   if (from !== undefined)
@@ -45,7 +50,12 @@ function commitOf(folder: string, revision: string): string {
   }
 }
 
-function mergeBaseOf(folder: string, base: string, head: string, names: string): string {
+/** The root folder of the repository that a folder is in. */
+export const topOf = (folder: string): string =>
+  git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
+
+/** @throws GitProblem where the two have no commit in common here */
+export function mergeBaseOf(folder: string, base: string, head: string, names: string): string {
   try {
     return git(folder, ['merge-base', base, head]).toString().trim();
   } catch {
@@ -74,7 +84,7 @@ export type Range = {
  * @throws GitProblem with one sentence
  */
 export function gitRange(folder: string, base: string, head: string | undefined): Range {
-  const top = git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
+  const top = topOf(folder);
   const baseTip = commitOf(top, base);
   const headCommit = commitOf(top, head ?? 'HEAD');
   const mergeBase = mergeBaseOf(top, baseTip, headCommit, `${base} and ${head ?? 'HEAD'}`);
@@ -90,12 +100,34 @@ export function gitRange(folder: string, base: string, head: string | undefined)
 export function readAt(top: string, commit: string | undefined, path: string): ConfigSide | undefined {
   if (commit === undefined)
     return existsSync(join(top, path)) ? readTracked(top, Buffer.from(path, 'utf8')) : undefined;
-  const [row] = split(git(top, ['ls-tree', '-z', '--full-tree', commit, '--', path]));
-  const [, mode = '', , object = ''] = /^(\d+) (\w+) (\w+)\t/.exec(row?.toString() ?? '') ?? [];
-  if (object === '') return undefined;
-  const half = { mode, object, path: Buffer.from(path, 'utf8') };
-  return sideOf(half, top, readBlobs(top, [half]));
+  return readMany(top, [{ commit, path }])[0];
 }
+
+/** Files of many commits, in the order in which they are asked for. */
+export function readMany(
+  top: string,
+  wanted: readonly { readonly commit: string; readonly path: string }[],
+): readonly (ConfigSide | undefined)[] {
+  const halves = new Map<string, Half>();
+  for (const commit of new Set(wanted.map((one) => one.commit))) {
+    const paths = wanted.flatMap((one) => (one.commit === commit ? [one.path] : []));
+    for (const half of halvesOf(git(top, ['ls-tree', '-z', '--full-tree', commit, '--', ...paths])))
+      halves.set(`${commit} ${half.path}`, half);
+  }
+  const blobs = readBlobs(top, [...halves.values()]);
+  return wanted.map(({ commit, path }) => {
+    const half = halves.get(`${commit} ${path}`);
+    return half === undefined ? undefined : sideOf(half, top, blobs);
+  });
+}
+
+/** The rows of `git ls-tree -z`. */
+const halvesOf = (rows: Buffer): readonly Half[] =>
+  split(rows).map((row) => {
+    const tab = row.indexOf(9);
+    const [mode = '', , object = ''] = row.subarray(0, tab).toString().split(' ');
+    return { mode, object, path: row.subarray(tab + 1) };
+  });
 
 /** The path of a file from the repository's root; undefined for one that lies outside. */
 export function inRepository(top: string, name: string): string | undefined {
@@ -131,14 +163,8 @@ export function unchangedFiles(
   wants: (path: string) => boolean,
   most: number,
 ): { readonly pairs: readonly ConfigPair[]; readonly rest: readonly string[] } {
-  const halves = split(git(top, ['ls-tree', '-r', '-z', '--full-tree', base.commit])).flatMap(
-    (row): readonly Half[] => {
-      const tab = row.indexOf(9);
-      const [mode = '', kind = '', object = ''] = row.subarray(0, tab).toString().split(' ');
-      const path = row.subarray(tab + 1);
-      return kind === 'blob' && wants(path.toString('utf8')) ? [{ mode, object, path }] : [];
-    },
-  );
+  const all = halvesOf(git(top, ['ls-tree', '-r', '-z', '--full-tree', base.commit]));
+  const halves = all.filter(({ mode, path }) => mode !== submodule && wants(path.toString('utf8')));
   const read = halves.slice(0, most);
   const blobs = readBlobs(top, read);
   const pairs = read.map((half): ConfigPair => {
@@ -236,7 +262,8 @@ function pairsOf(raw: Buffer): Pair[] {
   return pairs;
 }
 
-function split(text: Buffer): Buffer[] {
+/** What stands between NULs. */
+export function split(text: Buffer): Buffer[] {
   const pieces: Buffer[] = [];
   for (let from = 0; from < text.length; ) {
     const end = text.indexOf(0, from);
@@ -249,7 +276,7 @@ function split(text: Buffer): Buffer[] {
 
 function sideOf({ mode, object, path }: Half, top: string, blobs: ReadonlyMap<string, ConfigSide>): ConfigSide {
   if (mode === '120000') return symbolicLink;
-  if (mode === '160000') return { kind: 'refused', why: 'submodule', reason: 'The path is a submodule.' };
+  if (mode === submodule) return { kind: 'refused', why: 'submodule', reason: 'The path is a submodule.' };
   const side = isUnwritten(object) ? readTracked(top, path) : blobs.get(object);
   if (side === undefined)
     return {
@@ -266,6 +293,7 @@ function sideOf({ mode, object, path }: Half, top: string, blobs: ReadonlyMap<st
   return side;
 }
 
+const submodule = '160000';
 const largeFile = 'version https://git-lfs.github.com/spec/';
 
 /** The text of many blobs in two calls of git, however many there are; those that are too large are not read. */

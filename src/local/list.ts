@@ -8,7 +8,7 @@ import { formats, readConfig } from '../read/config.ts';
 import { trainingFormats } from '../read/formats.ts';
 import { exact, flopsText, gib } from '../report/format.ts';
 import { table } from '../report/markdown.ts';
-import { Usage, type Words } from './arguments.ts';
+import { inFormat, Usage, type Words } from './arguments.ts';
 import { json, print } from './print.ts';
 
 type List = {
@@ -60,24 +60,20 @@ function sizeOf({ names: [name = ''], config }: Model): { readonly total: number
 }
 
 /** `list accelerators|families|formats|models`: one row a line, the first word of which is what options and files use. */
-export function list({ files, format, option }: Words): number {
-  const [what = '', ...rest] = files;
+export function list(words: Words): number {
+  const [what = '', ...rest] = words.files;
   const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
   if (found === undefined) throw new Usage('Say what to list: model-cost list accelerators|families|formats|models');
-  switch (format) {
-    case 'json':
-      return print(json(found.plain), option('output'));
-    case 'markdown':
-      return print(`${table([found.heading, ...found.rows])}\n`, option('output'));
-    case 'text': {
-      const widths = found.heading.map((_, column) => Math.max(...found.rows.map((row) => row[column]?.length ?? 0)));
-      const lines = found.rows.map((row) =>
-        row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd(),
-      );
-      return print(`${lines.join('\n')}\n`, option('output'));
-    }
-  }
+  const text = inFormat(words, {
+    text: () => aligned(found),
+    markdown: () => `${table([found.heading, ...found.rows])}\n`,
+    json: () => json(found.plain),
+  });
+  return print(text, words.option('output'));
+}
+
+function aligned({ heading, rows }: List): string {
+  const widths = heading.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }

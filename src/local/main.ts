@@ -2,6 +2,7 @@ import { version } from '../run.ts';
 import { WrongSettings } from '../settings/settings.ts';
 import { help, Usage, type Words, wordsOf } from './arguments.ts';
 import { diff } from './diff.ts';
+import { history } from './history.ts';
 import { list } from './list.ts';
 import { mfu } from './mfu.ts';
 import { settingsHere } from './options.ts';
@@ -35,6 +36,8 @@ function follow(words: Words): number | Promise<number> {
       return report(words, settingsHere(words));
     case 'diff':
       return diff(words);
+    case 'history':
+      return history(words);
     case 'mfu':
       return mfu(words, settingsHere(words));
     case 'plan':

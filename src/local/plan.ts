@@ -10,7 +10,7 @@ import { readConfig } from '../read/config.ts';
 import type { Settings } from '../settings/settings.ts';
 import { runOf } from '../setup/description.ts';
 import { parse } from '../text/syntax.ts';
-import { Usage, type Words } from './arguments.ts';
+import { inFormat, Usage, type Words } from './arguments.ts';
 import { jobNamed } from './beside.ts';
 import { complain, complainOf, json, print } from './print.ts';
 
@@ -49,8 +49,12 @@ function answerOf(path: string, start: Start, fixed: Fixed, budget: number, doma
 }
 
 function shown(words: Words, answer: Answer): number {
-  const text = { text: planText, markdown: planMarkdown, json: (one: Answer) => json(planJson(one)) }[words.format];
-  return print(text(answer), words.option('output'));
+  const text = inFormat(words, {
+    text: () => planText(answer),
+    markdown: () => planMarkdown(answer),
+    json: () => json(planJson(answer)),
+  });
+  return print(text, words.option('output'));
 }
 
 /** Fields of the run that the command line states, and those that plans leave alone. */

@@ -1,11 +1,13 @@
 import { deadline } from '../deadline.ts';
+import { reportCsv } from '../report/csv-tables.ts';
 import { jsonReport } from '../report/json.ts';
+import { junit } from '../report/junit.ts';
 import { summary } from '../report/summary.ts';
 import { textFindings, textReport } from '../report/terminal.ts';
 import { review } from '../run.ts';
 import type { Settings } from '../settings/settings.ts';
 import { fileOf } from '../text/job-name.ts';
-import { Usage, type Words } from './arguments.ts';
+import { inFormat, Usage, type Words } from './arguments.ts';
 import { besideOnDisk } from './beside.ts';
 import { finish, today } from './finish.ts';
 import { allNamed } from './named.ts';
@@ -32,18 +34,16 @@ export function report(words: Words, settings: Settings): number {
   const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
   if (comparisons.length === 0) return complain(`${words.files.join(', ')}: there is no model config.`);
   if (readable.length === 0) return unusable;
-  const text = () => {
-    switch (words.format) {
-      case 'json':
-        return json(jsonReport(found));
-      case 'markdown':
-        return `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
-      case 'text':
-        return [
-          ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
-          ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
-        ].join('\n');
-    }
-  };
-  return finish(words, found, text());
+  const text = inFormat(words, {
+    text: () =>
+      [
+        ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
+        ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
+      ].join('\n'),
+    markdown: () => `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+    json: () => json(jsonReport(found)),
+    csv: () => reportCsv(found),
+    junit: () => junit(found),
+  });
+  return finish(words, found, text);
 }
