@@ -2,1464 +2,6 @@
 import { createRequire as __WEBPACK_EXTERNAL_createRequire } from "module";
 /******/ var __webpack_modules__ = ({
 
-/***/ 4841:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-const parse = __nccwpck_require__(5438)
-const stringify = __nccwpck_require__(1568)
-
-const JSON5 = {
-    parse,
-    stringify,
-}
-
-module.exports = JSON5
-
-
-/***/ }),
-
-/***/ 5438:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-const util = __nccwpck_require__(7393)
-
-let source
-let parseState
-let stack
-let pos
-let line
-let column
-let token
-let key
-let root
-
-module.exports = function parse (text, reviver) {
-    source = String(text)
-    parseState = 'start'
-    stack = []
-    pos = 0
-    line = 1
-    column = 0
-    token = undefined
-    key = undefined
-    root = undefined
-
-    do {
-        token = lex()
-
-        // This code is unreachable.
-        // if (!parseStates[parseState]) {
-        //     throw invalidParseState()
-        // }
-
-        parseStates[parseState]()
-    } while (token.type !== 'eof')
-
-    if (typeof reviver === 'function') {
-        return internalize({'': root}, '', reviver)
-    }
-
-    return root
-}
-
-function internalize (holder, name, reviver) {
-    const value = holder[name]
-    if (value != null && typeof value === 'object') {
-        if (Array.isArray(value)) {
-            for (let i = 0; i < value.length; i++) {
-                const key = String(i)
-                const replacement = internalize(value, key, reviver)
-                if (replacement === undefined) {
-                    delete value[key]
-                } else {
-                    Object.defineProperty(value, key, {
-                        value: replacement,
-                        writable: true,
-                        enumerable: true,
-                        configurable: true,
-                    })
-                }
-            }
-        } else {
-            for (const key in value) {
-                const replacement = internalize(value, key, reviver)
-                if (replacement === undefined) {
-                    delete value[key]
-                } else {
-                    Object.defineProperty(value, key, {
-                        value: replacement,
-                        writable: true,
-                        enumerable: true,
-                        configurable: true,
-                    })
-                }
-            }
-        }
-    }
-
-    return reviver.call(holder, name, value)
-}
-
-let lexState
-let buffer
-let doubleQuote
-let sign
-let c
-
-function lex () {
-    lexState = 'default'
-    buffer = ''
-    doubleQuote = false
-    sign = 1
-
-    for (;;) {
-        c = peek()
-
-        // This code is unreachable.
-        // if (!lexStates[lexState]) {
-        //     throw invalidLexState(lexState)
-        // }
-
-        const token = lexStates[lexState]()
-        if (token) {
-            return token
-        }
-    }
-}
-
-function peek () {
-    if (source[pos]) {
-        return String.fromCodePoint(source.codePointAt(pos))
-    }
-}
-
-function read () {
-    const c = peek()
-
-    if (c === '\n') {
-        line++
-        column = 0
-    } else if (c) {
-        column += c.length
-    } else {
-        column++
-    }
-
-    if (c) {
-        pos += c.length
-    }
-
-    return c
-}
-
-const lexStates = {
-    default () {
-        switch (c) {
-        case '\t':
-        case '\v':
-        case '\f':
-        case ' ':
-        case '\u00A0':
-        case '\uFEFF':
-        case '\n':
-        case '\r':
-        case '\u2028':
-        case '\u2029':
-            read()
-            return
-
-        case '/':
-            read()
-            lexState = 'comment'
-            return
-
-        case undefined:
-            read()
-            return newToken('eof')
-        }
-
-        if (util.isSpaceSeparator(c)) {
-            read()
-            return
-        }
-
-        // This code is unreachable.
-        // if (!lexStates[parseState]) {
-        //     throw invalidLexState(parseState)
-        // }
-
-        return lexStates[parseState]()
-    },
-
-    comment () {
-        switch (c) {
-        case '*':
-            read()
-            lexState = 'multiLineComment'
-            return
-
-        case '/':
-            read()
-            lexState = 'singleLineComment'
-            return
-        }
-
-        throw invalidChar(read())
-    },
-
-    multiLineComment () {
-        switch (c) {
-        case '*':
-            read()
-            lexState = 'multiLineCommentAsterisk'
-            return
-
-        case undefined:
-            throw invalidChar(read())
-        }
-
-        read()
-    },
-
-    multiLineCommentAsterisk () {
-        switch (c) {
-        case '*':
-            read()
-            return
-
-        case '/':
-            read()
-            lexState = 'default'
-            return
-
-        case undefined:
-            throw invalidChar(read())
-        }
-
-        read()
-        lexState = 'multiLineComment'
-    },
-
-    singleLineComment () {
-        switch (c) {
-        case '\n':
-        case '\r':
-        case '\u2028':
-        case '\u2029':
-            read()
-            lexState = 'default'
-            return
-
-        case undefined:
-            read()
-            return newToken('eof')
-        }
-
-        read()
-    },
-
-    value () {
-        switch (c) {
-        case '{':
-        case '[':
-            return newToken('punctuator', read())
-
-        case 'n':
-            read()
-            literal('ull')
-            return newToken('null', null)
-
-        case 't':
-            read()
-            literal('rue')
-            return newToken('boolean', true)
-
-        case 'f':
-            read()
-            literal('alse')
-            return newToken('boolean', false)
-
-        case '-':
-        case '+':
-            if (read() === '-') {
-                sign = -1
-            }
-
-            lexState = 'sign'
-            return
-
-        case '.':
-            buffer = read()
-            lexState = 'decimalPointLeading'
-            return
-
-        case '0':
-            buffer = read()
-            lexState = 'zero'
-            return
-
-        case '1':
-        case '2':
-        case '3':
-        case '4':
-        case '5':
-        case '6':
-        case '7':
-        case '8':
-        case '9':
-            buffer = read()
-            lexState = 'decimalInteger'
-            return
-
-        case 'I':
-            read()
-            literal('nfinity')
-            return newToken('numeric', Infinity)
-
-        case 'N':
-            read()
-            literal('aN')
-            return newToken('numeric', NaN)
-
-        case '"':
-        case "'":
-            doubleQuote = (read() === '"')
-            buffer = ''
-            lexState = 'string'
-            return
-        }
-
-        throw invalidChar(read())
-    },
-
-    identifierNameStartEscape () {
-        if (c !== 'u') {
-            throw invalidChar(read())
-        }
-
-        read()
-        const u = unicodeEscape()
-        switch (u) {
-        case '$':
-        case '_':
-            break
-
-        default:
-            if (!util.isIdStartChar(u)) {
-                throw invalidIdentifier()
-            }
-
-            break
-        }
-
-        buffer += u
-        lexState = 'identifierName'
-    },
-
-    identifierName () {
-        switch (c) {
-        case '$':
-        case '_':
-        case '\u200C':
-        case '\u200D':
-            buffer += read()
-            return
-
-        case '\\':
-            read()
-            lexState = 'identifierNameEscape'
-            return
-        }
-
-        if (util.isIdContinueChar(c)) {
-            buffer += read()
-            return
-        }
-
-        return newToken('identifier', buffer)
-    },
-
-    identifierNameEscape () {
-        if (c !== 'u') {
-            throw invalidChar(read())
-        }
-
-        read()
-        const u = unicodeEscape()
-        switch (u) {
-        case '$':
-        case '_':
-        case '\u200C':
-        case '\u200D':
-            break
-
-        default:
-            if (!util.isIdContinueChar(u)) {
-                throw invalidIdentifier()
-            }
-
-            break
-        }
-
-        buffer += u
-        lexState = 'identifierName'
-    },
-
-    sign () {
-        switch (c) {
-        case '.':
-            buffer = read()
-            lexState = 'decimalPointLeading'
-            return
-
-        case '0':
-            buffer = read()
-            lexState = 'zero'
-            return
-
-        case '1':
-        case '2':
-        case '3':
-        case '4':
-        case '5':
-        case '6':
-        case '7':
-        case '8':
-        case '9':
-            buffer = read()
-            lexState = 'decimalInteger'
-            return
-
-        case 'I':
-            read()
-            literal('nfinity')
-            return newToken('numeric', sign * Infinity)
-
-        case 'N':
-            read()
-            literal('aN')
-            return newToken('numeric', NaN)
-        }
-
-        throw invalidChar(read())
-    },
-
-    zero () {
-        switch (c) {
-        case '.':
-            buffer += read()
-            lexState = 'decimalPoint'
-            return
-
-        case 'e':
-        case 'E':
-            buffer += read()
-            lexState = 'decimalExponent'
-            return
-
-        case 'x':
-        case 'X':
-            buffer += read()
-            lexState = 'hexadecimal'
-            return
-        }
-
-        return newToken('numeric', sign * 0)
-    },
-
-    decimalInteger () {
-        switch (c) {
-        case '.':
-            buffer += read()
-            lexState = 'decimalPoint'
-            return
-
-        case 'e':
-        case 'E':
-            buffer += read()
-            lexState = 'decimalExponent'
-            return
-        }
-
-        if (util.isDigit(c)) {
-            buffer += read()
-            return
-        }
-
-        return newToken('numeric', sign * Number(buffer))
-    },
-
-    decimalPointLeading () {
-        if (util.isDigit(c)) {
-            buffer += read()
-            lexState = 'decimalFraction'
-            return
-        }
-
-        throw invalidChar(read())
-    },
-
-    decimalPoint () {
-        switch (c) {
-        case 'e':
-        case 'E':
-            buffer += read()
-            lexState = 'decimalExponent'
-            return
-        }
-
-        if (util.isDigit(c)) {
-            buffer += read()
-            lexState = 'decimalFraction'
-            return
-        }
-
-        return newToken('numeric', sign * Number(buffer))
-    },
-
-    decimalFraction () {
-        switch (c) {
-        case 'e':
-        case 'E':
-            buffer += read()
-            lexState = 'decimalExponent'
-            return
-        }
-
-        if (util.isDigit(c)) {
-            buffer += read()
-            return
-        }
-
-        return newToken('numeric', sign * Number(buffer))
-    },
-
-    decimalExponent () {
-        switch (c) {
-        case '+':
-        case '-':
-            buffer += read()
-            lexState = 'decimalExponentSign'
-            return
-        }
-
-        if (util.isDigit(c)) {
-            buffer += read()
-            lexState = 'decimalExponentInteger'
-            return
-        }
-
-        throw invalidChar(read())
-    },
-
-    decimalExponentSign () {
-        if (util.isDigit(c)) {
-            buffer += read()
-            lexState = 'decimalExponentInteger'
-            return
-        }
-
-        throw invalidChar(read())
-    },
-
-    decimalExponentInteger () {
-        if (util.isDigit(c)) {
-            buffer += read()
-            return
-        }
-
-        return newToken('numeric', sign * Number(buffer))
-    },
-
-    hexadecimal () {
-        if (util.isHexDigit(c)) {
-            buffer += read()
-            lexState = 'hexadecimalInteger'
-            return
-        }
-
-        throw invalidChar(read())
-    },
-
-    hexadecimalInteger () {
-        if (util.isHexDigit(c)) {
-            buffer += read()
-            return
-        }
-
-        return newToken('numeric', sign * Number(buffer))
-    },
-
-    string () {
-        switch (c) {
-        case '\\':
-            read()
-            buffer += escape()
-            return
-
-        case '"':
-            if (doubleQuote) {
-                read()
-                return newToken('string', buffer)
-            }
-
-            buffer += read()
-            return
-
-        case "'":
-            if (!doubleQuote) {
-                read()
-                return newToken('string', buffer)
-            }
-
-            buffer += read()
-            return
-
-        case '\n':
-        case '\r':
-            throw invalidChar(read())
-
-        case '\u2028':
-        case '\u2029':
-            separatorChar(c)
-            break
-
-        case undefined:
-            throw invalidChar(read())
-        }
-
-        buffer += read()
-    },
-
-    start () {
-        switch (c) {
-        case '{':
-        case '[':
-            return newToken('punctuator', read())
-
-        // This code is unreachable since the default lexState handles eof.
-        // case undefined:
-        //     return newToken('eof')
-        }
-
-        lexState = 'value'
-    },
-
-    beforePropertyName () {
-        switch (c) {
-        case '$':
-        case '_':
-            buffer = read()
-            lexState = 'identifierName'
-            return
-
-        case '\\':
-            read()
-            lexState = 'identifierNameStartEscape'
-            return
-
-        case '}':
-            return newToken('punctuator', read())
-
-        case '"':
-        case "'":
-            doubleQuote = (read() === '"')
-            lexState = 'string'
-            return
-        }
-
-        if (util.isIdStartChar(c)) {
-            buffer += read()
-            lexState = 'identifierName'
-            return
-        }
-
-        throw invalidChar(read())
-    },
-
-    afterPropertyName () {
-        if (c === ':') {
-            return newToken('punctuator', read())
-        }
-
-        throw invalidChar(read())
-    },
-
-    beforePropertyValue () {
-        lexState = 'value'
-    },
-
-    afterPropertyValue () {
-        switch (c) {
-        case ',':
-        case '}':
-            return newToken('punctuator', read())
-        }
-
-        throw invalidChar(read())
-    },
-
-    beforeArrayValue () {
-        if (c === ']') {
-            return newToken('punctuator', read())
-        }
-
-        lexState = 'value'
-    },
-
-    afterArrayValue () {
-        switch (c) {
-        case ',':
-        case ']':
-            return newToken('punctuator', read())
-        }
-
-        throw invalidChar(read())
-    },
-
-    end () {
-        // This code is unreachable since it's handled by the default lexState.
-        // if (c === undefined) {
-        //     read()
-        //     return newToken('eof')
-        // }
-
-        throw invalidChar(read())
-    },
-}
-
-function newToken (type, value) {
-    return {
-        type,
-        value,
-        line,
-        column,
-    }
-}
-
-function literal (s) {
-    for (const c of s) {
-        const p = peek()
-
-        if (p !== c) {
-            throw invalidChar(read())
-        }
-
-        read()
-    }
-}
-
-function escape () {
-    const c = peek()
-    switch (c) {
-    case 'b':
-        read()
-        return '\b'
-
-    case 'f':
-        read()
-        return '\f'
-
-    case 'n':
-        read()
-        return '\n'
-
-    case 'r':
-        read()
-        return '\r'
-
-    case 't':
-        read()
-        return '\t'
-
-    case 'v':
-        read()
-        return '\v'
-
-    case '0':
-        read()
-        if (util.isDigit(peek())) {
-            throw invalidChar(read())
-        }
-
-        return '\0'
-
-    case 'x':
-        read()
-        return hexEscape()
-
-    case 'u':
-        read()
-        return unicodeEscape()
-
-    case '\n':
-    case '\u2028':
-    case '\u2029':
-        read()
-        return ''
-
-    case '\r':
-        read()
-        if (peek() === '\n') {
-            read()
-        }
-
-        return ''
-
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        throw invalidChar(read())
-
-    case undefined:
-        throw invalidChar(read())
-    }
-
-    return read()
-}
-
-function hexEscape () {
-    let buffer = ''
-    let c = peek()
-
-    if (!util.isHexDigit(c)) {
-        throw invalidChar(read())
-    }
-
-    buffer += read()
-
-    c = peek()
-    if (!util.isHexDigit(c)) {
-        throw invalidChar(read())
-    }
-
-    buffer += read()
-
-    return String.fromCodePoint(parseInt(buffer, 16))
-}
-
-function unicodeEscape () {
-    let buffer = ''
-    let count = 4
-
-    while (count-- > 0) {
-        const c = peek()
-        if (!util.isHexDigit(c)) {
-            throw invalidChar(read())
-        }
-
-        buffer += read()
-    }
-
-    return String.fromCodePoint(parseInt(buffer, 16))
-}
-
-const parseStates = {
-    start () {
-        if (token.type === 'eof') {
-            throw invalidEOF()
-        }
-
-        push()
-    },
-
-    beforePropertyName () {
-        switch (token.type) {
-        case 'identifier':
-        case 'string':
-            key = token.value
-            parseState = 'afterPropertyName'
-            return
-
-        case 'punctuator':
-            // This code is unreachable since it's handled by the lexState.
-            // if (token.value !== '}') {
-            //     throw invalidToken()
-            // }
-
-            pop()
-            return
-
-        case 'eof':
-            throw invalidEOF()
-        }
-
-        // This code is unreachable since it's handled by the lexState.
-        // throw invalidToken()
-    },
-
-    afterPropertyName () {
-        // This code is unreachable since it's handled by the lexState.
-        // if (token.type !== 'punctuator' || token.value !== ':') {
-        //     throw invalidToken()
-        // }
-
-        if (token.type === 'eof') {
-            throw invalidEOF()
-        }
-
-        parseState = 'beforePropertyValue'
-    },
-
-    beforePropertyValue () {
-        if (token.type === 'eof') {
-            throw invalidEOF()
-        }
-
-        push()
-    },
-
-    beforeArrayValue () {
-        if (token.type === 'eof') {
-            throw invalidEOF()
-        }
-
-        if (token.type === 'punctuator' && token.value === ']') {
-            pop()
-            return
-        }
-
-        push()
-    },
-
-    afterPropertyValue () {
-        // This code is unreachable since it's handled by the lexState.
-        // if (token.type !== 'punctuator') {
-        //     throw invalidToken()
-        // }
-
-        if (token.type === 'eof') {
-            throw invalidEOF()
-        }
-
-        switch (token.value) {
-        case ',':
-            parseState = 'beforePropertyName'
-            return
-
-        case '}':
-            pop()
-        }
-
-        // This code is unreachable since it's handled by the lexState.
-        // throw invalidToken()
-    },
-
-    afterArrayValue () {
-        // This code is unreachable since it's handled by the lexState.
-        // if (token.type !== 'punctuator') {
-        //     throw invalidToken()
-        // }
-
-        if (token.type === 'eof') {
-            throw invalidEOF()
-        }
-
-        switch (token.value) {
-        case ',':
-            parseState = 'beforeArrayValue'
-            return
-
-        case ']':
-            pop()
-        }
-
-        // This code is unreachable since it's handled by the lexState.
-        // throw invalidToken()
-    },
-
-    end () {
-        // This code is unreachable since it's handled by the lexState.
-        // if (token.type !== 'eof') {
-        //     throw invalidToken()
-        // }
-    },
-}
-
-function push () {
-    let value
-
-    switch (token.type) {
-    case 'punctuator':
-        switch (token.value) {
-        case '{':
-            value = {}
-            break
-
-        case '[':
-            value = []
-            break
-        }
-
-        break
-
-    case 'null':
-    case 'boolean':
-    case 'numeric':
-    case 'string':
-        value = token.value
-        break
-
-    // This code is unreachable.
-    // default:
-    //     throw invalidToken()
-    }
-
-    if (root === undefined) {
-        root = value
-    } else {
-        const parent = stack[stack.length - 1]
-        if (Array.isArray(parent)) {
-            parent.push(value)
-        } else {
-            Object.defineProperty(parent, key, {
-                value,
-                writable: true,
-                enumerable: true,
-                configurable: true,
-            })
-        }
-    }
-
-    if (value !== null && typeof value === 'object') {
-        stack.push(value)
-
-        if (Array.isArray(value)) {
-            parseState = 'beforeArrayValue'
-        } else {
-            parseState = 'beforePropertyName'
-        }
-    } else {
-        const current = stack[stack.length - 1]
-        if (current == null) {
-            parseState = 'end'
-        } else if (Array.isArray(current)) {
-            parseState = 'afterArrayValue'
-        } else {
-            parseState = 'afterPropertyValue'
-        }
-    }
-}
-
-function pop () {
-    stack.pop()
-
-    const current = stack[stack.length - 1]
-    if (current == null) {
-        parseState = 'end'
-    } else if (Array.isArray(current)) {
-        parseState = 'afterArrayValue'
-    } else {
-        parseState = 'afterPropertyValue'
-    }
-}
-
-// This code is unreachable.
-// function invalidParseState () {
-//     return new Error(`JSON5: invalid parse state '${parseState}'`)
-// }
-
-// This code is unreachable.
-// function invalidLexState (state) {
-//     return new Error(`JSON5: invalid lex state '${state}'`)
-// }
-
-function invalidChar (c) {
-    if (c === undefined) {
-        return syntaxError(`JSON5: invalid end of input at ${line}:${column}`)
-    }
-
-    return syntaxError(`JSON5: invalid character '${formatChar(c)}' at ${line}:${column}`)
-}
-
-function invalidEOF () {
-    return syntaxError(`JSON5: invalid end of input at ${line}:${column}`)
-}
-
-// This code is unreachable.
-// function invalidToken () {
-//     if (token.type === 'eof') {
-//         return syntaxError(`JSON5: invalid end of input at ${line}:${column}`)
-//     }
-
-//     const c = String.fromCodePoint(token.value.codePointAt(0))
-//     return syntaxError(`JSON5: invalid character '${formatChar(c)}' at ${line}:${column}`)
-// }
-
-function invalidIdentifier () {
-    column -= 5
-    return syntaxError(`JSON5: invalid identifier character at ${line}:${column}`)
-}
-
-function separatorChar (c) {
-    console.warn(`JSON5: '${formatChar(c)}' in strings is not valid ECMAScript; consider escaping`)
-}
-
-function formatChar (c) {
-    const replacements = {
-        "'": "\\'",
-        '"': '\\"',
-        '\\': '\\\\',
-        '\b': '\\b',
-        '\f': '\\f',
-        '\n': '\\n',
-        '\r': '\\r',
-        '\t': '\\t',
-        '\v': '\\v',
-        '\0': '\\0',
-        '\u2028': '\\u2028',
-        '\u2029': '\\u2029',
-    }
-
-    if (replacements[c]) {
-        return replacements[c]
-    }
-
-    if (c < ' ') {
-        const hexString = c.charCodeAt(0).toString(16)
-        return '\\x' + ('00' + hexString).substring(hexString.length)
-    }
-
-    return c
-}
-
-function syntaxError (message) {
-    const err = new SyntaxError(message)
-    err.lineNumber = line
-    err.columnNumber = column
-    return err
-}
-
-
-/***/ }),
-
-/***/ 1568:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-const util = __nccwpck_require__(7393)
-
-module.exports = function stringify (value, replacer, space) {
-    const stack = []
-    let indent = ''
-    let propertyList
-    let replacerFunc
-    let gap = ''
-    let quote
-
-    if (
-        replacer != null &&
-        typeof replacer === 'object' &&
-        !Array.isArray(replacer)
-    ) {
-        space = replacer.space
-        quote = replacer.quote
-        replacer = replacer.replacer
-    }
-
-    if (typeof replacer === 'function') {
-        replacerFunc = replacer
-    } else if (Array.isArray(replacer)) {
-        propertyList = []
-        for (const v of replacer) {
-            let item
-
-            if (typeof v === 'string') {
-                item = v
-            } else if (
-                typeof v === 'number' ||
-                v instanceof String ||
-                v instanceof Number
-            ) {
-                item = String(v)
-            }
-
-            if (item !== undefined && propertyList.indexOf(item) < 0) {
-                propertyList.push(item)
-            }
-        }
-    }
-
-    if (space instanceof Number) {
-        space = Number(space)
-    } else if (space instanceof String) {
-        space = String(space)
-    }
-
-    if (typeof space === 'number') {
-        if (space > 0) {
-            space = Math.min(10, Math.floor(space))
-            gap = '          '.substr(0, space)
-        }
-    } else if (typeof space === 'string') {
-        gap = space.substr(0, 10)
-    }
-
-    return serializeProperty('', {'': value})
-
-    function serializeProperty (key, holder) {
-        let value = holder[key]
-        if (value != null) {
-            if (typeof value.toJSON5 === 'function') {
-                value = value.toJSON5(key)
-            } else if (typeof value.toJSON === 'function') {
-                value = value.toJSON(key)
-            }
-        }
-
-        if (replacerFunc) {
-            value = replacerFunc.call(holder, key, value)
-        }
-
-        if (value instanceof Number) {
-            value = Number(value)
-        } else if (value instanceof String) {
-            value = String(value)
-        } else if (value instanceof Boolean) {
-            value = value.valueOf()
-        }
-
-        switch (value) {
-        case null: return 'null'
-        case true: return 'true'
-        case false: return 'false'
-        }
-
-        if (typeof value === 'string') {
-            return quoteString(value, false)
-        }
-
-        if (typeof value === 'number') {
-            return String(value)
-        }
-
-        if (typeof value === 'object') {
-            return Array.isArray(value) ? serializeArray(value) : serializeObject(value)
-        }
-
-        return undefined
-    }
-
-    function quoteString (value) {
-        const quotes = {
-            "'": 0.1,
-            '"': 0.2,
-        }
-
-        const replacements = {
-            "'": "\\'",
-            '"': '\\"',
-            '\\': '\\\\',
-            '\b': '\\b',
-            '\f': '\\f',
-            '\n': '\\n',
-            '\r': '\\r',
-            '\t': '\\t',
-            '\v': '\\v',
-            '\0': '\\0',
-            '\u2028': '\\u2028',
-            '\u2029': '\\u2029',
-        }
-
-        let product = ''
-
-        for (let i = 0; i < value.length; i++) {
-            const c = value[i]
-            switch (c) {
-            case "'":
-            case '"':
-                quotes[c]++
-                product += c
-                continue
-
-            case '\0':
-                if (util.isDigit(value[i + 1])) {
-                    product += '\\x00'
-                    continue
-                }
-            }
-
-            if (replacements[c]) {
-                product += replacements[c]
-                continue
-            }
-
-            if (c < ' ') {
-                let hexString = c.charCodeAt(0).toString(16)
-                product += '\\x' + ('00' + hexString).substring(hexString.length)
-                continue
-            }
-
-            product += c
-        }
-
-        const quoteChar = quote || Object.keys(quotes).reduce((a, b) => (quotes[a] < quotes[b]) ? a : b)
-
-        product = product.replace(new RegExp(quoteChar, 'g'), replacements[quoteChar])
-
-        return quoteChar + product + quoteChar
-    }
-
-    function serializeObject (value) {
-        if (stack.indexOf(value) >= 0) {
-            throw TypeError('Converting circular structure to JSON5')
-        }
-
-        stack.push(value)
-
-        let stepback = indent
-        indent = indent + gap
-
-        let keys = propertyList || Object.keys(value)
-        let partial = []
-        for (const key of keys) {
-            const propertyString = serializeProperty(key, value)
-            if (propertyString !== undefined) {
-                let member = serializeKey(key) + ':'
-                if (gap !== '') {
-                    member += ' '
-                }
-                member += propertyString
-                partial.push(member)
-            }
-        }
-
-        let final
-        if (partial.length === 0) {
-            final = '{}'
-        } else {
-            let properties
-            if (gap === '') {
-                properties = partial.join(',')
-                final = '{' + properties + '}'
-            } else {
-                let separator = ',\n' + indent
-                properties = partial.join(separator)
-                final = '{\n' + indent + properties + ',\n' + stepback + '}'
-            }
-        }
-
-        stack.pop()
-        indent = stepback
-        return final
-    }
-
-    function serializeKey (key) {
-        if (key.length === 0) {
-            return quoteString(key, true)
-        }
-
-        const firstChar = String.fromCodePoint(key.codePointAt(0))
-        if (!util.isIdStartChar(firstChar)) {
-            return quoteString(key, true)
-        }
-
-        for (let i = firstChar.length; i < key.length; i++) {
-            if (!util.isIdContinueChar(String.fromCodePoint(key.codePointAt(i)))) {
-                return quoteString(key, true)
-            }
-        }
-
-        return key
-    }
-
-    function serializeArray (value) {
-        if (stack.indexOf(value) >= 0) {
-            throw TypeError('Converting circular structure to JSON5')
-        }
-
-        stack.push(value)
-
-        let stepback = indent
-        indent = indent + gap
-
-        let partial = []
-        for (let i = 0; i < value.length; i++) {
-            const propertyString = serializeProperty(String(i), value)
-            partial.push((propertyString !== undefined) ? propertyString : 'null')
-        }
-
-        let final
-        if (partial.length === 0) {
-            final = '[]'
-        } else {
-            if (gap === '') {
-                let properties = partial.join(',')
-                final = '[' + properties + ']'
-            } else {
-                let separator = ',\n' + indent
-                let properties = partial.join(separator)
-                final = '[\n' + indent + properties + ',\n' + stepback + ']'
-            }
-        }
-
-        stack.pop()
-        indent = stepback
-        return final
-    }
-}
-
-
-/***/ }),
-
-/***/ 7414:
-/***/ ((module) => {
-
-// This is a generated file. Do not edit.
-module.exports.Space_Separator = /[\u1680\u2000-\u200A\u202F\u205F\u3000]/
-module.exports.ID_Start = /[\xAA\xB5\xBA\xC0-\xD6\xD8-\xF6\xF8-\u02C1\u02C6-\u02D1\u02E0-\u02E4\u02EC\u02EE\u0370-\u0374\u0376\u0377\u037A-\u037D\u037F\u0386\u0388-\u038A\u038C\u038E-\u03A1\u03A3-\u03F5\u03F7-\u0481\u048A-\u052F\u0531-\u0556\u0559\u0561-\u0587\u05D0-\u05EA\u05F0-\u05F2\u0620-\u064A\u066E\u066F\u0671-\u06D3\u06D5\u06E5\u06E6\u06EE\u06EF\u06FA-\u06FC\u06FF\u0710\u0712-\u072F\u074D-\u07A5\u07B1\u07CA-\u07EA\u07F4\u07F5\u07FA\u0800-\u0815\u081A\u0824\u0828\u0840-\u0858\u0860-\u086A\u08A0-\u08B4\u08B6-\u08BD\u0904-\u0939\u093D\u0950\u0958-\u0961\u0971-\u0980\u0985-\u098C\u098F\u0990\u0993-\u09A8\u09AA-\u09B0\u09B2\u09B6-\u09B9\u09BD\u09CE\u09DC\u09DD\u09DF-\u09E1\u09F0\u09F1\u09FC\u0A05-\u0A0A\u0A0F\u0A10\u0A13-\u0A28\u0A2A-\u0A30\u0A32\u0A33\u0A35\u0A36\u0A38\u0A39\u0A59-\u0A5C\u0A5E\u0A72-\u0A74\u0A85-\u0A8D\u0A8F-\u0A91\u0A93-\u0AA8\u0AAA-\u0AB0\u0AB2\u0AB3\u0AB5-\u0AB9\u0ABD\u0AD0\u0AE0\u0AE1\u0AF9\u0B05-\u0B0C\u0B0F\u0B10\u0B13-\u0B28\u0B2A-\u0B30\u0B32\u0B33\u0B35-\u0B39\u0B3D\u0B5C\u0B5D\u0B5F-\u0B61\u0B71\u0B83\u0B85-\u0B8A\u0B8E-\u0B90\u0B92-\u0B95\u0B99\u0B9A\u0B9C\u0B9E\u0B9F\u0BA3\u0BA4\u0BA8-\u0BAA\u0BAE-\u0BB9\u0BD0\u0C05-\u0C0C\u0C0E-\u0C10\u0C12-\u0C28\u0C2A-\u0C39\u0C3D\u0C58-\u0C5A\u0C60\u0C61\u0C80\u0C85-\u0C8C\u0C8E-\u0C90\u0C92-\u0CA8\u0CAA-\u0CB3\u0CB5-\u0CB9\u0CBD\u0CDE\u0CE0\u0CE1\u0CF1\u0CF2\u0D05-\u0D0C\u0D0E-\u0D10\u0D12-\u0D3A\u0D3D\u0D4E\u0D54-\u0D56\u0D5F-\u0D61\u0D7A-\u0D7F\u0D85-\u0D96\u0D9A-\u0DB1\u0DB3-\u0DBB\u0DBD\u0DC0-\u0DC6\u0E01-\u0E30\u0E32\u0E33\u0E40-\u0E46\u0E81\u0E82\u0E84\u0E87\u0E88\u0E8A\u0E8D\u0E94-\u0E97\u0E99-\u0E9F\u0EA1-\u0EA3\u0EA5\u0EA7\u0EAA\u0EAB\u0EAD-\u0EB0\u0EB2\u0EB3\u0EBD\u0EC0-\u0EC4\u0EC6\u0EDC-\u0EDF\u0F00\u0F40-\u0F47\u0F49-\u0F6C\u0F88-\u0F8C\u1000-\u102A\u103F\u1050-\u1055\u105A-\u105D\u1061\u1065\u1066\u106E-\u1070\u1075-\u1081\u108E\u10A0-\u10C5\u10C7\u10CD\u10D0-\u10FA\u10FC-\u1248\u124A-\u124D\u1250-\u1256\u1258\u125A-\u125D\u1260-\u1288\u128A-\u128D\u1290-\u12B0\u12B2-\u12B5\u12B8-\u12BE\u12C0\u12C2-\u12C5\u12C8-\u12D6\u12D8-\u1310\u1312-\u1315\u1318-\u135A\u1380-\u138F\u13A0-\u13F5\u13F8-\u13FD\u1401-\u166C\u166F-\u167F\u1681-\u169A\u16A0-\u16EA\u16EE-\u16F8\u1700-\u170C\u170E-\u1711\u1720-\u1731\u1740-\u1751\u1760-\u176C\u176E-\u1770\u1780-\u17B3\u17D7\u17DC\u1820-\u1877\u1880-\u1884\u1887-\u18A8\u18AA\u18B0-\u18F5\u1900-\u191E\u1950-\u196D\u1970-\u1974\u1980-\u19AB\u19B0-\u19C9\u1A00-\u1A16\u1A20-\u1A54\u1AA7\u1B05-\u1B33\u1B45-\u1B4B\u1B83-\u1BA0\u1BAE\u1BAF\u1BBA-\u1BE5\u1C00-\u1C23\u1C4D-\u1C4F\u1C5A-\u1C7D\u1C80-\u1C88\u1CE9-\u1CEC\u1CEE-\u1CF1\u1CF5\u1CF6\u1D00-\u1DBF\u1E00-\u1F15\u1F18-\u1F1D\u1F20-\u1F45\u1F48-\u1F4D\u1F50-\u1F57\u1F59\u1F5B\u1F5D\u1F5F-\u1F7D\u1F80-\u1FB4\u1FB6-\u1FBC\u1FBE\u1FC2-\u1FC4\u1FC6-\u1FCC\u1FD0-\u1FD3\u1FD6-\u1FDB\u1FE0-\u1FEC\u1FF2-\u1FF4\u1FF6-\u1FFC\u2071\u207F\u2090-\u209C\u2102\u2107\u210A-\u2113\u2115\u2119-\u211D\u2124\u2126\u2128\u212A-\u212D\u212F-\u2139\u213C-\u213F\u2145-\u2149\u214E\u2160-\u2188\u2C00-\u2C2E\u2C30-\u2C5E\u2C60-\u2CE4\u2CEB-\u2CEE\u2CF2\u2CF3\u2D00-\u2D25\u2D27\u2D2D\u2D30-\u2D67\u2D6F\u2D80-\u2D96\u2DA0-\u2DA6\u2DA8-\u2DAE\u2DB0-\u2DB6\u2DB8-\u2DBE\u2DC0-\u2DC6\u2DC8-\u2DCE\u2DD0-\u2DD6\u2DD8-\u2DDE\u2E2F\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303C\u3041-\u3096\u309D-\u309F\u30A1-\u30FA\u30FC-\u30FF\u3105-\u312E\u3131-\u318E\u31A0-\u31BA\u31F0-\u31FF\u3400-\u4DB5\u4E00-\u9FEA\uA000-\uA48C\uA4D0-\uA4FD\uA500-\uA60C\uA610-\uA61F\uA62A\uA62B\uA640-\uA66E\uA67F-\uA69D\uA6A0-\uA6EF\uA717-\uA71F\uA722-\uA788\uA78B-\uA7AE\uA7B0-\uA7B7\uA7F7-\uA801\uA803-\uA805\uA807-\uA80A\uA80C-\uA822\uA840-\uA873\uA882-\uA8B3\uA8F2-\uA8F7\uA8FB\uA8FD\uA90A-\uA925\uA930-\uA946\uA960-\uA97C\uA984-\uA9B2\uA9CF\uA9E0-\uA9E4\uA9E6-\uA9EF\uA9FA-\uA9FE\uAA00-\uAA28\uAA40-\uAA42\uAA44-\uAA4B\uAA60-\uAA76\uAA7A\uAA7E-\uAAAF\uAAB1\uAAB5\uAAB6\uAAB9-\uAABD\uAAC0\uAAC2\uAADB-\uAADD\uAAE0-\uAAEA\uAAF2-\uAAF4\uAB01-\uAB06\uAB09-\uAB0E\uAB11-\uAB16\uAB20-\uAB26\uAB28-\uAB2E\uAB30-\uAB5A\uAB5C-\uAB65\uAB70-\uABE2\uAC00-\uD7A3\uD7B0-\uD7C6\uD7CB-\uD7FB\uF900-\uFA6D\uFA70-\uFAD9\uFB00-\uFB06\uFB13-\uFB17\uFB1D\uFB1F-\uFB28\uFB2A-\uFB36\uFB38-\uFB3C\uFB3E\uFB40\uFB41\uFB43\uFB44\uFB46-\uFBB1\uFBD3-\uFD3D\uFD50-\uFD8F\uFD92-\uFDC7\uFDF0-\uFDFB\uFE70-\uFE74\uFE76-\uFEFC\uFF21-\uFF3A\uFF41-\uFF5A\uFF66-\uFFBE\uFFC2-\uFFC7\uFFCA-\uFFCF\uFFD2-\uFFD7\uFFDA-\uFFDC]|\uD800[\uDC00-\uDC0B\uDC0D-\uDC26\uDC28-\uDC3A\uDC3C\uDC3D\uDC3F-\uDC4D\uDC50-\uDC5D\uDC80-\uDCFA\uDD40-\uDD74\uDE80-\uDE9C\uDEA0-\uDED0\uDF00-\uDF1F\uDF2D-\uDF4A\uDF50-\uDF75\uDF80-\uDF9D\uDFA0-\uDFC3\uDFC8-\uDFCF\uDFD1-\uDFD5]|\uD801[\uDC00-\uDC9D\uDCB0-\uDCD3\uDCD8-\uDCFB\uDD00-\uDD27\uDD30-\uDD63\uDE00-\uDF36\uDF40-\uDF55\uDF60-\uDF67]|\uD802[\uDC00-\uDC05\uDC08\uDC0A-\uDC35\uDC37\uDC38\uDC3C\uDC3F-\uDC55\uDC60-\uDC76\uDC80-\uDC9E\uDCE0-\uDCF2\uDCF4\uDCF5\uDD00-\uDD15\uDD20-\uDD39\uDD80-\uDDB7\uDDBE\uDDBF\uDE00\uDE10-\uDE13\uDE15-\uDE17\uDE19-\uDE33\uDE60-\uDE7C\uDE80-\uDE9C\uDEC0-\uDEC7\uDEC9-\uDEE4\uDF00-\uDF35\uDF40-\uDF55\uDF60-\uDF72\uDF80-\uDF91]|\uD803[\uDC00-\uDC48\uDC80-\uDCB2\uDCC0-\uDCF2]|\uD804[\uDC03-\uDC37\uDC83-\uDCAF\uDCD0-\uDCE8\uDD03-\uDD26\uDD50-\uDD72\uDD76\uDD83-\uDDB2\uDDC1-\uDDC4\uDDDA\uDDDC\uDE00-\uDE11\uDE13-\uDE2B\uDE80-\uDE86\uDE88\uDE8A-\uDE8D\uDE8F-\uDE9D\uDE9F-\uDEA8\uDEB0-\uDEDE\uDF05-\uDF0C\uDF0F\uDF10\uDF13-\uDF28\uDF2A-\uDF30\uDF32\uDF33\uDF35-\uDF39\uDF3D\uDF50\uDF5D-\uDF61]|\uD805[\uDC00-\uDC34\uDC47-\uDC4A\uDC80-\uDCAF\uDCC4\uDCC5\uDCC7\uDD80-\uDDAE\uDDD8-\uDDDB\uDE00-\uDE2F\uDE44\uDE80-\uDEAA\uDF00-\uDF19]|\uD806[\uDCA0-\uDCDF\uDCFF\uDE00\uDE0B-\uDE32\uDE3A\uDE50\uDE5C-\uDE83\uDE86-\uDE89\uDEC0-\uDEF8]|\uD807[\uDC00-\uDC08\uDC0A-\uDC2E\uDC40\uDC72-\uDC8F\uDD00-\uDD06\uDD08\uDD09\uDD0B-\uDD30\uDD46]|\uD808[\uDC00-\uDF99]|\uD809[\uDC00-\uDC6E\uDC80-\uDD43]|[\uD80C\uD81C-\uD820\uD840-\uD868\uD86A-\uD86C\uD86F-\uD872\uD874-\uD879][\uDC00-\uDFFF]|\uD80D[\uDC00-\uDC2E]|\uD811[\uDC00-\uDE46]|\uD81A[\uDC00-\uDE38\uDE40-\uDE5E\uDED0-\uDEED\uDF00-\uDF2F\uDF40-\uDF43\uDF63-\uDF77\uDF7D-\uDF8F]|\uD81B[\uDF00-\uDF44\uDF50\uDF93-\uDF9F\uDFE0\uDFE1]|\uD821[\uDC00-\uDFEC]|\uD822[\uDC00-\uDEF2]|\uD82C[\uDC00-\uDD1E\uDD70-\uDEFB]|\uD82F[\uDC00-\uDC6A\uDC70-\uDC7C\uDC80-\uDC88\uDC90-\uDC99]|\uD835[\uDC00-\uDC54\uDC56-\uDC9C\uDC9E\uDC9F\uDCA2\uDCA5\uDCA6\uDCA9-\uDCAC\uDCAE-\uDCB9\uDCBB\uDCBD-\uDCC3\uDCC5-\uDD05\uDD07-\uDD0A\uDD0D-\uDD14\uDD16-\uDD1C\uDD1E-\uDD39\uDD3B-\uDD3E\uDD40-\uDD44\uDD46\uDD4A-\uDD50\uDD52-\uDEA5\uDEA8-\uDEC0\uDEC2-\uDEDA\uDEDC-\uDEFA\uDEFC-\uDF14\uDF16-\uDF34\uDF36-\uDF4E\uDF50-\uDF6E\uDF70-\uDF88\uDF8A-\uDFA8\uDFAA-\uDFC2\uDFC4-\uDFCB]|\uD83A[\uDC00-\uDCC4\uDD00-\uDD43]|\uD83B[\uDE00-\uDE03\uDE05-\uDE1F\uDE21\uDE22\uDE24\uDE27\uDE29-\uDE32\uDE34-\uDE37\uDE39\uDE3B\uDE42\uDE47\uDE49\uDE4B\uDE4D-\uDE4F\uDE51\uDE52\uDE54\uDE57\uDE59\uDE5B\uDE5D\uDE5F\uDE61\uDE62\uDE64\uDE67-\uDE6A\uDE6C-\uDE72\uDE74-\uDE77\uDE79-\uDE7C\uDE7E\uDE80-\uDE89\uDE8B-\uDE9B\uDEA1-\uDEA3\uDEA5-\uDEA9\uDEAB-\uDEBB]|\uD869[\uDC00-\uDED6\uDF00-\uDFFF]|\uD86D[\uDC00-\uDF34\uDF40-\uDFFF]|\uD86E[\uDC00-\uDC1D\uDC20-\uDFFF]|\uD873[\uDC00-\uDEA1\uDEB0-\uDFFF]|\uD87A[\uDC00-\uDFE0]|\uD87E[\uDC00-\uDE1D]/
-module.exports.ID_Continue = /[\xAA\xB5\xBA\xC0-\xD6\xD8-\xF6\xF8-\u02C1\u02C6-\u02D1\u02E0-\u02E4\u02EC\u02EE\u0300-\u0374\u0376\u0377\u037A-\u037D\u037F\u0386\u0388-\u038A\u038C\u038E-\u03A1\u03A3-\u03F5\u03F7-\u0481\u0483-\u0487\u048A-\u052F\u0531-\u0556\u0559\u0561-\u0587\u0591-\u05BD\u05BF\u05C1\u05C2\u05C4\u05C5\u05C7\u05D0-\u05EA\u05F0-\u05F2\u0610-\u061A\u0620-\u0669\u066E-\u06D3\u06D5-\u06DC\u06DF-\u06E8\u06EA-\u06FC\u06FF\u0710-\u074A\u074D-\u07B1\u07C0-\u07F5\u07FA\u0800-\u082D\u0840-\u085B\u0860-\u086A\u08A0-\u08B4\u08B6-\u08BD\u08D4-\u08E1\u08E3-\u0963\u0966-\u096F\u0971-\u0983\u0985-\u098C\u098F\u0990\u0993-\u09A8\u09AA-\u09B0\u09B2\u09B6-\u09B9\u09BC-\u09C4\u09C7\u09C8\u09CB-\u09CE\u09D7\u09DC\u09DD\u09DF-\u09E3\u09E6-\u09F1\u09FC\u0A01-\u0A03\u0A05-\u0A0A\u0A0F\u0A10\u0A13-\u0A28\u0A2A-\u0A30\u0A32\u0A33\u0A35\u0A36\u0A38\u0A39\u0A3C\u0A3E-\u0A42\u0A47\u0A48\u0A4B-\u0A4D\u0A51\u0A59-\u0A5C\u0A5E\u0A66-\u0A75\u0A81-\u0A83\u0A85-\u0A8D\u0A8F-\u0A91\u0A93-\u0AA8\u0AAA-\u0AB0\u0AB2\u0AB3\u0AB5-\u0AB9\u0ABC-\u0AC5\u0AC7-\u0AC9\u0ACB-\u0ACD\u0AD0\u0AE0-\u0AE3\u0AE6-\u0AEF\u0AF9-\u0AFF\u0B01-\u0B03\u0B05-\u0B0C\u0B0F\u0B10\u0B13-\u0B28\u0B2A-\u0B30\u0B32\u0B33\u0B35-\u0B39\u0B3C-\u0B44\u0B47\u0B48\u0B4B-\u0B4D\u0B56\u0B57\u0B5C\u0B5D\u0B5F-\u0B63\u0B66-\u0B6F\u0B71\u0B82\u0B83\u0B85-\u0B8A\u0B8E-\u0B90\u0B92-\u0B95\u0B99\u0B9A\u0B9C\u0B9E\u0B9F\u0BA3\u0BA4\u0BA8-\u0BAA\u0BAE-\u0BB9\u0BBE-\u0BC2\u0BC6-\u0BC8\u0BCA-\u0BCD\u0BD0\u0BD7\u0BE6-\u0BEF\u0C00-\u0C03\u0C05-\u0C0C\u0C0E-\u0C10\u0C12-\u0C28\u0C2A-\u0C39\u0C3D-\u0C44\u0C46-\u0C48\u0C4A-\u0C4D\u0C55\u0C56\u0C58-\u0C5A\u0C60-\u0C63\u0C66-\u0C6F\u0C80-\u0C83\u0C85-\u0C8C\u0C8E-\u0C90\u0C92-\u0CA8\u0CAA-\u0CB3\u0CB5-\u0CB9\u0CBC-\u0CC4\u0CC6-\u0CC8\u0CCA-\u0CCD\u0CD5\u0CD6\u0CDE\u0CE0-\u0CE3\u0CE6-\u0CEF\u0CF1\u0CF2\u0D00-\u0D03\u0D05-\u0D0C\u0D0E-\u0D10\u0D12-\u0D44\u0D46-\u0D48\u0D4A-\u0D4E\u0D54-\u0D57\u0D5F-\u0D63\u0D66-\u0D6F\u0D7A-\u0D7F\u0D82\u0D83\u0D85-\u0D96\u0D9A-\u0DB1\u0DB3-\u0DBB\u0DBD\u0DC0-\u0DC6\u0DCA\u0DCF-\u0DD4\u0DD6\u0DD8-\u0DDF\u0DE6-\u0DEF\u0DF2\u0DF3\u0E01-\u0E3A\u0E40-\u0E4E\u0E50-\u0E59\u0E81\u0E82\u0E84\u0E87\u0E88\u0E8A\u0E8D\u0E94-\u0E97\u0E99-\u0E9F\u0EA1-\u0EA3\u0EA5\u0EA7\u0EAA\u0EAB\u0EAD-\u0EB9\u0EBB-\u0EBD\u0EC0-\u0EC4\u0EC6\u0EC8-\u0ECD\u0ED0-\u0ED9\u0EDC-\u0EDF\u0F00\u0F18\u0F19\u0F20-\u0F29\u0F35\u0F37\u0F39\u0F3E-\u0F47\u0F49-\u0F6C\u0F71-\u0F84\u0F86-\u0F97\u0F99-\u0FBC\u0FC6\u1000-\u1049\u1050-\u109D\u10A0-\u10C5\u10C7\u10CD\u10D0-\u10FA\u10FC-\u1248\u124A-\u124D\u1250-\u1256\u1258\u125A-\u125D\u1260-\u1288\u128A-\u128D\u1290-\u12B0\u12B2-\u12B5\u12B8-\u12BE\u12C0\u12C2-\u12C5\u12C8-\u12D6\u12D8-\u1310\u1312-\u1315\u1318-\u135A\u135D-\u135F\u1380-\u138F\u13A0-\u13F5\u13F8-\u13FD\u1401-\u166C\u166F-\u167F\u1681-\u169A\u16A0-\u16EA\u16EE-\u16F8\u1700-\u170C\u170E-\u1714\u1720-\u1734\u1740-\u1753\u1760-\u176C\u176E-\u1770\u1772\u1773\u1780-\u17D3\u17D7\u17DC\u17DD\u17E0-\u17E9\u180B-\u180D\u1810-\u1819\u1820-\u1877\u1880-\u18AA\u18B0-\u18F5\u1900-\u191E\u1920-\u192B\u1930-\u193B\u1946-\u196D\u1970-\u1974\u1980-\u19AB\u19B0-\u19C9\u19D0-\u19D9\u1A00-\u1A1B\u1A20-\u1A5E\u1A60-\u1A7C\u1A7F-\u1A89\u1A90-\u1A99\u1AA7\u1AB0-\u1ABD\u1B00-\u1B4B\u1B50-\u1B59\u1B6B-\u1B73\u1B80-\u1BF3\u1C00-\u1C37\u1C40-\u1C49\u1C4D-\u1C7D\u1C80-\u1C88\u1CD0-\u1CD2\u1CD4-\u1CF9\u1D00-\u1DF9\u1DFB-\u1F15\u1F18-\u1F1D\u1F20-\u1F45\u1F48-\u1F4D\u1F50-\u1F57\u1F59\u1F5B\u1F5D\u1F5F-\u1F7D\u1F80-\u1FB4\u1FB6-\u1FBC\u1FBE\u1FC2-\u1FC4\u1FC6-\u1FCC\u1FD0-\u1FD3\u1FD6-\u1FDB\u1FE0-\u1FEC\u1FF2-\u1FF4\u1FF6-\u1FFC\u203F\u2040\u2054\u2071\u207F\u2090-\u209C\u20D0-\u20DC\u20E1\u20E5-\u20F0\u2102\u2107\u210A-\u2113\u2115\u2119-\u211D\u2124\u2126\u2128\u212A-\u212D\u212F-\u2139\u213C-\u213F\u2145-\u2149\u214E\u2160-\u2188\u2C00-\u2C2E\u2C30-\u2C5E\u2C60-\u2CE4\u2CEB-\u2CF3\u2D00-\u2D25\u2D27\u2D2D\u2D30-\u2D67\u2D6F\u2D7F-\u2D96\u2DA0-\u2DA6\u2DA8-\u2DAE\u2DB0-\u2DB6\u2DB8-\u2DBE\u2DC0-\u2DC6\u2DC8-\u2DCE\u2DD0-\u2DD6\u2DD8-\u2DDE\u2DE0-\u2DFF\u2E2F\u3005-\u3007\u3021-\u302F\u3031-\u3035\u3038-\u303C\u3041-\u3096\u3099\u309A\u309D-\u309F\u30A1-\u30FA\u30FC-\u30FF\u3105-\u312E\u3131-\u318E\u31A0-\u31BA\u31F0-\u31FF\u3400-\u4DB5\u4E00-\u9FEA\uA000-\uA48C\uA4D0-\uA4FD\uA500-\uA60C\uA610-\uA62B\uA640-\uA66F\uA674-\uA67D\uA67F-\uA6F1\uA717-\uA71F\uA722-\uA788\uA78B-\uA7AE\uA7B0-\uA7B7\uA7F7-\uA827\uA840-\uA873\uA880-\uA8C5\uA8D0-\uA8D9\uA8E0-\uA8F7\uA8FB\uA8FD\uA900-\uA92D\uA930-\uA953\uA960-\uA97C\uA980-\uA9C0\uA9CF-\uA9D9\uA9E0-\uA9FE\uAA00-\uAA36\uAA40-\uAA4D\uAA50-\uAA59\uAA60-\uAA76\uAA7A-\uAAC2\uAADB-\uAADD\uAAE0-\uAAEF\uAAF2-\uAAF6\uAB01-\uAB06\uAB09-\uAB0E\uAB11-\uAB16\uAB20-\uAB26\uAB28-\uAB2E\uAB30-\uAB5A\uAB5C-\uAB65\uAB70-\uABEA\uABEC\uABED\uABF0-\uABF9\uAC00-\uD7A3\uD7B0-\uD7C6\uD7CB-\uD7FB\uF900-\uFA6D\uFA70-\uFAD9\uFB00-\uFB06\uFB13-\uFB17\uFB1D-\uFB28\uFB2A-\uFB36\uFB38-\uFB3C\uFB3E\uFB40\uFB41\uFB43\uFB44\uFB46-\uFBB1\uFBD3-\uFD3D\uFD50-\uFD8F\uFD92-\uFDC7\uFDF0-\uFDFB\uFE00-\uFE0F\uFE20-\uFE2F\uFE33\uFE34\uFE4D-\uFE4F\uFE70-\uFE74\uFE76-\uFEFC\uFF10-\uFF19\uFF21-\uFF3A\uFF3F\uFF41-\uFF5A\uFF66-\uFFBE\uFFC2-\uFFC7\uFFCA-\uFFCF\uFFD2-\uFFD7\uFFDA-\uFFDC]|\uD800[\uDC00-\uDC0B\uDC0D-\uDC26\uDC28-\uDC3A\uDC3C\uDC3D\uDC3F-\uDC4D\uDC50-\uDC5D\uDC80-\uDCFA\uDD40-\uDD74\uDDFD\uDE80-\uDE9C\uDEA0-\uDED0\uDEE0\uDF00-\uDF1F\uDF2D-\uDF4A\uDF50-\uDF7A\uDF80-\uDF9D\uDFA0-\uDFC3\uDFC8-\uDFCF\uDFD1-\uDFD5]|\uD801[\uDC00-\uDC9D\uDCA0-\uDCA9\uDCB0-\uDCD3\uDCD8-\uDCFB\uDD00-\uDD27\uDD30-\uDD63\uDE00-\uDF36\uDF40-\uDF55\uDF60-\uDF67]|\uD802[\uDC00-\uDC05\uDC08\uDC0A-\uDC35\uDC37\uDC38\uDC3C\uDC3F-\uDC55\uDC60-\uDC76\uDC80-\uDC9E\uDCE0-\uDCF2\uDCF4\uDCF5\uDD00-\uDD15\uDD20-\uDD39\uDD80-\uDDB7\uDDBE\uDDBF\uDE00-\uDE03\uDE05\uDE06\uDE0C-\uDE13\uDE15-\uDE17\uDE19-\uDE33\uDE38-\uDE3A\uDE3F\uDE60-\uDE7C\uDE80-\uDE9C\uDEC0-\uDEC7\uDEC9-\uDEE6\uDF00-\uDF35\uDF40-\uDF55\uDF60-\uDF72\uDF80-\uDF91]|\uD803[\uDC00-\uDC48\uDC80-\uDCB2\uDCC0-\uDCF2]|\uD804[\uDC00-\uDC46\uDC66-\uDC6F\uDC7F-\uDCBA\uDCD0-\uDCE8\uDCF0-\uDCF9\uDD00-\uDD34\uDD36-\uDD3F\uDD50-\uDD73\uDD76\uDD80-\uDDC4\uDDCA-\uDDCC\uDDD0-\uDDDA\uDDDC\uDE00-\uDE11\uDE13-\uDE37\uDE3E\uDE80-\uDE86\uDE88\uDE8A-\uDE8D\uDE8F-\uDE9D\uDE9F-\uDEA8\uDEB0-\uDEEA\uDEF0-\uDEF9\uDF00-\uDF03\uDF05-\uDF0C\uDF0F\uDF10\uDF13-\uDF28\uDF2A-\uDF30\uDF32\uDF33\uDF35-\uDF39\uDF3C-\uDF44\uDF47\uDF48\uDF4B-\uDF4D\uDF50\uDF57\uDF5D-\uDF63\uDF66-\uDF6C\uDF70-\uDF74]|\uD805[\uDC00-\uDC4A\uDC50-\uDC59\uDC80-\uDCC5\uDCC7\uDCD0-\uDCD9\uDD80-\uDDB5\uDDB8-\uDDC0\uDDD8-\uDDDD\uDE00-\uDE40\uDE44\uDE50-\uDE59\uDE80-\uDEB7\uDEC0-\uDEC9\uDF00-\uDF19\uDF1D-\uDF2B\uDF30-\uDF39]|\uD806[\uDCA0-\uDCE9\uDCFF\uDE00-\uDE3E\uDE47\uDE50-\uDE83\uDE86-\uDE99\uDEC0-\uDEF8]|\uD807[\uDC00-\uDC08\uDC0A-\uDC36\uDC38-\uDC40\uDC50-\uDC59\uDC72-\uDC8F\uDC92-\uDCA7\uDCA9-\uDCB6\uDD00-\uDD06\uDD08\uDD09\uDD0B-\uDD36\uDD3A\uDD3C\uDD3D\uDD3F-\uDD47\uDD50-\uDD59]|\uD808[\uDC00-\uDF99]|\uD809[\uDC00-\uDC6E\uDC80-\uDD43]|[\uD80C\uD81C-\uD820\uD840-\uD868\uD86A-\uD86C\uD86F-\uD872\uD874-\uD879][\uDC00-\uDFFF]|\uD80D[\uDC00-\uDC2E]|\uD811[\uDC00-\uDE46]|\uD81A[\uDC00-\uDE38\uDE40-\uDE5E\uDE60-\uDE69\uDED0-\uDEED\uDEF0-\uDEF4\uDF00-\uDF36\uDF40-\uDF43\uDF50-\uDF59\uDF63-\uDF77\uDF7D-\uDF8F]|\uD81B[\uDF00-\uDF44\uDF50-\uDF7E\uDF8F-\uDF9F\uDFE0\uDFE1]|\uD821[\uDC00-\uDFEC]|\uD822[\uDC00-\uDEF2]|\uD82C[\uDC00-\uDD1E\uDD70-\uDEFB]|\uD82F[\uDC00-\uDC6A\uDC70-\uDC7C\uDC80-\uDC88\uDC90-\uDC99\uDC9D\uDC9E]|\uD834[\uDD65-\uDD69\uDD6D-\uDD72\uDD7B-\uDD82\uDD85-\uDD8B\uDDAA-\uDDAD\uDE42-\uDE44]|\uD835[\uDC00-\uDC54\uDC56-\uDC9C\uDC9E\uDC9F\uDCA2\uDCA5\uDCA6\uDCA9-\uDCAC\uDCAE-\uDCB9\uDCBB\uDCBD-\uDCC3\uDCC5-\uDD05\uDD07-\uDD0A\uDD0D-\uDD14\uDD16-\uDD1C\uDD1E-\uDD39\uDD3B-\uDD3E\uDD40-\uDD44\uDD46\uDD4A-\uDD50\uDD52-\uDEA5\uDEA8-\uDEC0\uDEC2-\uDEDA\uDEDC-\uDEFA\uDEFC-\uDF14\uDF16-\uDF34\uDF36-\uDF4E\uDF50-\uDF6E\uDF70-\uDF88\uDF8A-\uDFA8\uDFAA-\uDFC2\uDFC4-\uDFCB\uDFCE-\uDFFF]|\uD836[\uDE00-\uDE36\uDE3B-\uDE6C\uDE75\uDE84\uDE9B-\uDE9F\uDEA1-\uDEAF]|\uD838[\uDC00-\uDC06\uDC08-\uDC18\uDC1B-\uDC21\uDC23\uDC24\uDC26-\uDC2A]|\uD83A[\uDC00-\uDCC4\uDCD0-\uDCD6\uDD00-\uDD4A\uDD50-\uDD59]|\uD83B[\uDE00-\uDE03\uDE05-\uDE1F\uDE21\uDE22\uDE24\uDE27\uDE29-\uDE32\uDE34-\uDE37\uDE39\uDE3B\uDE42\uDE47\uDE49\uDE4B\uDE4D-\uDE4F\uDE51\uDE52\uDE54\uDE57\uDE59\uDE5B\uDE5D\uDE5F\uDE61\uDE62\uDE64\uDE67-\uDE6A\uDE6C-\uDE72\uDE74-\uDE77\uDE79-\uDE7C\uDE7E\uDE80-\uDE89\uDE8B-\uDE9B\uDEA1-\uDEA3\uDEA5-\uDEA9\uDEAB-\uDEBB]|\uD869[\uDC00-\uDED6\uDF00-\uDFFF]|\uD86D[\uDC00-\uDF34\uDF40-\uDFFF]|\uD86E[\uDC00-\uDC1D\uDC20-\uDFFF]|\uD873[\uDC00-\uDEA1\uDEB0-\uDFFF]|\uD87A[\uDC00-\uDFE0]|\uD87E[\uDC00-\uDE1D]|\uDB40[\uDD00-\uDDEF]/
-
-
-/***/ }),
-
-/***/ 7393:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-const unicode = __nccwpck_require__(7414)
-
-module.exports = {
-    isSpaceSeparator (c) {
-        return typeof c === 'string' && unicode.Space_Separator.test(c)
-    },
-
-    isIdStartChar (c) {
-        return typeof c === 'string' && (
-            (c >= 'a' && c <= 'z') ||
-        (c >= 'A' && c <= 'Z') ||
-        (c === '$') || (c === '_') ||
-        unicode.ID_Start.test(c)
-        )
-    },
-
-    isIdContinueChar (c) {
-        return typeof c === 'string' && (
-            (c >= 'a' && c <= 'z') ||
-        (c >= 'A' && c <= 'Z') ||
-        (c >= '0' && c <= '9') ||
-        (c === '$') || (c === '_') ||
-        (c === '\u200C') || (c === '\u200D') ||
-        unicode.ID_Continue.test(c)
-        )
-    },
-
-    isDigit (c) {
-        return typeof c === 'string' && /[0-9]/.test(c)
-    },
-
-    isHexDigit (c) {
-        return typeof c === 'string' && /[0-9A-Fa-f]/.test(c)
-    },
-}
-
-
-/***/ }),
-
 /***/ 181:
 /***/ ((module) => {
 
@@ -17471,8 +16013,333 @@ function findMetric(id) {
     return metrics.find((metric) => metric.id === id);
 }
 
-// EXTERNAL MODULE: ./node_modules/json5/lib/index.js
-var lib = __nccwpck_require__(4841);
+;// CONCATENATED MODULE: ./build/text/limits.js
+/** What a config file may be at most: far above any real one, far below what would hurt. */
+const limits = {
+    bytes: 1_048_576,
+    depth: 64,
+    nodes: 200_000,
+    aliases: 1_000,
+    /** Characters of a dotted path; what lies deeper has no line of its own. */
+    path: 400,
+    /** Signs of structure in YAML and TOML, whose parsers take a hundred times the time and memory of JSON's. */
+    marks: 50_000,
+    /** Keys that stand twice and are told of. */
+    duplicates: 10,
+};
+const tooDeep = `The file nests deeper than ${limits.depth} levels.`;
+const tooMany = `The file has more than ${limits.nodes} values.`;
+/** A path and a key under it; undefined where it is too long to be kept for each of thousands of keys. */
+const limits_joined = (prefix, key) => prefix === undefined || prefix.length + key.length > limits.path ? undefined : prefix + key;
+
+;// CONCATENATED MODULE: ./build/text/fields.js
+
+/** An object with keys, not a list. */
+const isDictionary = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** The value of a key; undefined where it is not the object’s own, so that `constructor` is none. */
+const own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
+/** A config that cannot be read further: its sentence is for the user. */
+class Unreadable extends Error {
+    way = 'impossible';
+    problem;
+    constructor(message, line, key) {
+        super(message);
+        this.problem = {
+            severity: 'error',
+            message,
+            ...(line === undefined ? {} : { line }),
+            ...(key === undefined ? {} : { key }),
+        };
+    }
+}
+/** A scalar as text. Objects of a parser have none: one that calls its own key `toString` would throw. */
+const textOf = (value) => (typeof value === 'object' && value !== null ? '' : String(value));
+/** A config of a kind that is known, and that no number of this tool is about. */
+class OtherModel extends Unreadable {
+    way = 'other-model';
+}
+/** A model whose sizes nobody in the repository states, until the policy does. */
+class OpenModel extends Unreadable {
+    way = 'unknown-name';
+}
+/** No dimension of a model is larger; what is larger is a mistake or an attack. */
+const largest = 2 ** 40;
+/** Of what these keys count, each is written out, so that a number without bound would take time and memory without bound. */
+const repeated = /(?:layers?|cycles|blocks|inputs|stages|depths?)$/i;
+const mostRepeated = 10_000;
+/**
+ * Asks one object of a config for named fields. A field that is absent gets the family's default, which is noted as an
+ * assumption; one that is wrong is a sentence that names key and line. Absent and null are told apart.
+ */
+class Fields {
+    assumptions = [];
+    problems = [];
+    from;
+    source;
+    prefix;
+    defaults;
+    reader;
+    assumed = new Set();
+    /** Paths of the keys that some view of the file asked for, and that its class reads. */
+    asked = new Set();
+    /**
+     * @param prefix dotted path of the object within the file, with a closing dot
+     * @param defaults what the model's own code takes where a key is absent
+     * @param reader whose keys these are; a key that it does not read counts as absent. Without one, every key is read
+     */
+    constructor(from, source, prefix = '', defaults = {}, reader = undefined) {
+        this.from = from;
+        this.source = source;
+        this.prefix = prefix;
+        this.defaults = defaults;
+        this.reader = reader;
+    }
+    /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
+    nested(key, defaults = {}, reader) {
+        const value = own(this.from, key);
+        if (value !== undefined && value !== null && !isDictionary(value))
+            throw this.wrong(key, 'must be a mapping of keys to values', value);
+        const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults, reader);
+        this.ask(key);
+        Object.assign(fields, { assumptions: this.assumptions, problems: this.problems, asked: this.asked });
+        return fields;
+    }
+    /** The same object as a class reads it. Its notes are this one's. */
+    withDefaults(defaults, reader) {
+        const fields = new Fields(this.from, this.source, this.prefix, defaults, reader);
+        Object.assign(fields, { assumptions: this.assumptions, problems: this.problems, asked: this.asked });
+        return fields;
+    }
+    ask(key) {
+        if (this.reads(key))
+            this.asked.add(this.prefix + key);
+    }
+    /** Keys of this object that nothing asked for, with their values. */
+    unread() {
+        return Object.entries(this.from).filter(([key]) => !this.asked.has(this.prefix + key));
+    }
+    /** The values of the keys of this object that were asked for. */
+    valuesRead() {
+        return new Set(Object.entries(this.from).flatMap(([key, value]) => (this.asked.has(this.prefix + key) ? [value] : [])));
+    }
+    /** Keys that were asked for and do not stand in the file. */
+    absent() {
+        const inside = [...this.asked].filter((path) => path.startsWith(this.prefix));
+        return inside.map((path) => path.slice(this.prefix.length)).filter((key) => !Object.hasOwn(this.from, key));
+    }
+    /** A key of the file itself, wherever this view stands in it. */
+    ofFile(key) {
+        this.asked.add(key);
+        return isDictionary(this.source.value) ? own(this.source.value, key) : undefined;
+    }
+    line(key) {
+        return this.source.names?.get(this.prefix + key)?.line ?? this.source.lines.get(this.prefix + key);
+    }
+    /** A key as the file's own format calls it. */
+    named(key) {
+        return this.source.names?.get(this.prefix + key)?.key ?? this.prefix + key;
+    }
+    /** Stated in the file, null included. */
+    states(key) {
+        this.ask(key);
+        return Object.hasOwn(this.from, key) && this.reads(key);
+    }
+    reads(key) {
+        return this.reader?.reads(key) ?? true;
+    }
+    /** Says which key of the file counts for nothing, and what holds in its place, unless that is the same. */
+    noteUnread(names, fallback, concerns) {
+        if (this.reader === undefined)
+            return;
+        const foreign = names.find((name) => !this.reads(name) && (own(this.from, name) ?? null) !== null);
+        if (foreign === undefined || !concerns(own(this.from, foreign)))
+            return;
+        const known = names.find((name) => this.reads(name));
+        const taken = names.find((name) => Object.hasOwn(this.defaults, name));
+        const held = taken === undefined ? fallback : this.defaults[taken];
+        if (fields_written(held) === fields_written(own(this.from, foreign)))
+            return;
+        const value = taken === undefined ? '' : `, so ${fields_written(held).slice(0, 60)} is assumed`;
+        this.warnOnce(`${this.prefix}${foreign} is not a key of ${this.reader.name}${known === undefined
+            ? ', which does not read it.'
+            : `; its class reads ${known}, which is not stated here${value}.`}`, foreign);
+    }
+    /** The first of the names that the file states, else the family's default for the first that has one; noted if so. */
+    raw(names, fallback, concerns = () => true) {
+        const list = typeof names === 'string' ? [names] : names;
+        for (const name of list)
+            this.ask(name);
+        const stated = list.find((name) => this.states(name) && own(this.from, name) !== undefined && own(this.from, name) !== null) ??
+            list.find((name) => this.states(name));
+        if (stated !== undefined)
+            return { key: stated, value: own(this.from, stated), stated: true };
+        this.noteUnread(list, fallback, concerns);
+        const known = list.find((name) => Object.hasOwn(this.defaults, name));
+        if (known === undefined)
+            return undefined;
+        const value = this.defaults[known];
+        this.assume(known, value, "the default of the model's own code");
+        return { key: known, value, stated: false };
+    }
+    assume(key, value, reason) {
+        if (this.assumed.has(key))
+            return;
+        this.assumed.add(key);
+        const note = {
+            field: this.prefix + key,
+            value: Array.isArray(value) ? `list of ${value.length}` : String(value),
+            reason,
+        };
+        // Another view of the same object may have noted it.
+        if (!this.assumptions.some(({ field, value: taken }) => field === note.field && taken === note.value))
+            this.assumptions.push(note);
+    }
+    warn(message, key) {
+        const line = key === undefined ? undefined : this.line(key);
+        this.problems.push({
+            severity: 'warning',
+            message,
+            ...(line === undefined ? {} : { line }),
+            ...(key === undefined ? {} : { key: this.named(key) }),
+        });
+    }
+    /** A whole number from `least` on; undefined where absent or null. */
+    optionalInteger(names, least = 0, fallback) {
+        const found = this.raw(names, fallback);
+        if (found === undefined || found.value === null)
+            return undefined;
+        const { key, value } = found;
+        const most = repeated.test(key) ? mostRepeated : largest;
+        const number = this.numeric(key, value);
+        // How configs switch a window off.
+        if (number === -1 && least === 0 && /window/.test(key))
+            return undefined;
+        if (number !== undefined && Number.isInteger(number) && number >= least && number <= most)
+            return number;
+        const bounds = number !== undefined && number > most ? `from ${least} to ${most}` : `from ${least} on`;
+        throw this.wrong(key, `must be a whole number ${bounds}`, value);
+    }
+    integer(names, least = 1) {
+        const value = this.optionalInteger(names, least);
+        if (value !== undefined)
+            return value;
+        throw this.missing(names);
+    }
+    /**
+     * A whole number that follows from other fields where it is absent or null, and so is not noted. A number that the model's own
+     * code takes for granted belongs into the defaults, where it is noted.
+     */
+    integerOr(names, derived, least = 0) {
+        return this.optionalInteger(names, least, derived) ?? derived;
+    }
+    /** How many of something there are: none where the key is absent or null and the class has no default. */
+    count(names) {
+        return this.optionalInteger(names, 0, 0) ?? 0;
+    }
+    /** Every how many layers something stands: each one where the key is absent, null or 0 and the class has no default. */
+    every(names) {
+        return Math.max(1, this.optionalInteger(names, 0, 1) ?? 1);
+    }
+    number(names) {
+        const value = this.optionalNumber(names);
+        if (value !== undefined)
+            return value;
+        throw this.missing(names);
+    }
+    /** A number; undefined where absent or null. */
+    optionalNumber(names, fallback) {
+        const found = this.raw(names, fallback);
+        if (found === undefined || found.value === null)
+            return undefined;
+        const number = this.numeric(found.key, found.value);
+        if (number !== undefined && Math.abs(number) <= largest)
+            return number;
+        const bounds = number === undefined ? '' : ` from -${largest} to ${largest}`;
+        throw this.wrong(found.key, `must be a number${bounds}`, found.value);
+    }
+    /** Whether the model has what the key switches on: not where it is absent and the class has no default; null is false, as in Python. */
+    boolean(names) {
+        return this.booleanOr(names, false);
+    }
+    /** A switch that follows from other fields where it is absent, and so is not noted; null is false, as in Python. */
+    booleanOr(names, derived) {
+        const found = this.raw(names, derived);
+        if (found === undefined)
+            return derived;
+        if (found.value === null)
+            return found.stated ? false : derived;
+        if (typeof found.value === 'boolean')
+            return found.value;
+        if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
+            this.warnOnce(`${this.named(found.key)} is written as text and read as ${found.value}.`, found.key);
+            return /^true$/i.test(found.value);
+        }
+        throw this.wrong(found.key, 'must be true or false', found.value);
+    }
+    /** A finite number, also where it is written as text, which is said. */
+    numeric(key, value) {
+        if (typeof value === 'number')
+            return Number.isFinite(value) ? value : undefined;
+        if (typeof value !== 'string' || !/^\d{1,15}(\.\d{1,15})?$/.test(value))
+            return undefined;
+        this.warnOnce(`${this.named(key)} is written as text and read as ${value}.`, key);
+        return Number(value);
+    }
+    warnOnce(message, key) {
+        if (!this.problems.some((problem) => problem.message === message))
+            this.warn(message, key);
+    }
+    string(names) {
+        const value = this.raw(names, undefined, (given) => typeof given === 'string')?.value;
+        return typeof value === 'string' ? value : undefined;
+    }
+    list(names) {
+        const value = this.raw(names, [], Array.isArray)?.value;
+        return Array.isArray(value) ? value : undefined;
+    }
+    /** A list that must be there. */
+    listed(names) {
+        const value = this.list(names);
+        if (value !== undefined)
+            return value;
+        throw this.missing(names);
+    }
+    missing(names) {
+        const list = typeof names === 'string' ? [names] : names;
+        const [first = ''] = list;
+        const also = list.length > 1 ? ` (or ${list.slice(1, 4).join(', ')})` : '';
+        return new Unreadable(`The config lacks ${this.named(first)}${also}; add it to have this model counted.`, undefined, this.prefix + first);
+    }
+    wrong(key, rule, value) {
+        const shown = fields_written(value).slice(0, 60);
+        return new Unreadable(`${this.named(key)} ${rule}, but is ${shown}.`, this.line(key), this.named(key));
+    }
+}
+/** As a config has it; JSON has no word for what is not finite. */
+const fields_written = (value) => typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
+const mostStated = 2_000;
+/** All scalars of a config with path and line, for the diff of fields. Bounded: the first 2,000. */
+function statedFields(source) {
+    const stated = [];
+    const visit = (value, path) => {
+        if (stated.length >= mostStated || path.length > limits.path)
+            return;
+        if (typeof value === 'object' && value !== null) {
+            for (const [key, child] of Object.entries(value))
+                visit(child, path === '' ? key : `${path}.${key}`);
+            return;
+        }
+        const line = source.lines.get(path);
+        stated.push({
+            path: path.slice(0, 200),
+            value: fields_written(value).slice(0, 200),
+            ...(line === undefined ? {} : { line }),
+        });
+    };
+    visit(source.value, '');
+    return stated;
+}
+
 ;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/error.js
 /*!
  * Copyright (c) Squirrel Chat et al., All rights reserved.
@@ -18799,6 +17666,240 @@ function jobName(path) {
 /** The file of a job. */
 const fileOf = (path) => jobName(path).file;
 
+;// CONCATENATED MODULE: ./build/text/json.js
+
+/** Why a text is not JSON; the line is 1-based. */
+class NotJson extends Error {
+    line;
+    constructor(message, line) {
+        super(message);
+        this.line = line;
+    }
+}
+/** A text that nests deeper or has more values than any config. */
+class JsonTooLarge extends Error {
+}
+/**
+ * @throws NotJson with a reason that quotes one character at most
+ * @throws JsonTooLarge with a sentence
+ */
+function readJson(text) {
+    const of = { text, at: 0, line: 1, strict: true, values: 0, lines: new Map(), duplicates: [] };
+    const value = json_read(of, '', 0);
+    space(of);
+    if (of.at < text.length)
+        throw unexpected(of);
+    const { lines, duplicates, strict } = of;
+    return { value, lines, duplicates, strict };
+}
+/** What stands at the place is not what has to be there. */
+function unexpected({ text, at, line }, expected) {
+    if (at >= text.length)
+        return new NotJson('Unexpected end of JSON input', line);
+    const letter = String.fromCodePoint(text.codePointAt(at) ?? 0);
+    return new NotJson(expected ?? `Unexpected token '${letter}'`, line);
+}
+/** @param prefix of the dotted paths of what lies within */
+function json_read(of, prefix, depth) {
+    of.values += 1;
+    if (of.values > limits.nodes)
+        throw new JsonTooLarge(tooMany);
+    space(of);
+    const letter = of.text[of.at];
+    if (letter === '{' || letter === '[') {
+        if (depth > limits.depth)
+            throw new JsonTooLarge(tooDeep);
+        of.at += 1;
+        return letter === '{' ? objectOf(of, prefix, depth) : arrayOf(of, prefix, depth);
+    }
+    if (letter === '"' || letter === "'")
+        return stringOf(of);
+    for (const [word, value] of words)
+        if (taken(of, word))
+            return value;
+    return json_numberOf(of);
+}
+const words = [
+    ['true', true],
+    ['false', false],
+    ['null', null],
+];
+/** Goes behind a word or a sign where it stands at the place. */
+function taken(of, word) {
+    const found = of.text.startsWith(word, of.at);
+    if (found)
+        of.at += word.length;
+    return found;
+}
+function objectOf(of, prefix, depth) {
+    const object = {};
+    eachOf(of, '}', "Expected ',' or '}' after property value", () => {
+        const { line } = of;
+        const key = keyOf(of);
+        const path = limits_joined(prefix, key);
+        if (path !== undefined)
+            note(of, path, line, Object.hasOwn(object, key));
+        space(of);
+        if (!taken(of, ':'))
+            throw unexpected(of, "Expected ':' after property name");
+        const value = json_read(of, limits_joined(path, '.'), depth + 1);
+        // An assignment to this key would set the object's prototype.
+        if (key === '__proto__')
+            Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+        else
+            object[key] = value;
+    });
+    return object;
+}
+function arrayOf(of, prefix, depth) {
+    const items = [];
+    eachOf(of, ']', "Expected ',' or ']' after array element", () => {
+        items.push(json_read(of, limits_joined(prefix, `${items.length}.`), depth + 1));
+    });
+    return items;
+}
+/** Reads what lies between brackets, up to the one that closes. */
+function eachOf(of, close, expected, item) {
+    space(of);
+    while (!taken(of, close)) {
+        item();
+        space(of);
+        if (taken(of, ',')) {
+            space(of);
+            if (of.text[of.at] === close)
+                of.strict = false;
+        }
+        else if (of.text[of.at] !== close)
+            throw unexpected(of, expected);
+    }
+}
+function note({ lines, duplicates }, path, line, twice) {
+    if (twice && duplicates.length < limits.duplicates)
+        duplicates.push({ key: path, line });
+    lines.set(path, line);
+}
+/** What a pattern matches at the place, which goes behind it. */
+function match(of, sticky) {
+    sticky.lastIndex = of.at;
+    const found = sticky.exec(of.text)?.[0];
+    if (found !== undefined)
+        of.at += found.length;
+    return found;
+}
+const identifier = /[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*/uy;
+function keyOf(of) {
+    const letter = of.text[of.at];
+    if (letter === '"' || letter === "'")
+        return stringOf(of);
+    const name = match(of, identifier);
+    if (name === undefined)
+        throw unexpected(of);
+    of.strict = false;
+    return name;
+}
+const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])/y;
+const otherNumber = /[+-]?(?:Infinity|NaN|0[xX][\da-fA-F]+|(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])/y;
+function json_numberOf(of) {
+    const digits = match(of, number);
+    if (digits !== undefined)
+        return Number(digits);
+    const other = match(of, otherNumber);
+    if (other === undefined)
+        throw unexpected(of);
+    of.strict = false;
+    // `Number` knows no sign before hexadecimal digits.
+    const size = Number(other.replace(/^[+-]/, ''));
+    return other.startsWith('-') ? -size : size;
+}
+/** What a string has between its quotes, up to an escape. */
+const stretches = { '"': /[^"\\\n\r]*/y, "'": /[^'\\\n\r]*/y };
+const control = /[^ -\uffff]/;
+function stringOf(of) {
+    const quote = of.text[of.at] === '"' ? '"' : "'";
+    of.at += 1;
+    let text = '';
+    for (;;) {
+        const plain = match(of, stretches[quote]) ?? '';
+        if (quote === "'" || control.test(plain))
+            of.strict = false;
+        text += plain;
+        if (taken(of, quote))
+            return text;
+        if (!taken(of, '\\'))
+            throw unexpected(of, 'A string does not end on its line');
+        text += escaped(of);
+    }
+}
+const escapes = new Map(Object.entries({ '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }));
+const digits = { u: /[\da-fA-F]{4}/y, x: /[\da-fA-F]{2}/y };
+const brokenLine = /\r?\n|[\r\u2028\u2029]/y;
+/** What stands for the letters behind a backslash. */
+function escaped(of) {
+    const letter = of.text[of.at] ?? '';
+    const simple = escapes.get(letter);
+    if (simple !== undefined) {
+        of.at += 1;
+        return simple;
+    }
+    if (letter !== 'u')
+        of.strict = false;
+    const end = match(of, brokenLine);
+    if (end !== undefined) {
+        if (end.endsWith('\n'))
+            of.line += 1;
+        return '';
+    }
+    if (letter === '' || /[1-9]/.test(letter) || /^0\d/.test(of.text.slice(of.at, of.at + 2)))
+        throw unexpected(of, badEscape);
+    of.at += 1;
+    if (letter === 'u' || letter === 'x') {
+        const code = match(of, digits[letter]);
+        if (code === undefined)
+            throw unexpected(of, badEscape);
+        return String.fromCharCode(Number.parseInt(code, 16));
+    }
+    return letter === 'v' ? '\v' : letter === '0' ? '\0' : letter;
+}
+const badEscape = 'Bad escaped character';
+/** White space that JSON does not have; ends of lines are among JSON's own. */
+const otherSpace = /[\v\f\u00a0\ufeff\u2028\u2029\p{Zs}]+/uy;
+/** Goes behind white space and comments. */
+function space(of) {
+    for (;;) {
+        const letter = of.text[of.at];
+        if (letter === '\n')
+            of.line += 1;
+        if (letter === ' ' || letter === '\n' || letter === '\r' || letter === '\t')
+            of.at += 1;
+        else if (letter === '/' || (letter !== undefined && letter > '~') || letter === '\v' || letter === '\f') {
+            if (match(of, otherSpace) === undefined && !comment(of))
+                return;
+            of.strict = false;
+        }
+        else
+            return;
+    }
+}
+const lineEnd = /[\n\r\u2028\u2029]/g;
+/** Goes behind a comment, where one begins here. */
+function comment(of) {
+    const { text, at } = of;
+    if (text.startsWith('//', at)) {
+        lineEnd.lastIndex = at;
+        of.at = lineEnd.exec(text)?.index ?? text.length;
+        return true;
+    }
+    if (!text.startsWith('/*', at))
+        return false;
+    const end = text.indexOf('*/', at + 2);
+    of.at = end === -1 ? text.length : end + 2;
+    for (let line = text.indexOf('\n', at); line !== -1 && line < of.at; line = text.indexOf('\n', line + 1))
+        of.line += 1;
+    if (end === -1)
+        throw unexpected(of);
+    return true;
+}
+
 ;// CONCATENATED MODULE: ./build/text/python-values.js
 /** Values of a Python file as its literals give them, with Python's own arithmetic. Sizes are bounded, since a short text can multiply to gigabytes. */
 /** What an expression needs that the file alone does not say: the name, or the expression's own text. */
@@ -18845,7 +17946,7 @@ function operate(operator, left, right, text) {
     if (operator === '+')
         return python_values_joined(left, right, text);
     if (operator === '*')
-        return isNumber(right) ? repeated(left, Number(right), text) : repeated(right, Number(left), text);
+        return isNumber(right) ? python_values_repeated(left, Number(right), text) : python_values_repeated(right, Number(left), text);
     if (operator === '|' && isTable(left) && isTable(right))
         return Object.assign(python_values_table(), left, right);
     return new Unknown(text);
@@ -18870,7 +17971,7 @@ function python_values_joined(left, right, text) {
         return [...left, ...right];
     return new Unknown(text);
 }
-function repeated(value, times, text) {
+function python_values_repeated(value, times, text) {
     const count = Math.max(0, times);
     if (!Number.isInteger(count))
         return new Unknown(text);
@@ -18964,7 +18065,7 @@ function python_values_numberOf(text) {
     return Number.isFinite(number) ? number : undefined;
 }
 /** A string literal without its quotes; undefined for bytes. Escapes that no config needs stay as they are written. */
-function stringOf(text) {
+function python_values_stringOf(text) {
     const prefix = /^[a-zA-Z]{0,2}/.exec(text)?.[0].toLowerCase() ?? '';
     if (prefix.includes('b'))
         return undefined;
@@ -23632,7 +22733,7 @@ function getStyleTags(node) {
     return rule || null;
 }
 const t = Tag.define;
-const comment = t(), dist_name = t(), typeName = t(dist_name), propertyName = t(dist_name), literal = t(), string = t(literal), number = t(literal), content = t(), heading = t(content), keyword = t(), operator = t(), punctuation = t(), bracket = t(punctuation), meta = t();
+const dist_comment = t(), dist_name = t(), typeName = t(dist_name), propertyName = t(dist_name), literal = t(), string = t(literal), dist_number = t(literal), content = t(), heading = t(content), keyword = t(), operator = t(), punctuation = t(), bracket = t(punctuation), meta = t();
 /**
 The default set of highlighting [tags](#highlight.Tag).
 
@@ -23657,19 +22758,19 @@ const tags = {
     /**
     A comment.
     */
-    comment,
+    comment: dist_comment,
     /**
     A line [comment](#highlight.tags.comment).
     */
-    lineComment: t(comment),
+    lineComment: t(dist_comment),
     /**
     A block [comment](#highlight.tags.comment).
     */
-    blockComment: t(comment),
+    blockComment: t(dist_comment),
     /**
     A documentation [comment](#highlight.tags.comment).
     */
-    docComment: t(comment),
+    docComment: t(dist_comment),
     /**
     Any kind of identifier.
     */
@@ -23733,15 +22834,15 @@ const tags = {
     /**
     A number [literal](#highlight.tags.literal).
     */
-    number,
+    number: dist_number,
     /**
     An integer [number](#highlight.tags.number) literal.
     */
-    integer: t(number),
+    integer: t(dist_number),
     /**
     A floating-point [number](#highlight.tags.number) literal.
     */
-    float: t(number),
+    float: t(dist_number),
     /**
     A boolean [literal](#highlight.tags.literal).
     */
@@ -24164,7 +23265,7 @@ const printKeyword = 1,
   MappingPattern = 152,
   PatternArgList = 155;
 
-const newline = 10, carriageReturn = 13, space = 32, tab = 9, hash = 35, parenOpen = 40, dot = 46,
+const newline = 10, carriageReturn = 13, dist_space = 32, tab = 9, hash = 35, parenOpen = 40, dot = 46,
       braceOpen = 123, braceClose = 125, singleQuote = 39, doubleQuote = 34, backslash = 92,
       letter_o = 111, letter_x = 120, letter_N = 78, letter_u = 117, letter_U = 85;
 
@@ -24193,7 +23294,7 @@ const newlines = new ExternalTokenizer((input, stack) => {
   } else if (((prev = input.peek(-1)) < 0 || isLineBreak(prev)) &&
              stack.canShift(blankLineStart)) {
     let spaces = 0;
-    while (input.next == space || input.next == tab) { input.advance(); spaces++; }
+    while (input.next == dist_space || input.next == tab) { input.advance(); spaces++; }
     if (input.next == newline || input.next == carriageReturn || input.next == hash)
       input.acceptToken(blankLineStart, -spaces);
   } else if (isLineBreak(input.next)) {
@@ -24208,7 +23309,7 @@ const indentation = new ExternalTokenizer((input, stack) => {
   if (prev == newline || prev == carriageReturn) {
     let depth = 0, chars = 0;
     for (;;) {
-      if (input.next == space) depth++;
+      if (input.next == dist_space) depth++;
       else if (input.next == tab) depth += 8 - (depth % 8);
       else break
       input.advance();
@@ -24290,7 +23391,7 @@ const legacyPrint = new ExternalTokenizer(input => {
   if (/\w/.test(String.fromCharCode(input.next))) return
   for (let off = 0;; off++) {
     let next = input.peek(off);
-    if (next == space || next == tab) continue
+    if (next == dist_space || next == tab) continue
     if (next != parenOpen && next != dot && next != newline && next != carriageReturn && next != hash)
       input.acceptToken(printKeyword);
     return
@@ -24880,7 +23981,7 @@ class Evaluation {
             case 'Number':
                 return python_values_numberOf(text) ?? new Unknown(text);
             case 'String':
-                return stringOf(this.text.slice(node.from, node.to)) ?? new Unknown(text);
+                return python_values_stringOf(this.text.slice(node.from, node.to)) ?? new Unknown(text);
             case 'ContinuedString':
                 return childrenOf(node)
                     .map((part) => this.evaluate(part, scope))
@@ -25568,7 +24669,7 @@ function quotesEnd(text, from, until) {
 ;// CONCATENATED MODULE: ./build/text/shell-machine.js
 
 /** Work that one script may cost: statements, how deep they nest, characters of one value and of all words that come of them. */
-const limits = {
+const shell_machine_limits = {
     statements: 20_000,
     calls: 8,
     depth: 40,
@@ -25579,8 +24680,8 @@ const limits = {
 /** Blocks within blocks and defaults within defaults are followed so far and no further. */
 function deeper(machine, work) {
     machine.depth += 1;
-    if (machine.depth > limits.depth)
-        throw new ShellTooLarge(`The script nests deeper than ${limits.depth} levels.`);
+    if (machine.depth > shell_machine_limits.depth)
+        throw new ShellTooLarge(`The script nests deeper than ${shell_machine_limits.depth} levels.`);
     const result = work();
     machine.depth -= 1;
     return result;
@@ -25592,8 +24693,8 @@ function deeper(machine, work) {
  */
 function spend(characters, machine) {
     machine.spent += characters + 1;
-    if (machine.spent > limits.spent)
-        throw new ShellTooLarge(`The script comes to more than ${limits.spent} characters.`);
+    if (machine.spent > shell_machine_limits.spent)
+        throw new ShellTooLarge(`The script comes to more than ${shell_machine_limits.spent} characters.`);
 }
 
 ;// CONCATENATED MODULE: ./build/text/shell-open.js
@@ -25642,7 +24743,7 @@ const shell_open_nameOf = (letter, { open }) => open.names[letter.charCodeAt(0) 
 function expandAll(tokens, machine) {
     const words = [];
     for (const token of tokens) {
-        if (token.kind !== 'word' || words.length > limits.list)
+        if (token.kind !== 'word' || words.length > shell_machine_limits.list)
             continue;
         for (const text of expandWord(token.pieces, machine)) {
             spend(text.length, machine);
@@ -25695,8 +24796,8 @@ function expandText(pieces, machine) {
                     : piece.kind === 'arithmetic'
                         ? shell_expansion_arithmetic(piece.inside, machine)
                         : shell_expansion_output(piece.inside, machine);
-        if (text.length > limits.value)
-            return text.slice(0, limits.value);
+        if (text.length > shell_machine_limits.value)
+            return text.slice(0, shell_machine_limits.value);
     }
     return text;
 }
@@ -25980,10 +25081,10 @@ function preparedWords(machine) {
     const words = [];
     for (const value of machine.scope.values()) {
         const text = value.list ? value.items.join(' ') : value.text;
-        if (words.length < limits.list && /(^|\s)--\w/.test(text))
+        if (words.length < shell_machine_limits.list && /(^|\s)--\w/.test(text))
             words.push(...piecesOf(text, machine).map((piece) => ({ ...piece, line: 1, pieces: [piece] })));
     }
-    return words.slice(0, limits.list);
+    return words.slice(0, shell_machine_limits.list);
 }
 /** What Slurm tells a job about itself follows from its directives. */
 function slurmVariables(directives) {
@@ -26039,8 +25140,8 @@ function statements(tokens, machine) {
     let outcome;
     for (let at = 0; at < tokens.length;) {
         machine.steps += 1;
-        if (machine.steps > limits.statements)
-            throw new ShellTooLarge(`The script takes more than ${limits.statements} steps.`);
+        if (machine.steps > shell_machine_limits.statements)
+            throw new ShellTooLarge(`The script takes more than ${shell_machine_limits.statements} steps.`);
         if (isSign(tokens[at], '&&', '||')) {
             const end = statementEnd(tokens, at + 1);
             outcome = guarded(tokens.slice(at + 1, end), isSign(tokens[at], '&&'), outcome, machine);
@@ -26363,12 +25464,12 @@ function shell_assign(tokens, at, machine, before) {
             end += 1;
         const items = expandAll(tokens.slice(at + 2, end).filter(({ kind }) => kind === 'word'), machine).map(({ text }) => text);
         const kept = more === '' ? [] : old?.list === true ? old.items : old === undefined ? [] : [old.text];
-        machine.scope.set(name, { list: true, items: [...kept, ...items].slice(0, limits.list) });
+        machine.scope.set(name, { list: true, items: [...kept, ...items].slice(0, shell_machine_limits.list) });
         return end + 1;
     }
     const text = expandText(rest, machine);
     const kept = more === '' || old === undefined ? '' : old.list ? old.items.join(' ') : old.text;
-    machine.scope.set(name, { list: false, text: (kept + text).slice(0, limits.value) });
+    machine.scope.set(name, { list: false, text: (kept + text).slice(0, shell_machine_limits.value) });
     return at + 1;
 }
 function start(words, document, target, line, machine) {
@@ -26395,13 +25496,13 @@ function start(words, document, target, line, machine) {
             machine.scope.set(words.at(-1)?.text ?? '', { list: false, text });
     }
     const inner = textCommand(words);
-    if (inner !== undefined && machine.calls < limits.calls) {
+    if (inner !== undefined && machine.calls < shell_machine_limits.calls) {
         machine.calls += 1;
         spend(4 * inner.length, machine);
         run(shellTokens(inner), machine);
         machine.calls -= 1;
     }
-    else if (words.length > 1 && words.length <= limits.list)
+    else if (words.length > 1 && words.length <= shell_machine_limits.list)
         machine.commands.push({
             words: words.map((word) => wordOf(word, machine)),
             line,
@@ -26455,7 +25556,7 @@ function textCommand(words) {
     return /\s--?\w/.test(text) ? text : undefined;
 }
 function call(body, words, machine) {
-    if (machine.calls >= limits.calls)
+    if (machine.calls >= shell_machine_limits.calls)
         return;
     const { positional } = machine;
     machine.calls += 1;
@@ -26471,7 +25572,7 @@ function readIn(file, machine) {
         return;
     machine.sourced.push(path);
     const text = machine.files(path);
-    if (text !== undefined && machine.calls < limits.calls) {
+    if (text !== undefined && machine.calls < shell_machine_limits.calls) {
         machine.calls += 1;
         run(shellTokens(withoutOpen(text)), machine);
         machine.calls -= 1;
@@ -26628,19 +25729,7 @@ const isOverride = (text) => override.exec(text)?.[1]?.includes('.') === true;
 
 
 
-/** What a config file may be at most: far above any real one, far below what would hurt. */
-const syntax_limits = {
-    bytes: 1_048_576,
-    depth: 64,
-    nodes: 200_000,
-    aliases: 1_000,
-    /** Characters of a dotted path; what lies deeper has no line of its own. */
-    path: 400,
-    /** Signs of structure in YAML and TOML, whose parsers take a hundred times the time and memory of JSON's. */
-    marks: 50_000,
-};
-/** A path and a key under it; undefined where it is too long to be kept for each of thousands of keys. */
-const syntax_joined = (prefix, key) => prefix === undefined || prefix.length + key.length > syntax_limits.path ? undefined : prefix + key;
+
 const syntax_broken = (message, line) => ({
     kind: 'broken',
     problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
@@ -26669,8 +25758,8 @@ function syntaxOf(path) {
  * An error is one sentence, with the line where the parser knows it.
  */
 function syntax_parse(bytes, syntax) {
-    if (bytes.length > syntax_limits.bytes) {
-        return syntax_broken(`The file has ${bytes.length} bytes; configs are read up to ${syntax_limits.bytes}.`);
+    if (bytes.length > limits.bytes) {
+        return syntax_broken(`The file has ${bytes.length} bytes; configs are read up to ${limits.bytes}.`);
     }
     const text = decode(bytes);
     if (text === undefined)
@@ -26678,8 +25767,8 @@ function syntax_parse(bytes, syntax) {
     if (text.trim() === '')
         return syntax_broken('The file is empty.');
     const marks = ['json', 'shell', 'python'].includes(syntax) ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
-    if (marks > syntax_limits.marks)
-        return syntax_broken(`The file has more than ${syntax_limits.marks} lines and values.`);
+    if (marks > limits.marks)
+        return syntax_broken(`The file has more than ${limits.marks} lines and values.`);
     const parsed = parsers[syntax](text);
     if (parsed.kind === 'broken')
         return parsed;
@@ -26710,7 +25799,6 @@ function decode(bytes) {
         return undefined;
     }
 }
-const tooDeep = `The file nests deeper than ${syntax_limits.depth} levels.`;
 /** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
 function exceeds(root) {
     const stack = [[root, 0]];
@@ -26718,9 +25806,9 @@ function exceeds(root) {
     for (let next = stack.pop(); next; next = stack.pop()) {
         const [value, depth] = next;
         nodes += 1;
-        if (nodes > syntax_limits.nodes)
-            return `The file has more than ${syntax_limits.nodes} values.`;
-        if (depth > syntax_limits.depth)
+        if (nodes > limits.nodes)
+            return tooMany;
+        if (depth > limits.depth)
             return tooDeep;
         if (typeof value === 'object' && value !== null)
             for (const child of Object.values(value))
@@ -26730,94 +25818,38 @@ function exceeds(root) {
 }
 // --- JSON -------------------------------------------------------------------------------------------------------------
 function parseJson(text) {
-    const { lines, duplicates, deepest } = jsonKeys(text);
-    // Brackets in comments count too, so this is not the limit itself, only what would cost the parser too much.
-    if (deepest > 4 * syntax_limits.depth)
-        return syntax_broken(tooDeep);
-    const problems = duplicates.map(({ key, line }) => ({
-        severity: 'warning',
-        message: `The key ${key} appears twice; the last one is used.`,
-        line,
-        key,
-    }));
     try {
-        return { kind: 'parsed', value: JSON.parse(text), lines, problems };
-    }
-    catch (strict) {
-        try {
-            // The parser prints a warning of its own about these two.
-            const value = lib.parse(text.replace(/[\u2028\u2029]/g, ' '));
+        const { value, lines, duplicates, strict } = readJson(text);
+        const problems = duplicates.map(({ key, line }) => twice(key, line));
+        if (!strict)
             problems.push({
                 severity: 'notice',
                 message: 'The file is not strict JSON (comments, trailing commas or the like); it was read as JSON5.',
             });
-            return { kind: 'parsed', value, lines, problems };
-        }
-        catch (lenient) {
-            return syntax_broken(`The file is not valid JSON: ${sentence(strict, inJson)}`, lineOf(lenient));
-        }
+        return { kind: 'parsed', value, lines, problems };
+    }
+    catch (error) {
+        if (error instanceof NotJson)
+            return syntax_broken(`The file is not valid JSON: ${error.message}.`, error.line);
+        if (error instanceof JsonTooLarge)
+            return syntax_broken(error.message);
+        throw error;
     }
 }
-/** What Node puts behind the reason: a piece of the text, or a place counted in characters. */
-const inJson = /, (?:\.{3})?".*is not valid JSON$| in JSON at position \d.*$/s;
-/** A parser's first line as a sentence, without what a pattern takes for noise. */
-function sentence(error, noise = /$/) {
+const twice = (key, line) => ({
+    severity: 'warning',
+    message: `The key ${key} appears twice; the last one is used.`,
+    line,
+    key,
+});
+/** A parser's first line as a sentence. */
+function sentence(error) {
     const message = error instanceof Error ? error.message : String(error);
     if (message.startsWith('Maximum call stack'))
         return 'it nests too deeply.';
-    const [first = ''] = message.replace(noise, '').split('\n');
+    const [first = ''] = message.split('\n');
     return `${first.slice(0, 200).replace(/\.$/, '')}.`;
 }
-const lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
-    ? error.lineNumber
-    : undefined;
-/** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
-function jsonKeys(text) {
-    const lines = new Map();
-    const duplicates = [];
-    const stack = [];
-    let line = 1;
-    let deepest = 0;
-    let key;
-    for (let i = 0; i < text.length; i++) {
-        const letter = text[i];
-        if (letter === '\n')
-            line += 1;
-        else if (letter === '"') {
-            const start = i + 1;
-            for (i = start; i < text.length && text[i] !== '"' && text[i] !== '\n'; i++)
-                if (text[i] === '\\')
-                    i += 1;
-            const after = /^\s*:/.test(text.slice(i + 1, i + 20));
-            const frame = stack.at(-1);
-            if (after && frame && !frame.array && stack.length <= syntax_limits.depth) {
-                key = syntax_joined(frame.prefix, text.slice(start, i));
-                if (key === undefined)
-                    continue;
-                if (lines.has(key) && duplicates.length < mostDuplicates)
-                    duplicates.push({ key, line });
-                lines.set(key, line);
-            }
-        }
-        else if (letter === '{' || letter === '[') {
-            const frame = stack.at(-1);
-            const step = frame?.array ? syntax_joined(frame.prefix, String(frame.index)) : key;
-            stack.push({ prefix: frame === undefined ? '' : syntax_joined(step, '.'), array: letter === '[', index: 0 });
-            deepest = Math.max(deepest, stack.length);
-            if (deepest > 4 * syntax_limits.depth)
-                break;
-        }
-        else if (letter === '}' || letter === ']')
-            stack.pop();
-        else if (letter === ',') {
-            const frame = stack.at(-1);
-            if (frame)
-                frame.index += 1;
-        }
-    }
-    return { lines, duplicates, deepest };
-}
-const mostDuplicates = 10;
 // --- YAML -------------------------------------------------------------------------------------------------------------
 /** YAML 1.1 without what is not a plain value: dates stay text, and binary, sets and ordered maps are refused with other tags. */
 const trainersYaml = {
@@ -26848,7 +25880,7 @@ function parseYaml(text, dialect) {
     if (excess !== undefined)
         return syntax_broken(excess);
     try {
-        return { kind: 'parsed', value: document.toJS({ maxAliasCount: syntax_limits.aliases }), lines, problems };
+        return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
     }
     catch (error) {
         return syntax_broken(`The file is YAML that cannot be used: ${sentence(error)}`);
@@ -26877,20 +25909,20 @@ function yamlKeys(contents, lineAt) {
             excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is not text.`;
             return undefined;
         }
-        return syntax_joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
+        return limits_joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
     };
     const walk = (node, path, depth) => {
         nodes += 1;
-        if (depth > syntax_limits.depth)
+        if (depth > limits.depth)
             excess ??= tooDeep;
-        if (nodes > syntax_limits.nodes)
-            excess ??= `The file has more than ${syntax_limits.nodes} values.`;
+        if (nodes > limits.nodes)
+            excess ??= tooMany;
         if (excess !== undefined || !(0,yaml_dist/* isNode */.Ll)(node))
             return;
         if ((0,yaml_dist/* isAlias */.Vj)(node) || node.anchor !== undefined)
             aliases += 1;
-        if (aliases > syntax_limits.aliases)
-            excess = `The file has more than ${syntax_limits.aliases} anchors and aliases.`;
+        if (aliases > limits.aliases)
+            excess = `The file has more than ${limits.aliases} anchors and aliases.`;
         if ((0,yaml_dist/* isMap */.jh)(node)) {
             const seen = new Set();
             let size = node.items.length;
@@ -26903,27 +25935,22 @@ function yamlKeys(contents, lineAt) {
                 if (merges)
                     size += sizeOf(pair.value);
                 if (key !== undefined) {
-                    if (seen.has(key) && !merges && problems.length < mostDuplicates)
-                        problems.push({
-                            severity: 'warning',
-                            message: `The key ${key} appears twice; the last one is used.`,
-                            line,
-                            key,
-                        });
+                    if (seen.has(key) && !merges && problems.length < limits.duplicates)
+                        problems.push(twice(key, line));
                     seen.add(key);
                     lines.set(key, line);
                 }
-                walk(pair.value, key === undefined ? undefined : syntax_joined(key, '.'), depth + 1);
+                walk(pair.value, key === undefined ? undefined : limits_joined(key, '.'), depth + 1);
             }
             merged += size - node.items.length;
-            if (merged > syntax_limits.nodes / 4)
-                excess ??= `The file merges more than ${syntax_limits.nodes / 4} keys.`;
+            if (merged > limits.nodes / 4)
+                excess ??= `The file merges more than ${limits.nodes / 4} keys.`;
             if (node.anchor !== undefined)
                 sizes.set(node.anchor, size);
         }
         else if ((0,yaml_dist/* isSeq */.oP)(node)) {
             for (const [index, item] of node.items.entries())
-                walk(item, syntax_joined(path, `${index}.`), depth + 1);
+                walk(item, limits_joined(path, `${index}.`), depth + 1);
         }
     };
     walk(contents, '', 0);
@@ -26932,7 +25959,7 @@ function yamlKeys(contents, lineAt) {
 // --- TOML -------------------------------------------------------------------------------------------------------------
 function parseTomlText(text) {
     try {
-        const value = parse_parse(text, { maxDepth: syntax_limits.depth });
+        const value = parse_parse(text, { maxDepth: limits.depth });
         return { kind: 'parsed', value, lines: tomlKeys(text), problems: [] };
     }
     catch (error) {
@@ -26979,314 +26006,6 @@ function parsePython(text) {
         ...(within === undefined ? {} : { key: within }),
     }));
     return { kind: 'parsed', value: reading.value, lines: reading.lines, problems };
-}
-
-;// CONCATENATED MODULE: ./build/text/fields.js
-
-/** An object with keys, not a list. */
-const isDictionary = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-/** The value of a key; undefined where it is not the object’s own, so that `constructor` is none. */
-const own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
-/** A config that cannot be read further: its sentence is for the user. */
-class Unreadable extends Error {
-    way = 'impossible';
-    problem;
-    constructor(message, line, key) {
-        super(message);
-        this.problem = {
-            severity: 'error',
-            message,
-            ...(line === undefined ? {} : { line }),
-            ...(key === undefined ? {} : { key }),
-        };
-    }
-}
-/** A scalar as text. Objects of a parser have none: one that calls its own key `toString` would throw. */
-const textOf = (value) => (typeof value === 'object' && value !== null ? '' : String(value));
-/** A config of a kind that is known, and that no number of this tool is about. */
-class OtherModel extends Unreadable {
-    way = 'other-model';
-}
-/** A model whose sizes nobody in the repository states, until the policy does. */
-class OpenModel extends Unreadable {
-    way = 'unknown-name';
-}
-/** No dimension of a model is larger; what is larger is a mistake or an attack. */
-const largest = 2 ** 40;
-/** Of what these keys count, each is written out, so that a number without bound would take time and memory without bound. */
-const fields_repeated = /(?:layers?|cycles|blocks|inputs|stages|depths?)$/i;
-const mostRepeated = 10_000;
-/**
- * Asks one object of a config for named fields. A field that is absent gets the family's default, which is noted as an
- * assumption; one that is wrong is a sentence that names key and line. Absent and null are told apart.
- */
-class Fields {
-    assumptions = [];
-    problems = [];
-    from;
-    source;
-    prefix;
-    defaults;
-    reader;
-    assumed = new Set();
-    /** Paths of the keys that some view of the file asked for, and that its class reads. */
-    asked = new Set();
-    /**
-     * @param prefix dotted path of the object within the file, with a closing dot
-     * @param defaults what the model's own code takes where a key is absent
-     * @param reader whose keys these are; a key that it does not read counts as absent. Without one, every key is read
-     */
-    constructor(from, source, prefix = '', defaults = {}, reader = undefined) {
-        this.from = from;
-        this.source = source;
-        this.prefix = prefix;
-        this.defaults = defaults;
-        this.reader = reader;
-    }
-    /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
-    nested(key, defaults = {}, reader) {
-        const value = own(this.from, key);
-        if (value !== undefined && value !== null && !isDictionary(value))
-            throw this.wrong(key, 'must be a mapping of keys to values', value);
-        const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults, reader);
-        this.ask(key);
-        Object.assign(fields, { assumptions: this.assumptions, problems: this.problems, asked: this.asked });
-        return fields;
-    }
-    /** The same object as a class reads it. Its notes are this one's. */
-    withDefaults(defaults, reader) {
-        const fields = new Fields(this.from, this.source, this.prefix, defaults, reader);
-        Object.assign(fields, { assumptions: this.assumptions, problems: this.problems, asked: this.asked });
-        return fields;
-    }
-    ask(key) {
-        if (this.reads(key))
-            this.asked.add(this.prefix + key);
-    }
-    /** Keys of this object that nothing asked for, with their values. */
-    unread() {
-        return Object.entries(this.from).filter(([key]) => !this.asked.has(this.prefix + key));
-    }
-    /** The values of the keys of this object that were asked for. */
-    valuesRead() {
-        return new Set(Object.entries(this.from).flatMap(([key, value]) => (this.asked.has(this.prefix + key) ? [value] : [])));
-    }
-    /** Keys that were asked for and do not stand in the file. */
-    absent() {
-        const inside = [...this.asked].filter((path) => path.startsWith(this.prefix));
-        return inside.map((path) => path.slice(this.prefix.length)).filter((key) => !Object.hasOwn(this.from, key));
-    }
-    /** A key of the file itself, wherever this view stands in it. */
-    ofFile(key) {
-        this.asked.add(key);
-        return isDictionary(this.source.value) ? own(this.source.value, key) : undefined;
-    }
-    line(key) {
-        return this.source.names?.get(this.prefix + key)?.line ?? this.source.lines.get(this.prefix + key);
-    }
-    /** A key as the file's own format calls it. */
-    named(key) {
-        return this.source.names?.get(this.prefix + key)?.key ?? this.prefix + key;
-    }
-    /** Stated in the file, null included. */
-    states(key) {
-        this.ask(key);
-        return Object.hasOwn(this.from, key) && this.reads(key);
-    }
-    reads(key) {
-        return this.reader?.reads(key) ?? true;
-    }
-    /** Says which key of the file counts for nothing, and what holds in its place, unless that is the same. */
-    noteUnread(names, fallback, concerns) {
-        if (this.reader === undefined)
-            return;
-        const foreign = names.find((name) => !this.reads(name) && (own(this.from, name) ?? null) !== null);
-        if (foreign === undefined || !concerns(own(this.from, foreign)))
-            return;
-        const known = names.find((name) => this.reads(name));
-        const taken = names.find((name) => Object.hasOwn(this.defaults, name));
-        const held = taken === undefined ? fallback : this.defaults[taken];
-        if (fields_written(held) === fields_written(own(this.from, foreign)))
-            return;
-        const value = taken === undefined ? '' : `, so ${fields_written(held).slice(0, 60)} is assumed`;
-        this.warnOnce(`${this.prefix}${foreign} is not a key of ${this.reader.name}${known === undefined
-            ? ', which does not read it.'
-            : `; its class reads ${known}, which is not stated here${value}.`}`, foreign);
-    }
-    /** The first of the names that the file states, else the family's default for the first that has one; noted if so. */
-    raw(names, fallback, concerns = () => true) {
-        const list = typeof names === 'string' ? [names] : names;
-        for (const name of list)
-            this.ask(name);
-        const stated = list.find((name) => this.states(name) && own(this.from, name) !== undefined && own(this.from, name) !== null) ??
-            list.find((name) => this.states(name));
-        if (stated !== undefined)
-            return { key: stated, value: own(this.from, stated), stated: true };
-        this.noteUnread(list, fallback, concerns);
-        const known = list.find((name) => Object.hasOwn(this.defaults, name));
-        if (known === undefined)
-            return undefined;
-        const value = this.defaults[known];
-        this.assume(known, value, "the default of the model's own code");
-        return { key: known, value, stated: false };
-    }
-    assume(key, value, reason) {
-        if (this.assumed.has(key))
-            return;
-        this.assumed.add(key);
-        const note = {
-            field: this.prefix + key,
-            value: Array.isArray(value) ? `list of ${value.length}` : String(value),
-            reason,
-        };
-        // Another view of the same object may have noted it.
-        if (!this.assumptions.some(({ field, value: taken }) => field === note.field && taken === note.value))
-            this.assumptions.push(note);
-    }
-    warn(message, key) {
-        const line = key === undefined ? undefined : this.line(key);
-        this.problems.push({
-            severity: 'warning',
-            message,
-            ...(line === undefined ? {} : { line }),
-            ...(key === undefined ? {} : { key: this.named(key) }),
-        });
-    }
-    /** A whole number from `least` on; undefined where absent or null. */
-    optionalInteger(names, least = 0, fallback) {
-        const found = this.raw(names, fallback);
-        if (found === undefined || found.value === null)
-            return undefined;
-        const { key, value } = found;
-        const most = fields_repeated.test(key) ? mostRepeated : largest;
-        const number = this.numeric(key, value);
-        // How configs switch a window off.
-        if (number === -1 && least === 0 && /window/.test(key))
-            return undefined;
-        if (number !== undefined && Number.isInteger(number) && number >= least && number <= most)
-            return number;
-        const bounds = number !== undefined && number > most ? `from ${least} to ${most}` : `from ${least} on`;
-        throw this.wrong(key, `must be a whole number ${bounds}`, value);
-    }
-    integer(names, least = 1) {
-        const value = this.optionalInteger(names, least);
-        if (value !== undefined)
-            return value;
-        throw this.missing(names);
-    }
-    /**
-     * A whole number that follows from other fields where it is absent or null, and so is not noted. A number that the model's own
-     * code takes for granted belongs into the defaults, where it is noted.
-     */
-    integerOr(names, derived, least = 0) {
-        return this.optionalInteger(names, least, derived) ?? derived;
-    }
-    /** How many of something there are: none where the key is absent or null and the class has no default. */
-    count(names) {
-        return this.optionalInteger(names, 0, 0) ?? 0;
-    }
-    /** Every how many layers something stands: each one where the key is absent, null or 0 and the class has no default. */
-    every(names) {
-        return Math.max(1, this.optionalInteger(names, 0, 1) ?? 1);
-    }
-    number(names) {
-        const value = this.optionalNumber(names);
-        if (value !== undefined)
-            return value;
-        throw this.missing(names);
-    }
-    /** A number; undefined where absent or null. */
-    optionalNumber(names, fallback) {
-        const found = this.raw(names, fallback);
-        if (found === undefined || found.value === null)
-            return undefined;
-        const number = this.numeric(found.key, found.value);
-        if (number !== undefined && Math.abs(number) <= largest)
-            return number;
-        const bounds = number === undefined ? '' : ` from -${largest} to ${largest}`;
-        throw this.wrong(found.key, `must be a number${bounds}`, found.value);
-    }
-    /** Whether the model has what the key switches on: not where it is absent and the class has no default; null is false, as in Python. */
-    boolean(names) {
-        return this.booleanOr(names, false);
-    }
-    /** A switch that follows from other fields where it is absent, and so is not noted; null is false, as in Python. */
-    booleanOr(names, derived) {
-        const found = this.raw(names, derived);
-        if (found === undefined)
-            return derived;
-        if (found.value === null)
-            return found.stated ? false : derived;
-        if (typeof found.value === 'boolean')
-            return found.value;
-        if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
-            this.warnOnce(`${this.named(found.key)} is written as text and read as ${found.value}.`, found.key);
-            return /^true$/i.test(found.value);
-        }
-        throw this.wrong(found.key, 'must be true or false', found.value);
-    }
-    /** A finite number, also where it is written as text, which is said. */
-    numeric(key, value) {
-        if (typeof value === 'number')
-            return Number.isFinite(value) ? value : undefined;
-        if (typeof value !== 'string' || !/^\d{1,15}(\.\d{1,15})?$/.test(value))
-            return undefined;
-        this.warnOnce(`${this.named(key)} is written as text and read as ${value}.`, key);
-        return Number(value);
-    }
-    warnOnce(message, key) {
-        if (!this.problems.some((problem) => problem.message === message))
-            this.warn(message, key);
-    }
-    string(names) {
-        const value = this.raw(names, undefined, (given) => typeof given === 'string')?.value;
-        return typeof value === 'string' ? value : undefined;
-    }
-    list(names) {
-        const value = this.raw(names, [], Array.isArray)?.value;
-        return Array.isArray(value) ? value : undefined;
-    }
-    /** A list that must be there. */
-    listed(names) {
-        const value = this.list(names);
-        if (value !== undefined)
-            return value;
-        throw this.missing(names);
-    }
-    missing(names) {
-        const list = typeof names === 'string' ? [names] : names;
-        const [first = ''] = list;
-        const also = list.length > 1 ? ` (or ${list.slice(1, 4).join(', ')})` : '';
-        return new Unreadable(`The config lacks ${this.named(first)}${also}; add it to have this model counted.`, undefined, this.prefix + first);
-    }
-    wrong(key, rule, value) {
-        const shown = fields_written(value).slice(0, 60);
-        return new Unreadable(`${this.named(key)} ${rule}, but is ${shown}.`, this.line(key), this.named(key));
-    }
-}
-/** As a config has it; JSON has no word for what is not finite. */
-const fields_written = (value) => typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
-const mostStated = 2_000;
-/** All scalars of a config with path and line, for the diff of fields. Bounded: the first 2,000. */
-function statedFields(source) {
-    const stated = [];
-    const visit = (value, path) => {
-        if (stated.length >= mostStated || path.length > syntax_limits.path)
-            return;
-        if (typeof value === 'object' && value !== null) {
-            for (const [key, child] of Object.entries(value))
-                visit(child, path === '' ? key : `${path}.${key}`);
-            return;
-        }
-        const line = source.lines.get(path);
-        stated.push({
-            path: path.slice(0, 200),
-            value: fields_written(value).slice(0, 200),
-            ...(line === undefined ? {} : { line }),
-        });
-    };
-    visit(source.value, '');
-    return stated;
 }
 
 ;// CONCATENATED MODULE: ./build/facts/models.json
@@ -44879,7 +43598,7 @@ function atomOf({ text, at }, depth) {
         case '.':
             return { node: { kind: 'one', test: (one) => one !== '\n' }, at: at + 1 };
         case '\\': {
-            const test = escaped(text[at + 1] ?? '');
+            const test = expression_escaped(text[at + 1] ?? '');
             return test === undefined ? undefined : { node: { kind: 'one', ...test }, at: at + 2 };
         }
         case '*':
@@ -44903,7 +43622,7 @@ const expression_word = (one) => /^\w$/.test(one);
 const expression_space = (one) => /^\s$/.test(one);
 const not = (test) => (one) => !test(one);
 /** What stands behind a backslash: a class, or a character that is no letter and no digit. */
-function escaped(character) {
+function expression_escaped(character) {
     const classes = {
         d: digit,
         D: not(digit),
@@ -44945,7 +43664,7 @@ function classOf({ text, at: start }) {
 function member({ text, at, }) {
     if (text[at] !== '\\')
         return { ...expression_literal(text[at] ?? ''), at: at + 1 };
-    const one = escaped(text[at + 1] ?? '');
+    const one = expression_escaped(text[at + 1] ?? '');
     return one === undefined ? undefined : { ...one, at: at + 2 };
 }
 /** `*`, `+`, `?`, `{2}`, `{1,}`, `{1,3}`, lazy or not, which is the same for whether it fits. */
@@ -53920,9 +52639,9 @@ const isStated = ({ origins }) => Object.entries(origins).some(([field, origin])
 /** What two jobs state otherwise, in an order that does not depend on their files'. */
 function settingsBetween(base, head) {
     const [model, run] = [modelSettings(base.keys, head.keys), runSettings(base, head)];
-    return [...model, ...run].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    return [...model, ...run].toSorted((a, b) => (changes_keyOf(a) < changes_keyOf(b) ? -1 : 1));
 }
-const keyOf = ({ field }) => `${field.origin} ${field.path}`;
+const changes_keyOf = ({ field }) => `${field.origin} ${field.path}`;
 /** The base with the settings of the head that `taken` names. */
 function mixed(base, head, taken) {
     const model = new Set(taken.flatMap((setting) => setting.model));
@@ -54553,11 +53272,11 @@ function finding(limit, comparison, code, severity, message, values) {
         ...(before === undefined ? {} : { before }),
         ...(after === undefined ? {} : { after }),
         ...(values.limit === undefined ? {} : { limit: values.limit }),
-        ...rules_lineOf(comparison),
+        ...lineOf(comparison),
         message,
     };
 }
-const rules_lineOf = (comparison) => {
+const lineOf = (comparison) => {
     const line = comparison.fields.find((field) => field.line !== undefined)?.line;
     return line === undefined ? {} : { line };
 };
@@ -54577,7 +53296,7 @@ const increaseRule = (comparison, { failOn }) => {
                 severity: 'fail',
                 before,
                 ...(after === undefined ? {} : { after }),
-                ...rules_lineOf(comparison),
+                ...lineOf(comparison),
                 message: after === undefined
                     ? `${metric.label} is unknown after this change, and fail-on is increase.`
                     : `${metric.label} got worse, and fail-on is increase.`,
@@ -57004,7 +55723,7 @@ const aboutConfigs = [
     'model_config',
 ];
 /** What each command takes, so that an option it would ignore is an error. */
-const taken = {
+const arguments_taken = {
     report: aboutConfigs,
     diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
     mfu: [...aboutConfigs, 'tokens-per-second'],
@@ -57042,7 +55761,7 @@ function arguments_wordsOf(argv) {
     const command = first === undefined ? 'report' : commands.find((one) => one === first);
     if (command === undefined)
         throw new Usage(`There is no command "${first}".${didYouMean(first ?? '', commands) || ` Commands: ${commands.join(', ')}.`}`);
-    const takes = taken[command];
+    const takes = arguments_taken[command];
     const foreign = Object.keys(values).find((name) => !takes.includes(name));
     if (foreign !== undefined)
         throw new Usage(`${command} takes no --${foreign}; see model-cost ${command} --help.`);
@@ -57146,7 +55865,7 @@ const examples = {
 /** Help for one command, or for all. */
 function help(topic) {
     const shown = topic === undefined ? commands : [topic];
-    const takes = new Set(shown.flatMap((command) => taken[command]));
+    const takes = new Set(shown.flatMap((command) => arguments_taken[command]));
     return [
         'model-cost: what a model costs to train, counted and projected',
         '',
@@ -57924,7 +56643,7 @@ function throughputLine(side) {
 const earlier_most = 5;
 const earlier_longestPath = 100;
 /** What was wrong, said of what is wrong no more; `metric` stands for the metric's own name. */
-const words = {
+const earlier_words = {
     'memory-over-budget': 'metric was over the budget.',
     'memory-worse': 'metric was over the budget.',
     'memory-improved': 'metric was over the budget.',
@@ -57947,12 +56666,12 @@ const words = {
 };
 function pastProblem({ code, metric }) {
     const limited = metric ?? (code.startsWith('memory-') ? 'memory' : '');
-    const sentence = words[code].replace('metric', findMetric(limited)?.label ?? 'what is limited');
+    const sentence = earlier_words[code].replace('metric', findMetric(limited)?.label ?? 'what is limited');
     return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 const said = object({
     path: schemas_string().refine((path) => earlier_bytes(path) <= earlier_longestPath),
-    code: custom((code) => typeof code === 'string' && Object.hasOwn(words, code)),
+    code: custom((code) => typeof code === 'string' && Object.hasOwn(earlier_words, code)),
     metric: schemas_string()
         .refine((id) => findMetric(id) !== undefined)
         .exactOptional(),
@@ -59615,7 +58334,7 @@ function complain(...sentences) {
     return print_unusable;
 }
 /** A sentence beside the result, on standard error, that changes nothing. */
-function note(sentence) {
+function print_note(sentence) {
     complain(sentence);
 }
 /** What is wrong with a config, and on which line; messages that begin with its path already do not say it twice. */
@@ -59767,7 +58486,7 @@ function named_published(word) {
     const model = findModel(word);
     if (model === undefined)
         return { path: word, side: named_unknown(word) };
-    note(`${word} is a published model of the catalogue; its sizes are those of ${model.source}.`);
+    print_note(`${word} is a published model of the catalogue; its sizes are those of ${model.source}.`);
     return { path: word, side: { kind: 'bytes', bytes: Buffer.from(JSON.stringify(model.config)) } };
 }
 function named_unknown(word) {
@@ -59858,7 +58577,7 @@ function finish_finish(words, found, text) {
     // A file says nothing to who waits at the terminal.
     const told = found.settings.length > 0 || found.verdict.findings.length > 0;
     if (code === passed && file !== undefined && told)
-        note(`verdict: ${found.verdict.outcome}; the report is in ${file}`);
+        print_note(`verdict: ${found.verdict.outcome}; the report is in ${file}`);
     return code === passed && found.verdict.outcome === 'fail' ? failed : code;
 }
 
@@ -60228,7 +58947,7 @@ function settingsHere(words, documents = rulesHere(namedIn(words))) {
     const root = policyRoot(words.option('policy') !== undefined);
     const misnamed = misnamedPolicy(documents, documents);
     if (misnamed !== undefined)
-        note(misnamed);
+        print_note(misnamed);
     return fromFolder(withFields(settingsFrom(inputsOf(words), documents), words), (path) => pathFrom(root, path));
 }
 /** The same settings for paths that are named from another folder than the policy's. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { startBytes } from '../read/config.ts';
-import { limits } from '../text/syntax.ts';
+import { limits } from '../text/limits.ts';
 import type { ConfigSide, Refusal } from '../world.ts';
 import { type Api, GitHubProblem, type Repository, reasonOf } from './api.ts';
 

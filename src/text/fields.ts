@@ -1,5 +1,6 @@
 import type { Assumption, Problem, StatedField, Unread } from '../model/reading.ts';
-import { limits, type Source } from './syntax.ts';
+import { limits } from './limits.ts';
+import type { Source } from './syntax.ts';
 
 /** An object that a config holds; read by own properties only, so `__proto__` is a key like any other. */
 export type Dictionary = Readonly<Record<string, unknown>>;

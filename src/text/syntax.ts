@@ -1,4 +1,3 @@
-import JSON5 from 'json5';
 import { parse as parseToml } from 'smol-toml';
 import {
   type DocumentOptions,
@@ -16,6 +15,8 @@ import {
 } from 'yaml';
 import type { Problem } from '../model/reading.ts';
 import { fileOf } from './job-name.ts';
+import { JsonTooLarge, NotJson, readJson } from './json.ts';
+import { joined, limits, tooDeep, tooMany } from './limits.ts';
 import { readPython } from './python.ts';
 import { argumentsOf } from './script-arguments.ts';
 import { readScript } from './shell.ts';
@@ -39,22 +40,6 @@ export type Parsed = ({ readonly kind: 'parsed' } & Source) | { readonly kind: '
 
 /** `yaml-1.1` is how trainers read YAML (PyYAML): `32_000` is a number there, `yes` and `off` are answers. */
 export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml' | 'shell' | 'python';
-
-/** What a config file may be at most: far above any real one, far below what would hurt. */
-export const limits = {
-  bytes: 1_048_576,
-  depth: 64,
-  nodes: 200_000,
-  aliases: 1_000,
-  /** Characters of a dotted path; what lies deeper has no line of its own. */
-  path: 400,
-  /** Signs of structure in YAML and TOML, whose parsers take a hundred times the time and memory of JSON's. */
-  marks: 50_000,
-} as const;
-
-/** A path and a key under it; undefined where it is too long to be kept for each of thousands of keys. */
-const joined = (prefix: string | undefined, key: string): string | undefined =>
-  prefix === undefined || prefix.length + key.length > limits.path ? undefined : prefix + key;
 
 const broken = (message: string, line?: number): Parsed => ({
   kind: 'broken',
@@ -122,8 +107,6 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
-const tooDeep = `The file nests deeper than ${limits.depth} levels.`;
-
 /** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
 function exceeds(root: unknown): string | undefined {
   const stack: [unknown, number][] = [[root, 0]];
@@ -131,7 +114,7 @@ function exceeds(root: unknown): string | undefined {
   for (let next = stack.pop(); next; next = stack.pop()) {
     const [value, depth] = next;
     nodes += 1;
-    if (nodes > limits.nodes) return `The file has more than ${limits.nodes} values.`;
+    if (nodes > limits.nodes) return tooMany;
     if (depth > limits.depth) return tooDeep;
     if (typeof value === 'object' && value !== null)
       for (const child of Object.values(value)) stack.push([child, depth + 1]);
@@ -142,89 +125,36 @@ function exceeds(root: unknown): string | undefined {
 // --- JSON -------------------------------------------------------------------------------------------------------------
 
 function parseJson(text: string): Parsed {
-  const { lines, duplicates, deepest } = jsonKeys(text);
-  // Brackets in comments count too, so this is not the limit itself, only what would cost the parser too much.
-  if (deepest > 4 * limits.depth) return broken(tooDeep);
-  const problems: Problem[] = duplicates.map(({ key, line }) => ({
-    severity: 'warning',
-    message: `The key ${key} appears twice; the last one is used.`,
-    line,
-    key,
-  }));
   try {
-    return { kind: 'parsed', value: JSON.parse(text), lines, problems };
-  } catch (strict) {
-    try {
-      // The parser prints a warning of its own about these two.
-      const value: unknown = JSON5.parse(text.replace(/[\u2028\u2029]/g, ' '));
+    const { value, lines, duplicates, strict } = readJson(text);
+    const problems: Problem[] = duplicates.map(({ key, line }) => twice(key, line));
+    if (!strict)
       problems.push({
         severity: 'notice',
         message: 'The file is not strict JSON (comments, trailing commas or the like); it was read as JSON5.',
       });
-      return { kind: 'parsed', value, lines, problems };
-    } catch (lenient) {
-      return broken(`The file is not valid JSON: ${sentence(strict, inJson)}`, lineOf(lenient));
-    }
+    return { kind: 'parsed', value, lines, problems };
+  } catch (error) {
+    if (error instanceof NotJson) return broken(`The file is not valid JSON: ${error.message}.`, error.line);
+    if (error instanceof JsonTooLarge) return broken(error.message);
+    throw error;
   }
 }
 
-/** What Node puts behind the reason: a piece of the text, or a place counted in characters. */
-const inJson = /, (?:\.{3})?".*is not valid JSON$| in JSON at position \d.*$/s;
+const twice = (key: string, line: number): Problem => ({
+  severity: 'warning',
+  message: `The key ${key} appears twice; the last one is used.`,
+  line,
+  key,
+});
 
-/** A parser's first line as a sentence, without what a pattern takes for noise. */
-function sentence(error: unknown, noise: RegExp = /$/): string {
+/** A parser's first line as a sentence. */
+function sentence(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   if (message.startsWith('Maximum call stack')) return 'it nests too deeply.';
-  const [first = ''] = message.replace(noise, '').split('\n');
+  const [first = ''] = message.split('\n');
   return `${first.slice(0, 200).replace(/\.$/, '')}.`;
 }
-const lineOf = (error: unknown): number | undefined =>
-  typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
-    ? error.lineNumber
-    : undefined;
-
-/** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
-function jsonKeys(text: string): {
-  readonly lines: Map<string, number>;
-  readonly duplicates: readonly { readonly key: string; readonly line: number }[];
-  readonly deepest: number;
-} {
-  const lines = new Map<string, number>();
-  const duplicates: { key: string; line: number }[] = [];
-  const stack: { readonly prefix: string | undefined; readonly array: boolean; index: number }[] = [];
-  let line = 1;
-  let deepest = 0;
-  let key: string | undefined;
-  for (let i = 0; i < text.length; i++) {
-    const letter = text[i];
-    if (letter === '\n') line += 1;
-    else if (letter === '"') {
-      const start = i + 1;
-      for (i = start; i < text.length && text[i] !== '"' && text[i] !== '\n'; i++) if (text[i] === '\\') i += 1;
-      const after = /^\s*:/.test(text.slice(i + 1, i + 20));
-      const frame = stack.at(-1);
-      if (after && frame && !frame.array && stack.length <= limits.depth) {
-        key = joined(frame.prefix, text.slice(start, i));
-        if (key === undefined) continue;
-        if (lines.has(key) && duplicates.length < mostDuplicates) duplicates.push({ key, line });
-        lines.set(key, line);
-      }
-    } else if (letter === '{' || letter === '[') {
-      const frame = stack.at(-1);
-      const step = frame?.array ? joined(frame.prefix, String(frame.index)) : key;
-      stack.push({ prefix: frame === undefined ? '' : joined(step, '.'), array: letter === '[', index: 0 });
-      deepest = Math.max(deepest, stack.length);
-      if (deepest > 4 * limits.depth) break;
-    } else if (letter === '}' || letter === ']') stack.pop();
-    else if (letter === ',') {
-      const frame = stack.at(-1);
-      if (frame) frame.index += 1;
-    }
-  }
-  return { lines, duplicates, deepest };
-}
-
-const mostDuplicates = 10;
 
 // --- YAML -------------------------------------------------------------------------------------------------------------
 
@@ -295,7 +225,7 @@ function yamlKeys(
   const walk = (node: unknown, path: string | undefined, depth: number): void => {
     nodes += 1;
     if (depth > limits.depth) excess ??= tooDeep;
-    if (nodes > limits.nodes) excess ??= `The file has more than ${limits.nodes} values.`;
+    if (nodes > limits.nodes) excess ??= tooMany;
     if (excess !== undefined || !isNode(node)) return;
     if (isAlias(node) || node.anchor !== undefined) aliases += 1;
     if (aliases > limits.aliases) excess = `The file has more than ${limits.aliases} anchors and aliases.`;
@@ -309,13 +239,7 @@ function yamlKeys(
         const merges = isScalar(pair.key) && (typeof pair.key.value === 'symbol' || pair.key.value === '<<');
         if (merges) size += sizeOf(pair.value);
         if (key !== undefined) {
-          if (seen.has(key) && !merges && problems.length < mostDuplicates)
-            problems.push({
-              severity: 'warning',
-              message: `The key ${key} appears twice; the last one is used.`,
-              line,
-              key,
-            });
+          if (seen.has(key) && !merges && problems.length < limits.duplicates) problems.push(twice(key, line));
           seen.add(key);
           lines.set(key, line);
         }

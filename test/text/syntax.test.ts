@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { limits, parse, type Syntax } from '../../src/text/syntax.ts';
+import { limits } from '../../src/text/limits.ts';
+import { parse, type Syntax } from '../../src/text/syntax.ts';
 
 const times = <Item>(count: number, item: (index: number) => Item): readonly Item[] =>
   Array.from({ length: count }, (_, index) => item(index));
@@ -110,7 +111,10 @@ describe('a text as editors and people write it', () => {
 
   it('is told of without a piece of it where it is not JSON', () => {
     expect(value('{"a": 1,\n "b": STAGE}', 'json')).toBe("The file is not valid JSON: Unexpected token 'S'.");
-    expect(value('{"a": 1', 'json')).toBe("The file is not valid JSON: Expected ',' or '}' after property value.");
+    expect(value('{"a": 1 "b": 2}', 'json')).toBe(
+      "The file is not valid JSON: Expected ',' or '}' after property value.",
+    );
+    expect(value('{"a": 1', 'json')).toBe('The file is not valid JSON: Unexpected end of JSON input.');
   });
 
   it('with keys that would be more than keys', () => {
