@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { schema as githubSchema } from '@octokit/graphql-schema';
 import { buildSchema, type GraphQLSchema, graphql } from 'graphql';
 import { OpenAPIBackend } from 'openapi-backend';
@@ -31,6 +32,8 @@ export type State = {
   branches: Record<string, string>;
   /** Annotated tags: objects that are no commits. */
   tags?: string[];
+  /** Tags by name, which git looks for before it looks for branches. */
+  tagged?: Record<string, string>;
   pull: {
     number: number;
     /** The tip of the base branch when GitHub last looked. */
@@ -56,6 +59,8 @@ export type State = {
   labelEvents: { label: string; actor: string; at?: string }[];
   /** A tree of more entries is cut off. */
   mostEntries: number;
+  /** Milliseconds before each answer: the more, the surer are `rounds`. */
+  latency?: number;
   /** Requests that are left until the limit is lifted, so many seconds from then on. */
   rate: { remaining: number; seconds: number };
   /** Paths that GraphQL fails on. */
@@ -88,6 +93,8 @@ type Listed = { filename: string; status: string; previous_filename?: string; sh
  */
 export class GitHubServer {
   readonly requests: Recorded[] = [];
+  /** How long the longest chain of requests is of which each was sent after the one before was answered. */
+  rounds = 0;
   /** Requests that GitHub's description does not allow. */
   readonly invalid: string[] = [];
   state: State;
@@ -147,7 +154,12 @@ export class GitHubServer {
     const url = new URL(request.url ?? '/', this.url);
     const method = request.method ?? 'GET';
     const path = url.pathname + url.search;
+    const round = this.rounds + 1;
     this.requests.push({ method, path, body });
+    response.on('finish', () => {
+      this.rounds = Math.max(this.rounds, round);
+    });
+    if (this.state.latency !== undefined) await setTimeout(this.state.latency);
     const failure = this.state.failures.find(
       ({ match, times = 1 }) => times > 0 && (`${method} ${path}`.includes(match) || text.includes(match)),
     );
@@ -220,7 +232,11 @@ export class GitHubServer {
 
   private resolve(name: string): string | undefined {
     const commits = Object.keys(this.state.commits);
-    return this.state.branches[name] ?? commits.find((commit) => name.length >= 7 && commit.startsWith(name));
+    return (
+      this.state.tagged?.[name] ??
+      this.state.branches[name] ??
+      commits.find((commit) => name.length >= 7 && commit.startsWith(name))
+    );
   }
 
   private changedFiles(base: string, head: string): readonly Listed[] {
@@ -373,8 +389,9 @@ export class GitHubServer {
       const commit = state.branches[qualifiedName.replace('refs/heads/', '')];
       return commit === undefined ? null : { target: { __typename: 'Commit', oid: commit } };
     };
-    const comments = ({ first, after }: { first: number; after: string | null }) => {
-      const from = after === null ? 0 : Number(after);
+    type Page = { first?: number; after?: string | null; last?: number };
+    const comments = ({ first = state.comments.length, after = null, last = first }: Page) => {
+      const from = after === null ? Math.max(0, first - last) : Number(after);
       const nodes = state.comments.slice(from, from + first).map(({ id, author, body, minimized }) => ({
         id: `C${id}`,
         databaseId: id,
@@ -407,18 +424,45 @@ export class GitHubServer {
       return { minimizedComment: { __typename: 'IssueComment', isMinimized: true } };
     };
     const pullRequests = ({ headRefName }: { headRefName: string }) => {
-      const { number, head, headRef, headRepository } = state.pull;
+      const { number, head, headRef, baseRef, headRepository } = state.pull;
       const open = state.pull.state === 'open' && headRef === headRefName;
-      return { nodes: open ? [{ number, headRefOid: head, headRepository: { nameWithOwner: headRepository } }] : [] };
+      return {
+        nodes: open
+          ? [{ number, headRefOid: head, baseRefName: baseRef, headRepository: { nameWithOwner: headRepository } }]
+          : [],
+      };
     };
+    const { pull } = state;
+    const tip = state.branches[pull.baseRef];
     const pullRequest = () => ({
-      headRefOid: state.pull.head,
-      state: state.pull.state.toUpperCase(),
+      __typename: 'PullRequest',
+      id: 'P7',
+      headRefOid: pull.head,
+      headRefName: pull.headRef,
+      headRepository: pull.headRepository && { nameWithOwner: pull.headRepository },
+      baseRefOid: pull.base,
+      baseRefName: pull.baseRef,
+      baseRef: tip === undefined ? null : { target: { __typename: 'Commit', oid: tip } },
+      baseRepository: { nameWithOwner: `${owner}/${repo}` },
+      labels: { nodes: pull.labels.map((name) => ({ name })) },
+      changedFiles: this.changedFiles(mergeBase(state.parents, pull.base, pull.head) ?? pull.base, pull.head).length,
+      state: pull.state.toUpperCase(),
       comments,
       timelineItems,
     });
-    const repository = () => (state.mayRead ? { object, ref, pullRequest, pullRequests } : null);
-    const rootValue = { repository, minimizeComment, updateIssueComment };
+    const addComment = ({ input }: { input: { subjectId: string; body: string } }) => {
+      if (!state.mayComment) throw forbidden();
+      if (input.subjectId !== 'P7') throw notFound();
+      const id = state.comments.length + 1;
+      if (input.body.length > longestBody) throw new Error('Body is too long (maximum is 65536 characters)');
+      state.comments.push({ id, author: state.viewer, body: input.body, minimized: false });
+      return { commentEdge: { node: { url: `https://github.example/${id}` } }, subject: pullRequest() };
+    };
+    const repository = () => {
+      if (!state.mayRead) throw notFound();
+      return { object, ref, pullRequest, pullRequests };
+    };
+    const rootValue = { repository, minimizeComment, updateIssueComment, addComment };
     const answer = await graphql({ schema: schemaOf(), source: query, rootValue, variableValues: variables });
     // GitHub's errors have a type beside the message.
     const typed = answer.errors?.map((error) => ({ ...error.toJSON(), ...typeOf(error.originalError) }));
@@ -428,7 +472,8 @@ export class GitHubServer {
 
 const typeOf = (error: Error | undefined) => (/^[A-Z_]+$/.test(error?.name ?? '') ? { type: error?.name } : {});
 
-/** What GraphQL says where a token may not do a thing. */
+/** What GraphQL says where a token may not see a thing, and where it may not do one. */
+const notFound = () => Object.assign(new Error('Could not resolve to a node.'), { name: 'NOT_FOUND' });
 const forbidden = () => Object.assign(new Error('Resource not accessible by integration'), { name: 'FORBIDDEN' });
 
 function send(response: ServerResponse, [status, answer, headers = {}]: Answer): void {

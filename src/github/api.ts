@@ -10,21 +10,31 @@ const longestWaitInAll = 180;
 /** Seconds before each further try of a request that failed on GitHub's side. */
 const pauses = [1, 2, 5];
 
-/** The seconds that a run may lose, to pauses and to tries that came to nothing, before it gives up. */
+/**
+ * The seconds that a run may lose, to pauses and to tries that came to nothing, before it gives up. What several requests lose at
+ * the same time is lost once. Moments are in milliseconds.
+ */
 export class Patience {
   private readonly longest: number;
   private lost = 0;
+  /** The end of what was lost last. */
+  private until = 0;
 
   constructor(longest: number) {
     this.longest = longest;
   }
 
-  lose(seconds: number): void {
-    this.lost += seconds;
+  lose(from: number, to: number): void {
+    this.lost += this.further(from, to);
+    this.until = Math.max(this.until, to);
   }
 
-  hasRoomFor(seconds: number): boolean {
-    return this.lost + seconds <= this.longest;
+  hasRoomFor(from: number, to: number): boolean {
+    return this.lost + this.further(from, to) <= this.longest;
+  }
+
+  private further(from: number, to: number): number {
+    return Math.max(0, to - Math.max(from, this.until)) / 1_000;
   }
 }
 
@@ -50,13 +60,14 @@ export function connect(token: string) {
         (response) => ({ response, problem: problemWithin(response.data, response.headers['content-type']) }),
         (error: unknown) => ({ error, problem: problemOf(error) }),
       );
-      if (outcome.problem !== undefined) patience.lose((performance.now() - began) / 1_000);
-      const pause = outcome.problem && pauseBefore(outcome.problem, String(options.url), options.method, tries);
-      if (pause === undefined || !patience.hasRoomFor(pause)) {
+      const now = performance.now();
+      if (outcome.problem !== undefined) patience.lose(began, now);
+      const pause = outcome.problem && pauseBefore(outcome.problem, mayBeRepeated(options), tries);
+      if (pause === undefined || !patience.hasRoomFor(now, now + 1_000 * pause)) {
         if ('error' in outcome) throw outcome.error;
         return outcome.response;
       }
-      patience.lose(pause);
+      patience.lose(now, now + 1_000 * pause);
       log(`${capital(sentenceOf(outcome.problem))} Trying again in ${pause} s.`);
       await new Promise((done) => setTimeout(done, 1_000 * pause));
     }
@@ -77,15 +88,17 @@ type Problem =
   | { readonly kind: 'failure'; readonly status: number | undefined; readonly message: string }
   | { readonly kind: 'refusal'; readonly sentence: string };
 
+/** GraphQL is sent as POST, and what it reads or sets may be repeated; a comment that is sent twice would appear twice. */
+const mayBeRepeated = ({ method, url, query }: { method: string; url: string; query?: unknown }): boolean =>
+  method !== 'POST' || (url.endsWith('/graphql') && !/\baddComment\b/.test(String(query)));
+
 /** undefined where another try cannot help, or could repeat an action that was done. */
-function pauseBefore(problem: Problem | undefined, url: string, method: string, tries: number): number | undefined {
-  if (problem?.kind === 'limit') {
+function pauseBefore(problem: Problem, repeatable: boolean, tries: number): number | undefined {
+  if (problem.kind === 'limit') {
     const after = problem.after ?? 10 * (tries + 1);
     return tries < 2 && after <= longestWait ? after : undefined;
   }
-  // GraphQL is sent as POST, and queries may be repeated; a comment that is sent twice would appear twice.
-  if (problem?.kind === 'failure' && (method !== 'POST' || url.endsWith('/graphql'))) return pauses[tries];
-  return undefined;
+  return problem.kind === 'failure' && repeatable ? pauses[tries] : undefined;
 }
 
 /** GraphQL says in an answer of status 200 that it refuses; an answer that breaks off has that status too. */
@@ -138,7 +151,8 @@ function refusedQuery(error: object): string | undefined {
   if (first === undefined) return 'errors' in error ? 'GitHub refuses the query and gives no reason.' : undefined;
   const { type, message } = first;
   if (type === 'FORBIDDEN' && lacksPermission.test(message))
-    return `the token may not do this (${message}); commenting needs pull-requests: write.`;
+    return `the token may not do this (${message}); reading a pull request needs pull-requests: read, and commenting needs pull-requests: write.`;
+  if (type === 'NOT_FOUND') return notFound;
   return `GitHub refuses the query: ${message}`;
 }
 
@@ -155,6 +169,8 @@ function secondsUntil(headers: Readonly<Record<string, string | undefined>>): nu
     : undefined;
 }
 
+const notFound = 'GitHub finds no such thing with this token; it may lack contents: read or pull-requests: read.';
+
 function refusal(status: number, message: string, permissions: string | undefined): string {
   if (status === 401) return 'GitHub does not accept the token; pass github-token: ${{ github.token }}.';
   if (status === 403 && permissions !== undefined && lacksPermission.test(message))
@@ -162,8 +178,7 @@ function refusal(status: number, message: string, permissions: string | undefine
   // Such as a conversation that is locked, or that has as many comments as GitHub takes: in its own words.
   const words = message.replace(/ - https?:\S+$/, '').replace(/\.?$/, '.');
   if (status === 403) return `GitHub refuses: ${words}`;
-  if (status === 404)
-    return 'GitHub finds no such thing with this token; it may lack contents: read or pull-requests: read.';
+  if (status === 404) return notFound;
   return `GitHub answered ${status}: ${words}`;
 }
 

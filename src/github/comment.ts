@@ -6,26 +6,33 @@ import { type Api, type Repository, reasonOf, unclear } from './api.ts';
 export type CommentStatus = 'created' | 'updated' | 'unchanged' | 'skipped' | 'failed';
 export type Posted = { readonly status: CommentStatus; readonly url: string; readonly reason?: string };
 
+const node = z.object({
+  id: z.string(),
+  body: z.string(),
+  url: z.string(),
+  viewerDidAuthor: z.boolean(),
+  isMinimized: z.boolean(),
+});
+const nodes = z.array(node.nullable());
+type Node = z.infer<typeof node>;
+
 const page = z.object({
   repository: z.object({
     pullRequest: z.object({
+      id: z.string(),
       headRefOid: z.string(),
       state: z.string(),
       comments: z.object({
         pageInfo: z.object({ hasNextPage: z.boolean(), endCursor: z.string().nullable() }),
-        nodes: z.array(
-          z
-            .object({
-              id: z.string(),
-              body: z.string(),
-              url: z.string(),
-              viewerDidAuthor: z.boolean(),
-              isMinimized: z.boolean(),
-            })
-            .nullable(),
-        ),
+        nodes,
       }),
     }),
+  }),
+});
+const added = z.object({
+  addComment: z.object({
+    commentEdge: z.object({ node: z.object({ url: z.string() }) }),
+    subject: z.object({ comments: z.object({ nodes }) }),
   }),
 });
 
@@ -35,34 +42,45 @@ type Found = { readonly id: string; readonly body: string; readonly url: string 
 const mostPages = 50;
 
 const query = `query ($owner: String!, $name: String!, $number: Int!, $after: String) {
-  repository(owner: $owner, name: $name) { pullRequest(number: $number) { headRefOid state comments(first: 100, after: $after) {
+  repository(owner: $owner, name: $name) { pullRequest(number: $number) { id headRefOid state comments(first: 100, after: $after) {
     pageInfo { hasNextPage endCursor } nodes { id body url viewerDidAuthor isMinimized } } } } }`;
 
-/** Our comments, with the pull request as it is at that moment: what is written must be of its newest commit. */
-type Standing = { readonly own: readonly Found[]; readonly head: string; readonly open: boolean };
+/** A new comment, and the last ones as they are then: ours among them are new, since there were none before. */
+const addition = `mutation ($subject: ID!, $body: String!) { addComment(input: { subjectId: $subject, body: $body }) {
+  commentEdge { node { url } }
+  subject { ... on PullRequest { comments(last: 100) { nodes { id body url viewerDidAuthor isMinimized } } } } } }`;
 
-/**
- * Our comments on a pull request, oldest first: those that begin with our marker and were written with this token's identity.
- * Other workflows have that identity too, so one that is not ours from heading to footer comes after all that are, and is
- * taken over only where there is no other.
- */
-async function ownComments(api: Api, repository: Repository, number: number, key: string): Promise<Standing> {
+/** Our comments, oldest first, with the pull request as it is at that moment: what is written must be of its newest commit. */
+type Standing = { readonly own: readonly Found[]; readonly id: string; readonly head: string; readonly open: boolean };
+
+async function standing(api: Api, repository: Repository, number: number, key: string): Promise<Standing> {
   const own: Found[] = [];
-  let now = { head: '', open: false };
+  let now = { id: '', head: '', open: false };
   let after: string | null = null;
   for (let count = 0; count < mostPages; count++) {
     const data: unknown = await api.graphql(query, { owner: repository.owner, name: repository.repo, number, after });
-    const { headRefOid, state, comments } = page.parse(data).repository.pullRequest;
-    const { nodes, pageInfo } = comments;
-    now = { head: headRefOid, open: state === 'OPEN' };
-    for (const node of nodes) {
-      if (node?.viewerDidAuthor === true && !node.isMinimized && node.body.startsWith(marker(key))) own.push(node);
-    }
-    if (!pageInfo.hasNextPage) break;
-    after = pageInfo.endCursor;
+    const { id, headRefOid, state, comments } = page.parse(data).repository.pullRequest;
+    now = { id, head: headRefOid, open: state === 'OPEN' };
+    own.push(...ofOurs(comments.nodes, key));
+    if (!comments.pageInfo.hasNextPage) break;
+    after = comments.pageInfo.endCursor;
   }
+  return { ...now, own: thatSpeak(own) };
+}
+
+/** Those that begin with our marker and were written with this token's identity. */
+const ofOurs = (comments: readonly (Node | null)[], key: string): readonly Found[] =>
+  comments.flatMap((one) =>
+    one?.viewerDidAuthor === true && !one.isMinimized && one.body.startsWith(marker(key)) ? [one] : [],
+  );
+
+/**
+ * Other workflows have our identity too, so a comment that is not ours from heading to footer comes after all that are, and is
+ * taken over only where there is no other.
+ */
+function thatSpeak(own: readonly Found[]): readonly Found[] {
   const whole = own.filter(({ body }) => isWhole(body));
-  return { ...now, own: whole.length > 0 ? whole : own.slice(0, 1) };
+  return whole.length > 0 ? whole : own.slice(0, 1);
 }
 
 /** What a comment is written out of: our earlier one, where there is one. */
@@ -83,7 +101,7 @@ export async function post(
   create: boolean,
 ): Promise<Posted> {
   try {
-    const now = await ownComments(api, repository, pull.number, key);
+    const now = await standing(api, repository, pull.number, key);
     const [first, ...duplicates] = now.own;
     if (first === undefined && !create) return { status: 'skipped', url: '' };
     if (first !== undefined && duplicates.length === 0 && isEqual(first.body, write(first.body)))
@@ -92,7 +110,7 @@ export async function post(
     if (now.head !== pull.head) return skipped('the pull request has a newer commit, whose run will comment.');
     if (!now.open) return skipped('the pull request is closed, and its comment stays as it is.');
     if (first !== undefined) return await settle(api, first, duplicates, write);
-    return await send(api, repository, pull.number, key, write);
+    return await send(api, repository, { number: pull.number, id: now.id }, key, write(undefined));
   } catch (error) {
     return { status: 'failed', url: '', reason: reasonOf(error) };
   }
@@ -118,14 +136,32 @@ async function settle(api: Api, first: Found, duplicates: readonly Found[], writ
   return { status: equal ? 'unchanged' : 'updated', url: first.url };
 }
 
+type Target = { readonly number: number; readonly id: string };
+
 /**
- * A new comment. It is not sent a second time before we have looked whether the first one stands there after all; and looked
- * again afterwards, since two runs at once may each have found none.
+ * A new comment. It is not sent a second time before we have looked whether the first one stands there after all. Where it was
+ * refused, REST either takes it or names the permission that is missing.
  */
-async function send(api: Api, repository: Repository, number: number, key: string, write: Write): Promise<Posted> {
-  const body = write(undefined);
+async function send(api: Api, repository: Repository, pull: Target, key: string, body: string): Promise<Posted> {
+  let answer: unknown;
+  try {
+    answer = await api.graphql(addition, { subject: pull.id, body });
+  } catch (error) {
+    const first = unclear(error) ? await stored(api, repository, pull, key, body) : undefined;
+    return first ?? sendByRest(api, repository, pull, key, body);
+  }
+  // Written it is, whatever else goes wrong from here on.
+  const told = added.safeParse(answer).data?.addComment;
+  try {
+    const first = told && (await createdAmong(api, thatSpeak(ofOurs(told.subject.comments.nodes, key)), body));
+    if (first !== undefined) return first;
+  } catch {}
+  return created(told?.commentEdge.node.url ?? '');
+}
+
+async function sendByRest(api: Api, repository: Repository, pull: Target, key: string, body: string): Promise<Posted> {
   const create = async () => {
-    const { data } = await api.rest.issues.createComment({ ...repository, issue_number: number, body });
+    const { data } = await api.rest.issues.createComment({ ...repository, issue_number: pull.number, body });
     return z.object({ html_url: z.string() }).parse(data).html_url;
   };
   let url: string | undefined;
@@ -135,14 +171,32 @@ async function send(api: Api, repository: Repository, number: number, key: strin
     if (!unclear(error)) throw error;
   }
   try {
-    const [first, ...duplicates] = (await ownComments(api, repository, number, key)).own;
-    if (first !== undefined) {
-      if (duplicates.length > 0) await settle(api, first, duplicates, () => body);
-      return { status: 'created', url: first.url };
-    }
+    const first = await stored(api, repository, pull, key, body);
+    if (first !== undefined) return first;
   } catch (error) {
     // Written it is; only whether another run wrote one too is not known.
     if (url === undefined) throw error;
   }
-  return { status: 'created', url: url ?? (await create()) };
+  return created(url ?? (await create()));
+}
+
+const created = (url: string): Posted => ({ status: 'created', url });
+
+/** The comment that we sent, where it stands there. */
+async function stored(
+  api: Api,
+  repository: Repository,
+  { number }: Target,
+  key: string,
+  body: string,
+): Promise<Posted | undefined> {
+  return createdAmong(api, (await standing(api, repository, number, key)).own, body);
+}
+
+/** Two runs at once may each have found no comment and written one: the oldest says it, and the others are folded away. */
+async function createdAmong(api: Api, own: readonly Found[], body: string): Promise<Posted | undefined> {
+  const [first, ...duplicates] = own;
+  if (first === undefined) return undefined;
+  if (duplicates.length > 0) await settle(api, first, duplicates, () => body);
+  return created(first.url);
 }

@@ -20,6 +20,17 @@ const comment = (id: number, body: string, changes: Partial<StoredComment> = {})
 const stateOf = (open: readonly object[]) =>
   encodeURIComponent(JSON.stringify({ open, resolved: [] })).replaceAll('-', '%2D');
 
+const post = 'POST /repos/octo/models/issues/7/comments';
+/** What GraphQL says to a token that may write to issues and not to pull requests. */
+const refusedByGraphql: Failure = {
+  match: 'addComment',
+  status: 200,
+  body: JSON.stringify({
+    data: null,
+    errors: [{ type: 'FORBIDDEN', message: 'Resource not accessible by integration' }],
+  }),
+};
+
 describe('which comment is ours', () => {
   it.each([
     ['of another author', comment(1, `${marker}\n\nold`, { author: 'mallory' })],
@@ -79,7 +90,7 @@ describe('when it is written', () => {
   it('two runs that both found none leave one', async () => {
     const state = pullRequest({ [path]: config() }, wider);
     state.failures.push({
-      match: 'POST /repos/octo/models/issues/7/comments',
+      match: 'addComment',
       meanwhile: (now) => now.comments.push(comment(1, whole('of another run'))),
     });
     const server = await start(state);
@@ -127,18 +138,36 @@ describe('when it is written', () => {
     120_000,
   );
 
-  it('once, where GitHub fails after it has stored it; and once where it has not', async () => {
-    const stored = pullRequest({ [path]: config() }, wider);
-    stored.failures.push({ match: 'POST /repos/octo/models/issues/7/comments', how: 'after', status: 502 });
-    const [first, second] = [await start(stored), await start(pullRequest({ [path]: config() }, wider))];
+  it.each([
+    ['GraphQL', 'addComment', []],
+    ['REST, after GraphQL refused it', post, [refusedByGraphql]],
+  ])('once, where %s fails after it has stored it; and once where it has not', async (_, match, before) => {
+    const open = () => pullRequest({ [path]: config() }, wider, { failures: before.map((one) => ({ ...one })) });
+    const stored = open();
+    stored.failures.push({ match, how: 'after', status: 502 });
+    const [first, second] = [await start(stored), await start(open())];
     expect((await runAction(first)).outputs).toMatchObject({
       'comment-status': 'created',
       'comment-url': 'https://github.example/1',
     });
     expect(first.state.comments).toHaveLength(1);
-    second.state.failures.push({ match: 'POST /repos/octo/models/issues/7/comments', how: 'drop' });
+    second.state.failures.push({ match, how: 'drop' });
     expect((await runAction(second)).outputs['comment-status']).toBe('created');
     expect(second.state.comments).toHaveLength(1);
+  });
+
+  it('by REST where the token may do that alone', async () => {
+    const server = await start(pullRequest({ [path]: config() }, wider, { failures: [{ ...refusedByGraphql }] }));
+    expect((await runAction(server)).outputs['comment-status']).toBe('created');
+    expect(server.state.comments).toHaveLength(1);
+  });
+
+  it('and stays created where the answer to it cannot be read', async () => {
+    const body = JSON.stringify({ data: { addComment: { commentEdge: null, subject: null } } });
+    const failures: Failure[] = [{ match: 'addComment', how: 'after', status: 200, body }];
+    const server = await start(pullRequest({ [path]: config() }, wider, { failures }));
+    expect((await runAction(server)).outputs['comment-status']).toBe('created');
+    expect(server.state.comments).toHaveLength(1);
   });
 
   it('on changes, always, on failures or never', async () => {
@@ -242,13 +271,13 @@ describe('comments of other workflows with our identity', () => {
 
 describe('what GitHub says where it refuses', () => {
   const refused = async (failure: Failure, comments: readonly StoredComment[] = []) => {
-    const state = pullRequest({ [path]: config() }, deeper, { comments: [...comments], failures: [failure] });
+    const failures = [{ ...refusedByGraphql }, failure];
+    const state = pullRequest({ [path]: config() }, deeper, { comments: [...comments], failures });
     const { log, outputs } = await runAction(await start(state));
     expect(outputs).toMatchObject({ verdict: 'fail', 'comment-status': 'failed' });
     return log.split('\n').find((line) => line.startsWith('::warning')) ?? '';
   };
   const permissions = { 'x-accepted-github-permissions': 'issues=write; pull_requests=write' };
-  const post = 'POST /repos/octo/models/issues/7/comments';
 
   it.each([
     [403, 'Unable to create comment because issue is locked.'],
