@@ -5,7 +5,7 @@ import { runAction } from '../test/action.ts';
 import { GitHubServer } from '../test/github-server.ts';
 import { config, pullRequest } from '../test/states.ts';
 
-const latency = 100;
+const latency = 150;
 const failing = 0.12;
 
 /** Every config grows, and the last goes over its budget: the verdict is a failure that only reading all of them can find. */
@@ -61,7 +61,7 @@ async function measure(count: number, chaos: boolean): Promise<string> {
     chaos ? `${100 * failing} % fail` : 'none fails',
     ran.outputs['verdict'],
     `${(ran.milliseconds / 1_000).toFixed(1)} s`,
-    `${github.requests.length} requests`,
+    `${github.requests.length} requests in ${github.rounds} rounds`,
     `${(kibibytes / 1_024).toFixed(0)} MiB`,
     `${github.state.comments.filter(({ minimized }) => !minimized).length} comment`,
   ];

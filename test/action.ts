@@ -25,7 +25,13 @@ export async function runAction(
   inputs: Readonly<Record<string, string>> = {},
   event: { readonly name: string; readonly payload: unknown } = {
     name: 'pull_request',
-    payload: { pull_request: { number: server.state.pull.number, head: { sha: server.state.pull.head } } },
+    payload: {
+      pull_request: {
+        number: server.state.pull.number,
+        head: { sha: server.state.pull.head },
+        base: { ref: server.state.pull.baseRef },
+      },
+    },
   },
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ran> {

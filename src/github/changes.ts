@@ -2,173 +2,40 @@ import { z } from 'zod';
 import { isCode, namedConfig } from '../read/config.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
-import { type Api, GitHubProblem, type Repository } from './api.ts';
-import { mostBlobs, mostBytes, readContents, type Wanted } from './contents.ts';
+import { type Baseline, compareCommits, file, mostCompared } from './compare.ts';
+import { mostBlobs, mostBytes, type Wanted } from './contents.ts';
+import { inParallel } from './parallel.ts';
+import { type Pull, readPull } from './pulls.ts';
+import type { Remote } from './remote.ts';
 import { type ChangedFile, type TreeChanges, treeChanges } from './trees.ts';
 
-const file = z.object({ filename: z.string(), status: z.string(), previous_filename: z.string().optional() });
-
 const pageSize = 100;
-/** What GitHub lists of a pull request at most, and of a comparison. */
+/** What GitHub lists of a pull request at most. */
 const mostListed = 3_000;
-export const mostCompared = 300;
 /** Files that one run reads on each side. */
 const mostRead = 1_000;
 
-/** A pull request as it is now, since a re-run's event may be long out of date; but for the commit that is judged. */
-export type Pull = {
-  readonly number: number;
-  readonly head: string;
-  /** False where commits were pushed since, so that GitHub's lists are of another commit than `head`. */
-  readonly newest: boolean;
-  readonly headLabel: string;
-  /** The tip of the base branch; of a pull request that is closed, what it was then. */
-  readonly base: string;
-  readonly baseLabel: string;
-  readonly labels: readonly string[];
-  readonly changedFiles: number;
-  readonly open: boolean;
-  /** Its commits are in another repository, so that its workflows get a token that may only read. */
-  readonly fromFork: boolean;
-};
+/** Files that are asked for together with the rules, which may turn out not to be wanted. */
+const mostAhead = 10;
 
-const pullSchema = z.object({
-  state: z.string(),
-  head: z.object({ sha: z.string(), ref: z.string(), repo: z.object({ full_name: z.string() }).nullish() }),
-  base: z.object({ sha: z.string(), ref: z.string(), repo: z.object({ full_name: z.string() }).nullish() }),
-  labels: z.array(z.object({ name: z.string() })),
-  changed_files: z.number(),
-});
-
-/**
- * A pull request as the API tells of it.
- *
- * @throws RequestError where it cannot be read
- */
-export async function readPull(api: Api, repository: Repository, number: number): Promise<Pull> {
-  const { data } = await api.rest.pulls.get({ ...repository, pull_number: number });
-  const { state, head, base, labels, changed_files } = pullSchema.parse(data);
-  return {
-    number,
-    head: head.sha,
-    newest: true,
-    headLabel: head.ref,
-    base: base.sha,
-    baseLabel: base.ref,
-    labels: labels.map(({ name }) => name),
-    changedFiles: changed_files,
-    open: state === 'open',
-    fromFork: head.repo?.full_name !== base.repo?.full_name,
-  };
-}
-
-/** The pull request at the commit whose check the run is: a verdict on another commit would hang on this one. */
-export const pullAt = (pull: Pull, head: string): Pull => ({ ...pull, head, newest: pull.head === head });
-
-/**
- * The pull request with the tip that its base branch has now. What GitHub keeps with a pull request is the tip of some time
- * ago, whose merge base would show what others changed since.
- */
-export async function withLiveBase(api: Api, repository: Repository, pull: Pull): Promise<Pull> {
-  if (!pull.open) return pull;
-  return { ...pull, base: (await tipOf(api, repository, pull.baseLabel)) ?? pull.base };
-}
-
-/** Commit at the tip of a branch; undefined where there is no such branch. */
-export async function tipOf(api: Api, repository: Repository, branch: string): Promise<string | undefined> {
-  const data: unknown = await api.graphql(
-    'query ($owner: String!, $name: String!, $ref: String!) { repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } } }',
-    { owner: repository.owner, name: repository.repo, ref: `refs/heads/${branch}` },
-  );
-  const target = z.object({ target: z.object({ oid: z.string() }).nullable() }).nullable();
-  const { ref } = z.object({ repository: z.object({ ref: target }) }).parse(data).repository;
-  return ref?.target?.oid;
-}
-
-/**
- * The open pull request of another workflow's run, by the repository, branch and commit it ran on, none of which the run can
- * choose; undefined where it is closed or has moved on.
- */
-export async function pullOfRun(
-  api: Api,
-  repository: Repository,
-  run: { readonly repository: string; readonly branch: string; readonly head: string },
-): Promise<number | undefined> {
-  const data: unknown = await api.graphql(
-    'query ($owner: String!, $name: String!, $branch: String!) { repository(owner: $owner, name: $name) { pullRequests(headRefName: $branch, states: OPEN, first: 100) { nodes { number headRefOid headRepository { nameWithOwner } } } } }',
-    { owner: repository.owner, name: repository.repo, branch: run.branch },
-  );
-  const node = z.object({
-    number: z.number(),
-    headRefOid: z.string(),
-    headRepository: z.object({ nameWithOwner: z.string() }).nullable(),
-  });
-  const nodes = z.array(node.nullable());
-  const { pullRequests } = z
-    .object({ repository: z.object({ pullRequests: z.object({ nodes }) }) })
-    .parse(data).repository;
-  const found = pullRequests.nodes.find(
-    (one) => one?.headRefOid === run.head && one.headRepository?.nameWithOwner === run.repository,
-  );
-  return found?.number;
-}
-
-type Compared = { readonly base: string; readonly mergeBase: string; readonly files: readonly ChangedFile[] };
-
-/** Two commits with no history in common. */
-export class Unrelated extends GitHubProblem {}
-
-/** @throws GitHubProblem where the two commits have no history in common, or one does not exist */
-export async function compareCommits(api: Api, repository: Repository, base: string, head: string): Promise<Compared> {
-  const schema = z.object({
-    base_commit: z.object({ sha: z.string() }),
-    merge_base_commit: z.object({ sha: z.string() }),
-    files: z.array(file).optional(),
-  });
-  try {
-    const basehead = `${base}...${head}`;
-    const { data } = await api.rest.repos.compareCommitsWithBasehead({ ...repository, basehead, per_page: 1 });
-    const { base_commit, merge_base_commit, files = [] } = schema.parse(data);
-    return { base: base_commit.sha, mergeBase: merge_base_commit.sha, files };
-  } catch (error) {
-    const missing = typeof error === 'object' && error !== null && 'status' in error && error.status === 404;
-    if (!missing) throw error;
-    const [from, to] = [base.slice(0, 12), head.slice(0, 12)];
-    if (/No common ancestor/i.test(String(error)))
-      throw new Unrelated(
-        `${from} and ${to} have no history in common, so there is no merge base; set baseline to base-tip or to a commit.`,
-      );
-    throw new GitHubProblem(
-      `GitHub cannot compare ${from} with ${to}: one of them is not to be found with this token, which needs contents: read.`,
-    );
-  }
-}
-
-/** What a head is compared with, and what changed since, where GitHub has listed all of it. */
-export type Baseline = { readonly commit: string; readonly files?: readonly ChangedFile[] };
-
-/** The commit that the pull request is compared with: the merge base, unless the user wants the tip or a commit. */
-export async function baseline(api: Api, repository: Repository, wanted: string, pull: Pull): Promise<Baseline> {
-  if (wanted === 'base-tip') return { commit: pull.base };
-  const from = wanted === 'merge-base' ? pull.base : wanted;
-  const { base, mergeBase, files } = await compareCommits(api, repository, from, pull.head);
-  if (wanted !== 'merge-base') return { commit: base };
-  return files.length < mostCompared ? { commit: mergeBase, files } : { commit: mergeBase };
+/** The files that a pull request of a few configs reads, as far as they are known before its rules are. */
+export function likelyWanted({ commit, files = [] }: Baseline, pull: Pull, settings: Settings): readonly Wanted[] {
+  return inOrder(files, settings)
+    .slice(0, mostAhead)
+    .flatMap(({ filename, status, previous_filename: old }) => [
+      { commit, path: old ?? filename },
+      ...(status === 'removed' ? [] : [{ commit: pull.head, path: filename }]),
+      ...(commit === pull.base ? [] : [{ commit: pull.base, path: old ?? filename }]),
+    ]);
 }
 
 /** The changed model configs of a pull request. */
-export async function pullChanges(
-  api: Api,
-  repository: Repository,
-  pull: Pull,
-  base: Baseline,
-  settings: Settings,
-): Promise<Changes> {
+export async function pullChanges(remote: Remote, pull: Pull, base: Baseline, settings: Settings): Promise<Changes> {
   const { commit } = base;
   const found =
     settings.baseline === 'merge-base'
-      ? await sinceMergeBase(api, repository, pull, base, settings)
-      : await treeChanges(api, repository, commit, pull.head, settings.reach);
+      ? await sinceMergeBase(remote, pull, base, settings)
+      : await treeChanges(remote.trees, commit, pull.head, settings.reach);
   const label =
     settings.baseline === 'merge-base'
       ? `merge base with ${pull.baseLabel}`
@@ -176,7 +43,7 @@ export async function pullChanges(
         ? pull.baseLabel
         : 'baseline';
   return {
-    ...(await pairsOf(api, repository, found, commit, pull.head, settings)),
+    ...(await pairsOf(remote, found, commit, pull.head, settings)),
     base: { sha: commit, label },
     head: { sha: pull.head, label: pull.headLabel },
   };
@@ -184,33 +51,32 @@ export async function pullChanges(
 
 /** GitHub's list of a pull request's files is that of its newest commit, so it counts only where that is the judged one. */
 async function sinceMergeBase(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   pull: Pull,
   { commit, files }: Baseline,
   settings: Settings,
 ): Promise<TreeChanges> {
   if (files !== undefined) return { files, missed: [] };
   if (pull.newest && pull.changedFiles <= mostListed) {
-    const listed = await listFiles(api, repository, pull);
-    const now = await readPull(api, repository, pull.number);
+    const listed = await listFiles(remote, pull);
+    const now = await readPull(remote, pull.number);
     if (now.head === pull.head) return { files: listed, missed: [] };
   }
-  return treeChanges(api, repository, commit, pull.head, settings.reach);
+  return treeChanges(remote.trees, commit, pull.head, settings.reach);
 }
 
-async function listFiles(api: Api, repository: Repository, pull: Pull): Promise<readonly ChangedFile[]> {
-  const files: ChangedFile[] = [];
-  for (let page = 1; page <= Math.ceil(pull.changedFiles / pageSize); page++) {
+async function listFiles({ api, repository }: Remote, pull: Pull): Promise<readonly ChangedFile[]> {
+  const pages = Array.from({ length: Math.ceil(pull.changedFiles / pageSize) }, (_, index) => index + 1);
+  const lists = await inParallel(pages, async (page) => {
     const { data } = await api.rest.pulls.listFiles({
       ...repository,
       pull_number: pull.number,
       per_page: pageSize,
       page,
     });
-    files.push(...z.array(file).parse(data));
-  }
-  return files;
+    return z.array(file).parse(data);
+  });
+  return lists.flat();
 }
 
 /** A range of commits (push, merge queue). */
@@ -225,31 +91,25 @@ export type Range = {
 };
 
 /** The model configs that changed between two commits (push, merge queue). */
-export async function rangeChanges(
-  api: Api,
-  repository: Repository,
-  range: Range,
-  settings: Settings,
-): Promise<Changes> {
+export async function rangeChanges(remote: Remote, range: Range, settings: Settings): Promise<Changes> {
   const { head } = range;
   const named = !['merge-base', 'base-tip'].includes(settings.baseline);
   const from = named ? settings.baseline : range.base;
-  const compared = await compareCommits(api, repository, from, head);
+  const compared = await compareCommits(remote, from, head);
   const base = named || range.direct || settings.baseline === 'base-tip' ? compared.base : compared.mergeBase;
   const listed = base === compared.mergeBase && compared.files.length < mostCompared;
   const found = listed
     ? { files: compared.files, missed: [] }
-    : await treeChanges(api, repository, base, head, settings.reach);
+    : await treeChanges(remote.trees, base, head, settings.reach);
   return {
-    ...(await pairsOf(api, repository, found, base, head, settings)),
+    ...(await pairsOf(remote, found, base, head, settings)),
     base: { sha: base, label: named ? 'baseline' : range.from },
     head: { sha: head, label: range.label },
   };
 }
 
 async function pairsOf(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   { files, missed }: TreeChanges,
   base: string | undefined,
   head: string,
@@ -266,7 +126,7 @@ async function pairsOf(
     base: base === undefined ? undefined : ask({ commit: base, path: previous_filename ?? filename }),
     head: status === 'removed' ? undefined : ask({ commit: head, path: filename }),
   }));
-  const sides = await readContents(api, repository, asked);
+  const sides = await remote.contents.read(asked);
   const pairs = places.flatMap(({ path, previousPath, base: old, head: now }): readonly ConfigPair[] => {
     const before = old === undefined ? undefined : sides[old];
     const after = now === undefined ? undefined : (sides[now] ?? lost(path));
@@ -340,20 +200,14 @@ const lost = (path: string): ConfigSide => ({
 });
 
 /** Every matching config of one commit, for a full report. */
-export async function allConfigs(
-  api: Api,
-  repository: Repository,
-  sha: string,
-  label: string,
-  settings: Settings,
-): Promise<Changes> {
-  const { files: all, missed } = await treeChanges(api, repository, undefined, sha, settings.reach);
+export async function allConfigs(remote: Remote, sha: string, label: string, settings: Settings): Promise<Changes> {
+  const { files: all, missed } = await treeChanges(remote.trees, undefined, sha, settings.reach);
   // Of code, only what a pattern names: a repository has thousands of Python files, and few of them state a training.
   const files = all.filter(({ filename }) => !isCode(filename) || settings.named(filename));
   const isLink = ({ symlink }: ChangedFile) => symlink === true;
   const links = files.filter((file) => isLink(file) && settings.matches(file.filename)).length;
   const listed = { files: files.filter((file) => !isLink(file)), missed };
-  const found = await pairsOf(api, repository, listed, undefined, sha, settings);
+  const found = await pairsOf(remote, listed, undefined, sha, settings);
   const note = `${links} symbolic ${links === 1 ? 'link was' : 'links were'} not followed; what they point to in this repository is looked at itself.`;
   return { ...found, notes: [...found.notes, ...(links === 0 ? [] : [note])], head: { sha, label } };
 }

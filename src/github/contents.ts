@@ -3,14 +3,18 @@ import { startBytes } from '../read/config.ts';
 import { limits } from '../text/limits.ts';
 import type { ConfigSide, Refusal } from '../world.ts';
 import { type Api, GitHubProblem, type Repository, reasonOf } from './api.ts';
+import { inParallel, partsOf } from './parallel.ts';
 
 /** One file at one commit. */
 export type Wanted = { readonly commit: string; readonly path: string };
 
 type Side = ConfigSide | undefined;
 
-/** Files in one GraphQL query; fewer where GitHub could not answer for that many. */
-const batchSizes = [100, 10] as const;
+/** Files in one GraphQL query, and in one where GitHub could not answer for that many. */
+const batchSize = 100;
+const smallBatch = 10;
+/** Queries that are sent before their files are taken in: more would hold more bytes than are read. */
+const mostBatches = 4;
 /** Files that come one by one, because GraphQL gives no text of them, and bytes in all. */
 export const mostBlobs = 100;
 export const mostBytes = 64 * limits.bytes;
@@ -39,51 +43,90 @@ const answer = z.object({
 /** What one reading may still take. */
 type Allowance = { blobs: number; bytes: number };
 
-/**
- * The texts of many files at many commits, a hundred in a request. Paths travel as variables, never inside the query. What
- * GraphQL cuts or calls binary comes by REST; what is not there is undefined.
- *
- * @throws GitHubProblem where GitHub cannot say: a file that could not be fetched is not one that does not exist
- */
-export async function readContents(
-  api: Api,
-  repository: Repository,
-  wanted: readonly Wanted[],
-): Promise<readonly Side[]> {
-  const allowance: Allowance = { blobs: mostBlobs, bytes: mostBytes };
-  return readBatches(api, repository, wanted, allowance, batchSizes);
-}
+/** A file as GraphQL says it; null where the commit has none of that name. */
+type Found = Entry | null;
 
-async function readBatches(
-  api: Api,
-  repository: Repository,
-  wanted: readonly Wanted[],
-  allowance: Allowance,
-  [size = 1, ...smaller]: readonly number[],
-): Promise<readonly Side[]> {
-  const sides: Side[] = [];
-  for (let first = 0; first < wanted.length; first += size) {
-    const batch = wanted.slice(first, first + size);
+const keyOf = ({ commit, path }: Wanted): string => `${commit} ${path}`;
+
+/** Files at commits, which never change: one that was asked for ahead is not asked for again. */
+export class Contents {
+  private readonly api: Api;
+  private readonly repository: Repository;
+  private readonly known = new Map<string, Found>();
+
+  constructor(api: Api, repository: Repository) {
+    this.api = api;
+    this.repository = repository;
+  }
+
+  /** Asks for files that are likely to be read. Whether that succeeds decides nothing: what did not come is asked for when it is read. */
+  async askAhead(wanted: readonly Wanted[]): Promise<void> {
+    const batch = wanted.slice(0, batchSize);
+    if (batch.length === 0) return;
     try {
-      const entries = await askFor(api, repository, batch);
-      for (const [index, one] of batch.entries())
-        sides.push(await sideOf(api, repository, one, entries[index] ?? undefined, allowance));
+      const found = await askFor(this.api, this.repository, batch);
+      for (const [index, one] of batch.entries()) this.known.set(keyOf(one), found[index] ?? null);
+    } catch {}
+  }
+
+  isKnown(wanted: Wanted): boolean {
+    return this.known.has(keyOf(wanted));
+  }
+
+  /**
+   * The texts of many files at many commits, a hundred in a request. Paths travel as variables, never inside the query. What
+   * GraphQL cuts or calls binary comes by REST; what is not there is undefined.
+   *
+   * @throws GitHubProblem where GitHub cannot say: a file that could not be fetched is not one that does not exist
+   */
+  async read(wanted: readonly Wanted[]): Promise<readonly Side[]> {
+    const allowance: Allowance = { blobs: mostBlobs, bytes: mostBytes };
+    const sides: Side[] = [];
+    for (const part of partsOf(wanted, mostBatches * batchSize)) {
+      const found = await this.entries(part);
+      // Judged in order, so that what the allowance leaves out does not depend on which answer comes first.
+      const judged = part.map((one, index) => sideOf(one, found[index] ?? undefined, allowance));
+      sides.push(...(await inParallel(judged, (one) => this.blobOf(one))));
+    }
+    return sides;
+  }
+
+  private async entries(wanted: readonly Wanted[]): Promise<readonly Found[]> {
+    const missing = wanted.filter((one) => !this.isKnown(one));
+    const batches = partsOf(missing, batchSize);
+    const answers = (await inParallel(batches, (batch) => this.batch(batch))).flat();
+    const fetched = new Map(missing.map((one, index) => [one, answers[index] ?? null]));
+    return wanted.map((one) => fetched.get(one) ?? this.known.get(keyOf(one)) ?? null);
+  }
+
+  private async batch(batch: readonly Wanted[]): Promise<readonly Found[]> {
+    try {
+      return await askFor(this.api, this.repository, batch);
     } catch (error) {
-      if (error instanceof GitHubProblem || smaller.every((fewer) => batch.length <= fewer))
-        throw new GitHubProblem(
-          `${batch[0]?.path}${batch.length === 1 ? '' : ` and ${batch.length - 1} more files`} could not be read: ${reasonOf(error)}`,
-        );
-      sides.push(...(await readBatches(api, repository, batch, allowance, smaller)));
+      if (error instanceof GitHubProblem || batch.length <= smallBatch) throw unreadable(batch, error);
+      const found: Found[] = [];
+      for (const part of partsOf(batch, smallBatch)) found.push(...(await this.batch(part)));
+      return found;
     }
   }
-  return sides;
+
+  private async blobOf(judged: Judged): Promise<Side> {
+    if (judged?.kind !== 'blob') return judged;
+    try {
+      const { data } = await this.api.rest.git.getBlob({ ...this.repository, file_sha: judged.oid });
+      return { kind: 'bytes', bytes: Buffer.from(z.object({ content: z.string() }).parse(data).content, 'base64') };
+    } catch (error) {
+      throw unreadable([judged.of], error);
+    }
+  }
 }
 
-async function askFor(
-  api: Api,
-  repository: Repository,
-  batch: readonly Wanted[],
-): Promise<readonly (Entry | null | undefined)[]> {
+const unreadable = (batch: readonly Wanted[], error: unknown): GitHubProblem =>
+  new GitHubProblem(
+    `${batch[0]?.path}${batch.length === 1 ? '' : ` and ${batch.length - 1} more files`} could not be read: ${reasonOf(error)}`,
+  );
+
+async function askFor(api: Api, repository: Repository, batch: readonly Wanted[]): Promise<readonly Found[]> {
   const commits = [...new Set(batch.map(({ commit }) => commit))];
   const fields = commits.map((commit, at) => {
     const files = batch.flatMap((one, index) =>
@@ -117,13 +160,11 @@ async function askFor(
   });
 }
 
-async function sideOf(
-  api: Api,
-  repository: Repository,
-  { path }: Wanted,
-  found: Entry | undefined,
-  allowance: Allowance,
-): Promise<Side> {
+/** A side, or the identity of a text that has to be fetched by itself. */
+type Judged = Side | { readonly kind: 'blob'; readonly oid: string; readonly of: Wanted };
+
+function sideOf(wanted: Wanted, found: Entry | undefined, allowance: Allowance): Judged {
+  const { path } = wanted;
   const refused = (why: Refusal, reason: string, start?: string | null): ConfigSide => ({
     kind: 'refused',
     why,
@@ -148,8 +189,7 @@ async function sideOf(
   allowance.blobs -= 1;
   if (allowance.blobs < 0)
     return refused('over-blobs', `was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
-  const { data } = await api.rest.git.getBlob({ ...repository, file_sha: oid });
-  return { kind: 'bytes', bytes: Buffer.from(z.object({ content: z.string() }).parse(data).content, 'base64') };
+  return { kind: 'blob', oid, of: wanted };
 }
 
 function textSide(path: string, text: string): ConfigSide {

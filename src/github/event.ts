@@ -2,18 +2,17 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { GitHubProblem, type Repository } from './api.ts';
 import type { Range } from './changes.ts';
+import type { Asked } from './pulls.ts';
 import type { Push } from './pushes.ts';
 
 /** What started the run, as far as it decides what to look at. */
 export type Event =
   /** The commit is the event's, since the check that this run is hangs on that one, whatever was pushed since. */
-  | {
+  | ({
       readonly kind: 'pull';
-      readonly number: number;
-      readonly head: string;
       /** When the commit was pushed, by GitHub's clock, where the event is of that push. */
       readonly pushed?: string;
-    }
+    } & Asked)
   | ({ readonly kind: 'range' } & Range)
   | ({ readonly kind: 'push' } & Push)
   | { readonly kind: 'report'; readonly sha: string; readonly label: string }
@@ -28,6 +27,7 @@ const pull = z.object({
   pull_request: z.object({
     number: z.int().positive(),
     head: z.object({ sha }),
+    base: z.object({ ref: z.string().min(1).optional() }).optional(),
     updated_at: z.iso.datetime({ offset: true }).optional(),
   }),
 });
@@ -58,11 +58,12 @@ export function readEvent(environment: Environment): Event {
     case 'pull_request':
     case 'pull_request_target': {
       const { action, pull_request } = payload(environment, pull);
-      const { number, head, updated_at: pushed } = pull_request;
+      const { number, head, base, updated_at: pushed } = pull_request;
       return {
         kind: 'pull',
         number,
         head: head.sha,
+        ...(base?.ref === undefined ? {} : { onto: base.ref }),
         ...(action === 'synchronize' && pushed !== undefined ? { pushed } : {}),
       };
     }

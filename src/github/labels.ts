@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Api, Repository } from './api.ts';
-import type { Pull } from './changes.ts';
+import type { Pull } from './pulls.ts';
+import type { Remote } from './remote.ts';
 
 /** A label as it stands on a pull request: who set it, or why it does not count for the commit that is judged. */
 export type LabelSet =
@@ -33,14 +33,13 @@ const query = `query ($owner: String!, $name: String!, $number: Int!) {
  * @param pushed when the commit came, where the event tells it
  */
 export async function labelSet(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   pull: Pull,
   label: string,
   pushed: string | undefined,
 ): Promise<LabelSet> {
   if (!pull.newest) return no(label, 'does not count for this commit, since the pull request has a newer one');
-  const items = await timeline(api, repository, pull.number);
+  const items = await timeline(remote, pull.number);
   const at = items?.findLastIndex((one) => one.label?.name.toLowerCase() === label.toLowerCase()) ?? -1;
   const set = items?.[at];
   if (items === undefined || set?.createdAt === undefined)
@@ -69,7 +68,7 @@ const arrival = ({ label, commit, createdAt }: Item, head: string): string | und
         : undefined;
 
 /** undefined where GitHub does not give it. */
-async function timeline(api: Api, repository: Repository, number: number): Promise<readonly Item[] | undefined> {
+async function timeline({ api, repository }: Remote, number: number): Promise<readonly Item[] | undefined> {
   try {
     const data: unknown = await api.graphql(query, { owner: repository.owner, name: repository.repo, number });
     const { nodes } = answer.parse(data).repository.pullRequest.timelineItems;

@@ -17,27 +17,19 @@ import {
   withRuns,
 } from '../settings/settings.ts';
 import type { Changes } from '../world.ts';
-import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
+import { GitHubProblem, reasonOf } from './api.ts';
 import { withJobs } from './beside.ts';
-import {
-  allConfigs,
-  type Baseline,
-  baseline,
-  type Pull,
-  pullAt,
-  pullChanges,
-  pullOfRun,
-  rangeChanges,
-  readPull,
-  withLiveBase,
-} from './changes.ts';
+import { allConfigs, likelyWanted, pullChanges, rangeChanges } from './changes.ts';
 import { type Posted, post } from './comment.ts';
+import { type Baseline, baseline, type Compared, pullWithComparison } from './compare.ts';
 import { type Environment, type Event, readEvent, readRepository } from './event.ts';
 import { labelSet } from './labels.ts';
 import { harmless, log } from './log.ts';
 import { publish } from './publish.ts';
+import { type Asked, type Pull, pullOfRun } from './pulls.ts';
 import { rangeOf } from './pushes.ts';
-import { inlineRun, type Places, rulesOf } from './rules.ts';
+import { type Remote, remoteOf } from './remote.ts';
+import { commitsOf, inlineRun, type Places, rulesOf, rulesWanted } from './rules.ts';
 import { runsOf, withRunChanges, withTip } from './runs.ts';
 
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
@@ -67,52 +59,49 @@ async function run(environment: Environment): Promise<void> {
   const inputs = Object.fromEntries(Object.keys(inputDefaults).map((name) => [name, getInput(name)]));
   const token = getInput('github-token') || environment['GITHUB_TOKEN'] || '';
   if (token === '') throw new GitHubProblem('There is no token: pass github-token: ${{ github.token }}.');
-  const api = connect(token);
-  const repository = readRepository(environment);
-  const event = await compared(api, repository, readEvent(environment));
+  const remote = remoteOf(token, readRepository(environment));
+  const event = await compared(remote, readEvent(environment));
   if (event.kind === 'nothing') return nothingToDo('There is no commit or pull request to look at.');
   // Wrong inputs are reported before anything is fetched; the policy and run files come with the base.
-  settingsFrom(inputs, inlineRun(inputs));
-  const number = event.kind === 'run' ? await pullOfRun(api, repository, event) : numberOf(event);
-  if (event.kind === 'run' && number === undefined)
+  const byInputs = settingsFrom(inputs, inlineRun(inputs));
+  const asked = event.kind === 'run' ? await pullOfRun(remote, event) : event.kind === 'pull' ? event : undefined;
+  if (event.kind === 'run' && asked === undefined)
     return nothingToDo('The pull request of that run is closed, or has newer commits, whose run will be looked at.');
-  const pull =
-    number === undefined || !('head' in event)
-      ? undefined
-      : pullAt(await withLiveBase(api, repository, await readPull(api, repository, number)), event.head);
-  const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
+  const found = asked && (await pullWithMergeBase(remote, inputs, asked));
   const inTime = deadline();
-  const places = placesOf(event, pull, mergeBase?.commit);
-  const { held, others, known } = await rulesOf(api, repository, inputs, places, inTime);
+  const places = placesOf(event, found);
+  if (found !== undefined) await askAhead(remote, inputs, places, found, byInputs);
+  const { held, others, known } = await rulesOf(remote, inputs, places, inTime);
   const misnamed = misnamedPolicy(held, known.get(places.head ?? places.held));
   if (misnamed !== undefined) warning(harmless(misnamed));
   const { settings: rules, broken } = planOf(inputs, held, others);
+  const pull = found?.pull;
   const base =
-    pull === undefined || rules.baseline === 'merge-base'
-      ? mergeBase
-      : await baseline(api, repository, rules.baseline, pull);
+    found === undefined || rules.baseline === 'merge-base'
+      ? found?.mergeBase
+      : await baseline(remote, rules.baseline, found.pull, found.compared);
   const moved = others.find(({ kind }) => kind === 'moved')?.settings;
   const both = moved === undefined ? rules : sterner(rules, moved);
-  const found = withTipOf(pull, rules, await changesOf(api, repository, event, pull, base, both));
-  const changed = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
-  const runs = broken === undefined ? await runsOf(api, repository, inputs, changed, known) : undefined;
+  const listed = withTipOf(pull, rules, await changesOf(remote, event, pull, base, both));
+  const changed = misnamed === undefined ? listed : { ...listed, notes: [misnamed, ...listed.notes] };
+  const runs = broken === undefined ? await runsOf(remote, inputs, changed, known) : undefined;
   const settings = withRuns(both, runs);
-  const retrained = await withRunChanges(api, repository, changed, settings);
-  const changes = await withTip(api, repository, await withJobs(api, repository, retrained, settings, inTime));
-  const outlook = (await withConfigs(api, repository, pull, changes, others)).map((one) =>
+  const retrained = await withRunChanges(remote, changed, settings);
+  const changes = await withTip(remote, await withJobs(remote, retrained, settings, inTime));
+  const outlook = (await withConfigs(remote, pull, changes, others)).map((one) =>
     one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) },
   );
   const today = new Date().toISOString().slice(0, 10);
   const reviewed = review(changes, withRuns(rules, runs), today, log, outlook, inTime);
   if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
-  const judged = await withOverride(api, repository, reviewed, pull, event, settings);
-  await write(api, repository, judged, pull, settings, environment);
+  const judged = await withOverride(remote, reviewed, pull, event, settings);
+  await write(remote, judged, pull, settings, environment);
 }
 
 /** A push as the commits that it lies between, or as everything that is there now. */
-async function compared(api: Api, repository: Repository, event: Event): Promise<Exclude<Event, { kind: 'push' }>> {
+async function compared(remote: Remote, event: Event): Promise<Exclude<Event, { kind: 'push' }>> {
   if (event.kind !== 'push') return event;
-  const range = await rangeOf(api, repository, event);
+  const range = await rangeOf(remote, event);
   return range === undefined ? { kind: 'report', sha: event.head, label: event.label } : { kind: 'range', ...range };
 }
 
@@ -140,8 +129,6 @@ const withTipOf = (pull: Pull | undefined, { baseline: wanted }: Settings, chang
     ? changes
     : { ...changes, tip: { sha: pull.base, label: pull.baseLabel } };
 
-const numberOf = (event: Event) => (event.kind === 'pull' ? event.number : undefined);
-
 function nothingToDo(why: string): void {
   setOutput('verdict', 'skipped');
   setOutput('changed', '0');
@@ -149,63 +136,82 @@ function nothingToDo(why: string): void {
   log(why);
 }
 
+/** The pull request of a run, with where it began, and the comparison that tells it. */
+type Found = { readonly pull: Pull; readonly mergeBase: Baseline; readonly compared: Compared | undefined };
+
 /** Without a history in common, the tip of the base branch is as far from the head's reach, for who asks for another baseline. */
-async function mergeBaseOf(api: Api, repository: Repository, inputs: Inputs, pull: Pull): Promise<Baseline> {
+async function pullWithMergeBase(remote: Remote, inputs: Inputs, asked: Asked): Promise<Found> {
+  const { pull, compared } = await pullWithComparison(remote, asked);
   try {
-    return await baseline(api, repository, 'merge-base', pull);
+    return { pull, compared, mergeBase: await baseline(remote, 'merge-base', pull, compared) };
   } catch (error) {
     const wanted = inputs['baseline'] || 'merge-base';
-    if (error instanceof GitHubProblem && wanted !== 'merge-base') return { commit: pull.base };
+    if (error instanceof GitHubProblem && wanted !== 'merge-base')
+      return { pull, compared, mergeBase: { commit: pull.base } };
     throw error;
   }
 }
 
 /** The commits whose rules matter: those that hold are never the head's, where there is a base. */
-function placesOf(event: Event, pull: Pull | undefined, mergeBase: string | undefined): Places {
-  if (pull !== undefined && mergeBase !== undefined)
+function placesOf(event: Event, found: Found | undefined): Places {
+  if (found !== undefined) {
+    const { pull, mergeBase } = found;
     return {
-      held: mergeBase,
+      held: mergeBase.commit,
       head: pull.head,
       when: 'after merge',
-      ...(pull.base === mergeBase ? {} : { tip: { commit: pull.base, branch: pull.baseLabel } }),
+      ...(pull.base === mergeBase.commit ? {} : { tip: { commit: pull.base, branch: pull.baseLabel } }),
     };
+  }
   if (event.kind === 'range') return { held: event.base, head: event.head, when: 'for what comes after this' };
   if (event.kind === 'report') return { held: event.sha };
   throw new GitHubProblem('There is nothing to look at.');
 }
 
+/** Asks for the rules together with the files that they probably lead to, and beside them for what a search for jobs needs. */
+async function askAhead(
+  { contents, trees }: Remote,
+  inputs: Inputs,
+  places: Places,
+  { pull, mergeBase }: Found,
+  byInputs: Settings,
+): Promise<void> {
+  const rules = rulesWanted(inputs, commitsOf(places));
+  const named = new Set(rules.map(({ path }) => path));
+  const files = likelyWanted(mergeBase, pull, byInputs).filter(({ path }) => !named.has(path));
+  if (files.length > 0 || mergeBase.files === undefined) trees.askAhead(pull.head);
+  await contents.askAhead([...rules, ...files]);
+}
+
 async function changesOf(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   event: Event,
   pull: Pull | undefined,
   base: Baseline | undefined,
   settings: Settings,
 ): Promise<Changes> {
-  if (pull !== undefined && base !== undefined) return pullChanges(api, repository, pull, base, settings);
-  if (event.kind === 'range') return rangeChanges(api, repository, event, settings);
-  if (event.kind === 'report') return allConfigs(api, repository, event.sha, event.label, settings);
+  if (pull !== undefined && base !== undefined) return pullChanges(remote, pull, base, settings);
+  if (event.kind === 'range') return rangeChanges(remote, event, settings);
+  if (event.kind === 'report') return allConfigs(remote, event.sha, event.label, settings);
   throw new GitHubProblem('There is nothing to look at.');
 }
 
 /** A change of the rules that touches no config is shown by what it means for those that there are. */
 async function withConfigs(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   pull: Pull | undefined,
   changes: Changes,
   others: readonly OtherRules[],
 ): Promise<readonly OtherRules[]> {
   const proposal = others.find(({ kind }) => kind === 'proposed');
   if (pull === undefined || proposal?.settings === undefined || changes.pairs.length > 0) return others;
-  const configs = await allConfigs(api, repository, pull.head, pull.headLabel, proposal.settings);
+  const configs = await allConfigs(remote, pull.head, pull.headLabel, proposal.settings);
   return others.map((one) => (one === proposal ? { ...one, configs } : one));
 }
 
 /** A label that was set on this commit turns a failure into a warning: as the pull request has it now, with who set it. */
 async function withOverride(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   found: Review,
   pull: Pull | undefined,
   event: Event,
@@ -216,15 +222,14 @@ async function withOverride(
   const set = pull?.labels.find((name) => name.toLowerCase() === label?.toLowerCase());
   if (set === undefined || pull === undefined || found.verdict.outcome !== 'fail') return found;
   const pushed = event.kind === 'pull' ? event.pushed : undefined;
-  const given = await labelSet(api, repository, pull, set, pushed);
+  const given = await labelSet(remote, pull, set, pushed);
   if (given.counts) return { ...found, verdict: override(found.verdict, set, given.by) };
   log(given.why);
   return { ...found, notes: [given.why, ...found.notes] };
 }
 
 async function write(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   found: Review,
   pull: Pull | undefined,
   settings: Settings,
@@ -239,7 +244,7 @@ async function write(
   };
   publish(found, options, environment, nothing ? '' : words());
   if (nothing) setOutput('verdict', 'skipped');
-  const posted = await maybePost(api, repository, found, pull, settings, words);
+  const posted = await maybePost(remote, found, pull, settings, words);
   setOutput('comment-status', posted.status);
   setOutput('comment-url', posted.url);
   if (!nothing) setOutput('comment-body', body);
@@ -266,8 +271,7 @@ function notPosted(reason: string, pull: Pull | undefined): string {
 }
 
 async function maybePost(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   found: Review,
   pull: Pull | undefined,
   settings: Settings,
@@ -280,5 +284,5 @@ async function maybePost(
     (settings.comment === 'always' ||
       (settings.comment === 'changes' && tellsOfChange(found)) ||
       (settings.comment === 'failures' && found.verdict.outcome === 'fail'));
-  return post(api, repository, pull, settings.commentKey, words, create);
+  return post(remote.api, remote.repository, pull, settings.commentKey, words, create);
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import type { Api, Repository } from './api.ts';
-import { compareCommits, type Range, tipOf, Unrelated } from './changes.ts';
+import type { Range } from './changes.ts';
+import { compareCommits, Unrelated } from './compare.ts';
+import { tipOf } from './pulls.ts';
+import type { Remote } from './remote.ts';
 
 /** What was pushed. */
 export type Push = {
@@ -18,14 +20,14 @@ export type Push = {
  *
  * @returns undefined where there is nothing to compare with, so that everything is looked at
  */
-export async function rangeOf(api: Api, repository: Repository, push: Push): Promise<Range | undefined> {
+export async function rangeOf(remote: Remote, push: Push): Promise<Range | undefined> {
   const { before, head, label, onto } = push;
-  if (before !== undefined && (await isThere(api, repository, before)))
+  if (before !== undefined && (await isThere(remote, before)))
     return { base: before, head, label, from: 'before', direct: true };
-  const tip = onto === undefined ? undefined : await tipOf(api, repository, onto);
+  const tip = onto === undefined ? undefined : await tipOf(remote, onto);
   if (onto === undefined || tip === undefined) return undefined;
   try {
-    const { mergeBase } = await compareCommits(api, repository, tip, head);
+    const { mergeBase } = await compareCommits(remote, tip, head);
     return { base: mergeBase, head, label, from: `merge base with ${onto}`, direct: false };
   } catch (error) {
     if (error instanceof Unrelated) return undefined;
@@ -33,7 +35,7 @@ export async function rangeOf(api: Api, repository: Repository, push: Push): Pro
   }
 }
 
-async function isThere(api: Api, repository: Repository, commit: string): Promise<boolean> {
+async function isThere({ api, repository }: Remote, commit: string): Promise<boolean> {
   const data: unknown = await api.graphql(
     'query ($owner: String!, $name: String!, $oid: GitObjectID!) { repository(owner: $owner, name: $name) { object(oid: $oid) { __typename } } }',
     { owner: repository.owner, name: repository.repo, oid: commit },

@@ -2,8 +2,8 @@ import { type Inputs, misnamedPath, policyPath } from '../settings/inputs.ts';
 import { moved, type OtherRules, proposed } from '../settings/proposal.ts';
 import { type Documents, filesNamedBy } from '../settings/settings.ts';
 import type { ConfigSide, InTime } from '../world.ts';
-import type { Api, Repository } from './api.ts';
-import { readContents } from './contents.ts';
+import type { Wanted } from './contents.ts';
+import type { Remote } from './remote.ts';
 
 /** Whose rules matter: what holds, what the head would bring and from when on, and what the base branch has by now. */
 export type Places = {
@@ -15,10 +15,9 @@ export type Places = {
 
 /** The rules that hold, and those that a reader should know of. A change cannot touch what it is judged by. */
 export async function rulesOf(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   inputs: Inputs,
-  { held, head, when, tip }: Places,
+  places: Places,
   inTime: InTime,
 ): Promise<{
   readonly held: Documents;
@@ -26,8 +25,9 @@ export async function rulesOf(
   /** What was read, by commit. */
   readonly known: ReadonlyMap<string, Documents>;
 }> {
-  const commits = [held, ...(head === undefined ? [] : [head]), ...(tip === undefined ? [] : [tip.commit])];
-  const [first = {}, ...rest] = await readRules(api, repository, inputs, commits);
+  const { held, head, when, tip } = places;
+  const commits = commitsOf(places);
+  const [first = {}, ...rest] = await readRules(remote, inputs, commits);
   const [now, later] = head === undefined ? [undefined, rest[0]] : rest;
   // The policy that an input names is missing everywhere, or this change brings it.
   const arrives = first.policy === undefined && now?.policy !== undefined;
@@ -57,21 +57,38 @@ export function inlineRun(inputs: Inputs): Documents {
 const lacks = (inputs: Inputs, commit: string): string =>
   `The policy ${policyOf(inputs)} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`;
 
+/** What the inputs name; `others` is where a policy may stand by mistake. */
+const namedBy = (inputs: Inputs) => ({
+  policy: policyOf(inputs),
+  run: namesFile(runOf(inputs)) ? runOf(inputs) : undefined,
+  others: inputs['policy']?.trim() ? [] : [misnamedPath],
+});
+
+function pathsOf(inputs: Inputs): readonly string[] {
+  const { policy, run, others } = namedBy(inputs);
+  return [policy, ...(run === undefined ? [] : [run]), ...others];
+}
+
+/** The files that the inputs name, at each commit. */
+export const rulesWanted = (inputs: Inputs, commits: readonly string[]): readonly Wanted[] =>
+  commits.flatMap((commit) => pathsOf(inputs).map((path) => ({ commit, path })));
+
+/** The commits whose rules matter. */
+export const commitsOf = ({ held, head, tip }: Places): readonly string[] => [
+  held,
+  ...(head === undefined ? [] : [head]),
+  ...(tip === undefined ? [] : [tip.commit]),
+];
+
 /** What each commit has of the files that the inputs and its policy name. */
 export async function readRules(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   inputs: Inputs,
   commits: readonly string[],
 ): Promise<readonly Documents[]> {
-  const [policy, run] = [policyOf(inputs), namesFile(runOf(inputs)) ? runOf(inputs) : undefined];
-  const others = inputs['policy']?.trim() ? [] : [misnamedPath];
-  const paths = [policy, ...(run === undefined ? [] : [run]), ...others];
-  const sides = await readContents(
-    api,
-    repository,
-    commits.flatMap((commit) => paths.map((path) => ({ commit, path }))),
-  );
+  const { policy, run, others } = namedBy(inputs);
+  const paths = pathsOf(inputs);
+  const sides = await remote.contents.read(rulesWanted(inputs, commits));
   const first = commits.map((commit, index): Documents => {
     const [one, other] = sides.slice(index * paths.length);
     const misnamed = others.length > 0 && sides[(index + 1) * paths.length - 1] !== undefined;
@@ -92,13 +109,12 @@ export async function readRules(
       ],
     };
   });
-  return withFiles(api, repository, commits, first);
+  return withFiles(remote, commits, first);
 }
 
 /** The files that the policies name, all in one more request; none where they name none. */
 async function withFiles(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   commits: readonly string[],
   documents: readonly Documents[],
 ): Promise<readonly Documents[]> {
@@ -106,7 +122,7 @@ async function withFiles(
     (policy === undefined ? [] : filesNamedBy(policy)).map((path) => ({ index, path, commit: commits[index] ?? '' })),
   );
   if (wanted.length === 0) return documents;
-  const sides = await readContents(api, repository, wanted);
+  const sides = await remote.contents.read(wanted);
   return documents.map((one, index) => ({
     ...one,
     files: new Map(

@@ -3,9 +3,8 @@ import type { Inputs } from '../settings/inputs.ts';
 import { type Documents, describedBy, type Settings } from '../settings/settings.ts';
 import { beganAs, withTheirs } from '../tip.ts';
 import type { Changes, ConfigPair, Missed } from '../world.ts';
-import type { Api, Repository } from './api.ts';
-import { compareCommits, mostCompared } from './changes.ts';
-import { readContents } from './contents.ts';
+import { compareCommits, mostCompared } from './compare.ts';
+import type { Remote } from './remote.ts';
 import { readRules } from './rules.ts';
 import { treeChanges } from './trees.ts';
 
@@ -14,15 +13,14 @@ const mostRead = 1_000;
 
 /** How the two sides of a change say that their configs are trained; files that are at hand are not read again. */
 export async function runsOf(
-  api: Api,
-  repository: Repository,
+  remote: Remote,
   inputs: Inputs,
   { base, head, tip }: Changes,
   known: ReadonlyMap<string, Documents>,
 ): Promise<Settings['runs']> {
   if (base === undefined || head === undefined) return undefined;
   const missing = [base.sha, head.sha].filter((commit) => !known.has(commit));
-  const read = missing.length === 0 ? [] : await readRules(api, repository, inputs, missing);
+  const read = missing.length === 0 ? [] : await readRules(remote, inputs, missing);
   const at = (commit: string) => known.get(commit) ?? read[missing.indexOf(commit)] ?? {};
   return {
     base: describedBy(at(base.sha)),
@@ -32,16 +30,11 @@ export async function runsOf(
 }
 
 /** The changes with every config of the head whose text is as it was and whose run is not. */
-export async function withRunChanges(
-  api: Api,
-  repository: Repository,
-  changes: Changes,
-  settings: Settings,
-): Promise<Changes> {
+export async function withRunChanges(remote: Remote, changes: Changes, settings: Settings): Promise<Changes> {
   const otherwise = trainedOtherwise(settings);
   if (changes.head === undefined || otherwise === undefined) return changes;
   const commit = changes.head.sha;
-  const { files, missed } = await treeChanges(api, repository, undefined, commit, settings.reach);
+  const { files, missed } = await treeChanges(remote.trees, undefined, commit, settings.reach);
   const listed = new Set(changes.pairs.map(({ path }) => path));
   const paths = files
     .filter(({ filename, symlink }) => symlink !== true && !listed.has(filename))
@@ -49,11 +42,7 @@ export async function withRunChanges(
     .filter((path) => settings.matches(path) && otherwise(path))
     .sort((a, b) => Number(settings.named(b)) - Number(settings.named(a)));
   const read = paths.slice(0, mostRead);
-  const sides = await readContents(
-    api,
-    repository,
-    read.map((path) => ({ commit, path })),
-  );
+  const sides = await remote.contents.read(read.map((path) => ({ commit, path })));
   const pairs = read.flatMap((path, index): readonly ConfigPair[] => {
     const side = sides[index];
     return side === undefined ? [] : [{ path, base: side, head: side }];
@@ -64,16 +53,23 @@ export async function withRunChanges(
 }
 
 /** The changes with what the tip of the base branch has of each file, where that is not what the change began from. */
-export async function withTip(api: Api, repository: Repository, changes: Changes): Promise<Changes> {
+export async function withTip(remote: Remote, changes: Changes): Promise<Changes> {
   const { tip, base } = changes;
   if (tip === undefined || base === undefined) return changes;
-  const { files } = await compareCommits(api, repository, base.sha, tip.sha);
-  const moved = new Set(files.flatMap(({ filename, previous_filename: old }) => [filename, old ?? filename]));
-  const touched = changes.pairs.filter((pair) => files.length >= mostCompared || moved.has(beganAs(pair)));
-  const sides = await readContents(
-    api,
-    repository,
-    touched.map((pair) => ({ commit: tip.sha, path: beganAs(pair) })),
-  );
+  const touched = await movedPairs(remote, base.sha, tip.sha, changes.pairs);
+  const sides = await remote.contents.read(touched.map((pair) => ({ commit: tip.sha, path: beganAs(pair) })));
   return withTheirs(changes, new Map(touched.map((pair, index) => [pair, sides[index]])));
+}
+
+/** Those that the base branch may have changed since; all, where what it has of them is known already. */
+async function movedPairs(
+  remote: Remote,
+  base: string,
+  tip: string,
+  pairs: readonly ConfigPair[],
+): Promise<readonly ConfigPair[]> {
+  if (pairs.every((pair) => remote.contents.isKnown({ commit: tip, path: beganAs(pair) }))) return pairs;
+  const { files } = await compareCommits(remote, base, tip);
+  const moved = new Set(files.flatMap(({ filename, previous_filename: old }) => [filename, old ?? filename]));
+  return pairs.filter((pair) => files.length >= mostCompared || moved.has(beganAs(pair)));
 }

@@ -24,15 +24,43 @@ const mostFolders = 150;
 
 export type Listing = { readonly entries: readonly Entry[]; readonly truncated: boolean };
 
-/** All files of a commit, as far as GitHub lists them in one answer. */
-export async function listTree(api: Api, repository: Repository, sha: string, recursive = true): Promise<Listing> {
-  const { data } = await api.rest.git.getTree({
-    ...repository,
-    tree_sha: sha,
-    ...(recursive ? { recursive: '1' } : {}),
-  });
-  const { tree: entries, truncated } = tree.parse(data);
-  return { entries, truncated };
+/** Lists of the files of commits, which never change. */
+export class Trees {
+  private readonly api: Api;
+  private readonly repository: Repository;
+  private readonly known = new Map<string, Promise<Listing>>();
+
+  constructor(api: Api, repository: Repository) {
+    this.api = api;
+    this.repository = repository;
+  }
+
+  /** Begins with a list that is likely to be wanted; a failure is that of whoever asks for it. */
+  askAhead(commit: string): void {
+    const listing = this.ask(commit, true);
+    listing.catch(() => {});
+    this.known.set(commit, listing);
+  }
+
+  /** All files of a commit, as far as GitHub lists them in one answer. */
+  list(commit: string): Promise<Listing> {
+    return this.known.get(commit) ?? this.ask(commit, true);
+  }
+
+  /** What stands in one folder. */
+  folder(tree: string): Promise<Listing> {
+    return this.ask(tree, false);
+  }
+
+  private async ask(sha: string, recursive: boolean): Promise<Listing> {
+    const { data } = await this.api.rest.git.getTree({
+      ...this.repository,
+      tree_sha: sha,
+      ...(recursive ? { recursive: '1' } : {}),
+    });
+    const { tree: entries, truncated } = tree.parse(data);
+    return { entries, truncated };
+  }
 }
 
 /** What the trees of two commits say: the files that differ, and the folders that nobody looked into. */
@@ -46,19 +74,17 @@ export type TreeChanges = { readonly files: readonly ChangedFile[]; readonly mis
  * @param reach whether a folder may hold configs: where not all are looked into, those that are named come first
  */
 export async function treeChanges(
-  api: Api,
-  repository: Repository,
+  trees: Trees,
   base: string | undefined,
   head: string,
   reach: (folder: string) => Reach,
 ): Promise<TreeChanges> {
-  const before = base === undefined ? empty : await listTree(api, repository, base);
-  const after = await listTree(api, repository, head);
+  const [before, after] = await Promise.all([base === undefined ? empty : trees.list(base), trees.list(head)]);
   if (!before.truncated && !after.truncated)
     return { files: paired(files(before.entries), files(after.entries)), missed: [] };
   // Without a base, what was listed counts, however much was cut off.
   const known = base === undefined ? files(after.entries) : new Map();
-  return byFolder(api, repository, { base, head, known }, reach);
+  return byFolder(trees, { base, head, known }, reach);
 }
 
 const empty: Listing = { entries: [], truncated: false };
@@ -73,19 +99,18 @@ const foldersOf = (entries: readonly Entry[]) =>
 type Folder = { readonly prefix: string; readonly old: string | undefined; readonly now: string | undefined };
 
 async function byFolder(
-  api: Api,
-  repository: Repository,
+  trees: Trees,
   { base, head, known }: { readonly base: string | undefined; readonly head: string; readonly known: Files },
   reach: (folder: string) => Reach,
 ): Promise<TreeChanges> {
   const [before, after]: readonly [Files, Files] = [new Map(), new Map(known)];
   const waiting = new Waiting(reach);
   const missed: string[] = [];
-  const list = (tree: string | undefined) => (tree === undefined ? empty : listTree(api, repository, tree, false));
+  const list = (tree: string | undefined) => (tree === undefined ? empty : trees.folder(tree));
   let folder: Folder | undefined = { prefix: '', old: base, now: head };
   for (let looked = 0; folder !== undefined && looked < mostFolders; looked++) {
     const { prefix } = folder;
-    const [was, is] = [await list(folder.old), await list(folder.now)];
+    const [was, is] = await Promise.all([list(folder.old), list(folder.now)]);
     if (was.truncated || is.truncated) missed.push(prefix === '' ? '.' : prefix);
     const [wasInside, isInside] = [foldersOf(was.entries), foldersOf(is.entries)];
     for (const name of new Set([...wasInside.keys(), ...isInside.keys()])) {

@@ -230,9 +230,9 @@ describe('bounded requests', () => {
     );
 
   it.each([
-    [1, 10],
-    [50, 10],
-    [1000, 40],
+    [1, 6],
+    [50, 8],
+    [1000, 38],
   ])('%i changed configs take at most %i requests', async (count, most) => {
     await start(pullRequest(many(count, 11008), many(count, 11264)));
     const ran = await runAction(server);

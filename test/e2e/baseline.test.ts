@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { runAction } from '../action.ts';
+import type { State } from '../github-server.ts';
 import type { Tree } from '../repository.ts';
 import { config, pullRequest, sha } from '../states.ts';
 import { path, stage } from './stage.ts';
@@ -92,6 +93,53 @@ describe('what the head is compared with', () => {
   });
 });
 
+describe('the name of the base branch in the event', () => {
+  const budget = (memory: string) => ({
+    '.github/model-cost.yml': `version: 1\ndefaults: { budgets: { memory: ${memory} } }\n`,
+  });
+  const event = (ref: string) => ({
+    name: 'pull_request',
+    payload: { pull_request: { number: 7, head: { sha: sha('b') }, base: { ref } } },
+  });
+  /** What `main` allows is exceeded; the commit e, which is no tip of it, has no policy and the change already. */
+  const strict = () => {
+    const state = pullRequest({ [path]: config(), ...budget('60GiB') }, { [path]: deeper, ...budget('60GiB') });
+    state.commits[sha('e')] = { [path]: deeper };
+    state.parents[sha('b')] = [sha('a'), sha('e')];
+    return state;
+  };
+
+  it.each([
+    [
+      'of another branch, as in an event from before the pull request was retargeted',
+      { branches: { old: sha('e') } },
+      'old',
+    ],
+    ['of a branch that is gone', {}, 'old'],
+    ['of a tag, too', { tagged: { main: sha('e') } }, 'main'],
+  ])('leads to no other base: %s', async (_, { branches = {}, ...changes }: Partial<State>, ref) => {
+    const state = { ...strict(), ...changes };
+    Object.assign(state.branches, branches);
+    const ran = await runAction(await start(state), {}, event(ref));
+    expect(ran.code).toBe(1);
+    expect(ran.outputs).toMatchObject({ verdict: 'fail', 'base-sha': sha('a') });
+  });
+
+  it('leads to none that the branch left while the run began', async () => {
+    const state = strict();
+    state.branches['main'] = sha('e');
+    state.failures.push({
+      match: '/compare/main',
+      how: 'after',
+      meanwhile: (now) => {
+        now.branches['main'] = sha('c');
+      },
+    });
+    const ran = await runAction(await start({ ...state, latency: 100 }), {}, event('main'));
+    expect(ran.outputs).toMatchObject({ verdict: 'fail', 'base-sha': sha('a') });
+  });
+});
+
 describe('a re-run', () => {
   const replayed = {
     name: 'pull_request',
@@ -163,7 +211,7 @@ describe('the commit that is judged', () => {
     state.pull.head = sha('b');
     // The push comes after the pull request was found by its commit.
     state.failures.push({
-      match: 'GET /repos/octo/models/pulls/7',
+      match: 'changedFiles',
       meanwhile: (now) => {
         now.pull.head = sha('d');
       },
