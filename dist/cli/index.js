@@ -9072,6 +9072,7 @@ const frameworks = numbers({
         offloadsGradients: 'never',
         // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
         castsNarrowGradients: true,
+        flattensGradients: false,
         autocasts: false,
         autocastsShardedAdapters: false,
         reserved: alike(fitted({
@@ -9102,6 +9103,7 @@ const frameworks = numbers({
         gathers: 'fully_shard',
         offloadsGradients: 'always',
         castsNarrowGradients: false,
+        flattensGradients: false,
         autocasts: false,
         autocastsShardedAdapters: false,
         reserved: alike(judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(1.05, 'ratio')),
@@ -9129,6 +9131,7 @@ const frameworks = numbers({
         gathers: 'zero',
         offloadsGradients: 'sharded',
         castsNarrowGradients: false,
+        flattensGradients: true,
         autocasts: false,
         autocastsShardedAdapters: false,
         reserved: alike(judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio')),
@@ -9157,6 +9160,7 @@ const frameworks = numbers({
         gathers: 'flat',
         offloadsGradients: 'never',
         castsNarrowGradients: false,
+        flattensGradients: false,
         // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
         // (fms-acceleration 876e2ed, a100_80gb.csv).
         autocasts: true,
@@ -13093,7 +13097,7 @@ const statesOfStage = (operations, run, stage) => sumOfStates(stageOperations(op
 const statesOf = (list, run, stage) => sumOfStates(list.map((operation) => ({ operation, times: 1 })), run, stage);
 function sumOfStates(list, run, stage) {
     const rates = ratesOf(run);
-    let [weights, copies, gradients, optimizer, stepped, largest] = [0, 0, 0, 0, 0, 0];
+    let [weights, copies, gradients, optimizer, stepped, steppedGradients, largest] = [0, 0, 0, 0, 0, 0, 0];
     for (const { operation, times } of list) {
         const one = operationStates(operation, run, stage, rates);
         weights += times * one.weights;
@@ -13101,9 +13105,10 @@ function sumOfStates(list, run, stage) {
         gradients += times * one.gradients;
         optimizer += times * one.optimizer;
         stepped += times * one.stepped;
+        steppedGradients += times * one.steppedGradients;
         largest = Math.max(largest, one.largest);
     }
-    return { weights, copies, gradients, optimizer, stepped, largest };
+    return { weights, copies, gradients, optimizer, stepped, steppedGradients, largest };
 }
 /** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
 function operationStates(operation, run, stage, rates) {
@@ -13119,6 +13124,7 @@ function operationStates(operation, run, stage, rates) {
         gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over.gradients,
         optimizer: offloaded ? 0 : (trained * optimizer) / over.optimizer,
         stepped: offloaded ? 0 : trained / over.optimizer,
+        steppedGradients: offloaded ? 0 : (trained * gradient) / over.optimizer,
         largest: trained > 0 ? largestTensor(operation, run) : 0,
     };
 }
@@ -13803,15 +13809,29 @@ function embeddingPhase({ operations, run, stage, states, throughout }) {
 function optimizerPhase({ run, states, throughout }) {
     const lists = temporaryLists(run) * temporaryList(run, states);
     const workspace = optimizers[run.optimizer].workspace * states.largest;
-    return {
+    const phase = (gradients, temporaries) => ({
         at: 'optimizer',
         throughout,
         own: [
-            ['gradients', 'gradients', states.gradients],
-            ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
+            ['gradients', 'gradients', gradients],
+            ['temporary', 'optimizer_step', temporaries],
         ],
-    };
+    });
+    if (!flattens(run))
+        return phase(states.gradients, lists + fp32Gradients(run, states) + workspace);
+    const { steppedGradients: slices, stepped } = states;
+    const flat = slices + (slices < 4 * stepped ? 4 * stepped : 0);
+    return slices + flat > lists + workspace ? phase(slices, flat) : phase(0, lists + workspace);
 }
+/**
+ * ZeRO 1 and 2 (DeepSpeed 1b88ac3, stage_1_and_2.py, `step`): gradients of other partitions are freed; those of this one are made one
+ * tensor, which is cast to fp32 while both still stand, and all but the cast is freed before the optimizer steps.
+ */
+const flattens = (run) => frameworks[run.framework].flattensGradients &&
+    divides(run, 'optimizer') &&
+    !divides(run, 'weights') &&
+    run.offload !== 'optimizer' &&
+    run.offload !== 'parameters';
 /** Lists of temporaries of the optimizer step: the framework's, and those of PyTorch's Adam where it goes list by list. */
 function temporaryLists(run) {
     const { optimizerTemporaries, optimizerImplementation } = frameworks[run.framework];

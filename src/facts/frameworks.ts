@@ -56,6 +56,8 @@ export type FrameworkFacts = {
   readonly offloadsGradients: 'always' | 'sharded' | 'never';
   /** The optimizer casts 16-bit gradients to fp32 for its step. */
   readonly castsNarrowGradients: boolean;
+  /** Where optimizer states are divided and weights are not, its step makes one flat tensor of the gradients that it needs. */
+  readonly flattensGradients: boolean;
   /** Products run under torch.autocast whatever the weights' dtype, so that LayerNorm and powers compute in fp32. */
   readonly autocasts: boolean;
   /** Adapters over sharded weights run under autocast with fp32 inputs. */
@@ -127,6 +129,7 @@ export const frameworks = numbers({
     offloadsGradients: 'never',
     // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
     castsNarrowGradients: true,
+    flattensGradients: false,
     autocasts: false,
     autocastsShardedAdapters: false,
     reserved: alike(
@@ -161,6 +164,7 @@ export const frameworks = numbers({
     gathers: 'fully_shard',
     offloadsGradients: 'always',
     castsNarrowGradients: false,
+    flattensGradients: false,
     autocasts: false,
     autocastsShardedAdapters: false,
     reserved: alike(
@@ -191,6 +195,7 @@ export const frameworks = numbers({
     gathers: 'zero',
     offloadsGradients: 'sharded',
     castsNarrowGradients: false,
+    flattensGradients: true,
     autocasts: false,
     autocastsShardedAdapters: false,
     reserved: alike(judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio')),
@@ -219,6 +224,7 @@ export const frameworks = numbers({
     gathers: 'flat',
     offloadsGradients: 'never',
     castsNarrowGradients: false,
+    flattensGradients: false,
     // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
     // (fms-acceleration 876e2ed, a100_80gb.csv).
     autocasts: true,

@@ -172,15 +172,30 @@ function embeddingPhase({ operations, run, stage, states, throughout }: Step): P
 function optimizerPhase({ run, states, throughout }: Step): Phase {
   const lists = temporaryLists(run) * temporaryList(run, states);
   const workspace = optimizers[run.optimizer].workspace * states.largest;
-  return {
+  const phase = (gradients: number, temporaries: number): Phase => ({
     at: 'optimizer',
     throughout,
     own: [
-      ['gradients', 'gradients', states.gradients],
-      ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
+      ['gradients', 'gradients', gradients],
+      ['temporary', 'optimizer_step', temporaries],
     ],
-  };
+  });
+  if (!flattens(run)) return phase(states.gradients, lists + fp32Gradients(run, states) + workspace);
+  const { steppedGradients: slices, stepped } = states;
+  const flat = slices + (slices < 4 * stepped ? 4 * stepped : 0);
+  return slices + flat > lists + workspace ? phase(slices, flat) : phase(0, lists + workspace);
 }
+
+/**
+ * ZeRO 1 and 2 (DeepSpeed 1b88ac3, stage_1_and_2.py, `step`): gradients of other partitions are freed; those of this one are made one
+ * tensor, which is cast to fp32 while both still stand, and all but the cast is freed before the optimizer steps.
+ */
+const flattens = (run: TrainingRun): boolean =>
+  frameworks[run.framework].flattensGradients &&
+  divides(run, 'optimizer') &&
+  !divides(run, 'weights') &&
+  run.offload !== 'optimizer' &&
+  run.offload !== 'parameters';
 
 /** Lists of temporaries of the optimizer step: the framework's, and those of PyTorch's Adam where it goes list by list. */
 function temporaryLists(run: TrainingRun): number {

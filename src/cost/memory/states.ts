@@ -26,6 +26,8 @@ export type States = {
   readonly optimizer: number;
   /** elements that this GPU's optimizer steps over */
   readonly stepped: number;
+  /** bytes of their gradients */
+  readonly steppedGradients: number;
   /** elements of the largest tensor among them that the optimizer works on as a whole, undivided */
   readonly largest: number;
 };
@@ -48,7 +50,7 @@ function sumOfStates(
   stage: Stage,
 ): States {
   const rates = ratesOf(run);
-  let [weights, copies, gradients, optimizer, stepped, largest] = [0, 0, 0, 0, 0, 0];
+  let [weights, copies, gradients, optimizer, stepped, steppedGradients, largest] = [0, 0, 0, 0, 0, 0, 0];
   for (const { operation, times } of list) {
     const one = operationStates(operation, run, stage, rates);
     weights += times * one.weights;
@@ -56,9 +58,10 @@ function sumOfStates(
     gradients += times * one.gradients;
     optimizer += times * one.optimizer;
     stepped += times * one.stepped;
+    steppedGradients += times * one.steppedGradients;
     largest = Math.max(largest, one.largest);
   }
-  return { weights, copies, gradients, optimizer, stepped, largest };
+  return { weights, copies, gradients, optimizer, stepped, steppedGradients, largest };
 }
 
 /** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
@@ -75,6 +78,7 @@ function operationStates(operation: Operation, run: TrainingRun, stage: Stage, r
     gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over.gradients,
     optimizer: offloaded ? 0 : (trained * optimizer) / over.optimizer,
     stepped: offloaded ? 0 : trained / over.optimizer,
+    steppedGradients: offloaded ? 0 : (trained * gradient) / over.optimizer,
     largest: trained > 0 ? largestTensor(operation, run) : 0,
   };
 }
