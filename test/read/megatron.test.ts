@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { layoutOf } from '../../src/read/formats/megatron-arguments.ts';
+import { layoutOf } from '../../src/read/formats/megatron-pipeline.ts';
 import { readSide } from '../../src/run.ts';
 import { settingsFrom } from '../../src/settings/settings.ts';
 import { runAsWritten } from '../../src/setup/description.ts';

@@ -1,9 +1,10 @@
 import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
+import { type Argument, type Arguments, argumentsAt, joined } from '../arguments.ts';
 import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';
 import { pathInside } from '../gather.ts';
-import { type Argument, type Arguments, argumentsAt, joined, statementOf } from './megatron-arguments.ts';
+import { statementOf } from './megatron-arguments.ts';
 
 /** FlagScale's task file: Megatron's arguments in sections for the system, the model and its data. */
 export const flagscale: Format = {

@@ -1,8 +1,8 @@
 import type { Statement } from '../../model/statement.ts';
+import { statingArguments } from '../arguments.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { asFile, flagsOf, joinedStatements, launched, referToConfigs, sayLaunch, spelled } from '../scripts.ts';
 import { hfTrainingArgs } from './hf-training-args.ts';
-import { statingArguments } from './megatron-arguments.ts';
 
 /** Scripts that start a trainer with a file that says the rest: `llamafactory-cli train x.yaml`. */
 export const launchScript: Format = {

@@ -1,9 +1,11 @@
 import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, own, textOf } from '../../text/fields.ts';
+import { type Arguments, argumentsAt, joined, statingArguments } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { recipeOf } from '../recipe.ts';
 import type { Stating } from '../stating.ts';
-import { type Arguments, argumentsAt, joined, stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
+import { stateModel } from './megatron-model.ts';
+import { stateRun } from './megatron-run.ts';
 
 const source = 'Megatron-Bridge 067f987d, recipes/common.py';
 

@@ -1,8 +1,9 @@
 import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
+import { argumentsAt, joined } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
-import { argumentsAt, joined, statementOf, withoutDefaults } from './megatron-arguments.ts';
+import { statementOf, withoutDefaults } from './megatron-arguments.ts';
 
 const sections = ['train', 'model', 'optimizer', 'ddp', 'dist', 'mixed_precision', 'comm_overlap'] as const;
 

@@ -1,7 +1,8 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, own } from '../../text/fields.ts';
+import { type Argument, argumentsAt, joined } from '../arguments.ts';
 import { type Format, type ParsedFile, placeOf } from '../format.ts';
-import { type Argument, argumentsAt, joined, statementOf } from './megatron-arguments.ts';
+import { statementOf } from './megatron-arguments.ts';
 
 const sections = ['MODEL_ARGS', 'model_args'] as const;
 

@@ -1,11 +1,13 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { parse } from '../../text/syntax.ts';
+import { type Arguments, joined, statingArguments } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { flagsOf, launched, spelled, wordsOf, writtenBy } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
 import { bitsNamed, sayLora } from '../trainer.ts';
-import { type Arguments, joined, stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
+import { stateModel } from './megatron-model.ts';
+import { stateRun } from './megatron-run.ts';
 
 const telling = [
   'num-layers',

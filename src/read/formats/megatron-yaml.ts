@@ -1,8 +1,9 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
+import { argumentsAt, joined } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
-import { argumentsAt, joined, statementOf } from './megatron-arguments.ts';
+import { statementOf } from './megatron-arguments.ts';
 
 /** The file that Megatron's `--yaml-cfg` takes: the sections of its configuration classes, the rest at the top. */
 export const megatronYaml: Format = {

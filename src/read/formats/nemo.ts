@@ -2,18 +2,12 @@ import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, OtherModel, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import { overlaid } from '../../text/merge.ts';
+import { type Argument, type Arguments, argumentsAt, joined, statingArguments } from '../arguments.ts';
 import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { flagOf } from '../stating.ts';
-import {
-  type Argument,
-  type Arguments,
-  argumentsAt,
-  joined,
-  stateModel,
-  stateRun,
-  statingArguments,
-} from './megatron-arguments.ts';
+import { stateModel } from './megatron-model.ts';
+import { stateRun } from './megatron-run.ts';
 
 const source = 'NeMo 28ccec72 (2024-06), nlp/models/language_modeling';
 

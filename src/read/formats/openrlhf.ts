@@ -1,5 +1,6 @@
 import type { Statement } from '../../model/statement.ts';
 import { OpenModel } from '../../text/fields.ts';
+import { joined, statingArguments } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { sayPreference } from '../preference.ts';
 import { type Engine, type Role, sayRoles } from '../roles.ts';
@@ -7,7 +8,6 @@ import { flagsOf, launched, sayLaunch, spelled, wordsOf } from '../scripts.ts';
 import { dtypeOf, shardingOf } from '../spellings.ts';
 import { flagOf, type Stating } from '../stating.ts';
 import { bitsNamed, sayLora } from '../trainer.ts';
-import { joined, statingArguments } from './megatron-arguments.ts';
 
 const source = 'OpenRLHF 3c3be62 (2026-08)';
 

@@ -4,16 +4,10 @@ import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, OtherModel, own, textOf } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import { overlaid } from '../../text/merge.ts';
+import { type Argument, type Arguments, argumentsAt, joined } from '../arguments.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
-import {
-  type Argument,
-  type Arguments,
-  argumentsAt,
-  joined,
-  statementOf,
-  withoutDefaults,
-} from './megatron-arguments.ts';
+import { statementOf, withoutDefaults } from './megatron-arguments.ts';
 import { torchtitan } from './torchtitan.ts';
 
 /** Primus' experiment: modules that each name a framework, a preset of the trainer, one of the model, and overrides. */

@@ -1,10 +1,12 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, own } from '../../text/fields.ts';
+import { statingArguments } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { flagsOf, spelled } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
-import { stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
+import { stateModel } from './megatron-model.ts';
+import { stateRun } from './megatron-run.ts';
 
 /** slime's run scripts: Megatron's arguments, with those of the rollout beside them. */
 export const slime: Format = {

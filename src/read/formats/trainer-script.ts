@@ -1,5 +1,6 @@
 import type { Statement } from '../../model/statement.ts';
 import { OtherModel } from '../../text/fields.ts';
+import { type Arguments, joined, statingArguments } from '../arguments.ts';
 import { type Beside, type Format, matches, type ParsedFile } from '../format.ts';
 import {
   asFile,
@@ -14,7 +15,6 @@ import {
 import type { Stating } from '../stating.ts';
 import { stateTrainer, trainerArguments } from './hf-training-args.ts';
 import { llamafactory } from './llamafactory.ts';
-import { type Arguments, joined, statingArguments } from './megatron-arguments.ts';
 
 const asArgument = (name: string) => `arguments.${name}`;
 

@@ -1,13 +1,13 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
+import { statingArguments } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { overridesOf, sayLaunchAs, wordsOf } from '../scripts.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 import { bitsNamed, sayLora } from '../trainer.ts';
-import { statingArguments } from './megatron-arguments.ts';
 
 const read = 'verl b178a3c (2026-01)';
 const actor = 'actor_rollout_ref.actor';
