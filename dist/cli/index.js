@@ -18159,6 +18159,123 @@ class Result {
     }
 }
 
+;// CONCATENATED MODULE: ./build/text/python-machine.js
+
+
+/** A machine for a text that has run nothing yet. */
+const machineOf = (text, { evaluate, run }) => ({
+    text,
+    ends: [...text.matchAll(/\n/g)].map(({ index }) => index),
+    global: { names: new Map() },
+    lineOf: new WeakMap(),
+    globalLines: new Map(),
+    notes: [],
+    annotations: new Map(),
+    imports: python_values_table(),
+    classes: false,
+    steps: 0,
+    depth: 0,
+    running: [],
+    evaluate,
+    run,
+});
+/** Whether a name stands for a function of the file. */
+const isRoutine = (value) => typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'routine' && 'node' in value;
+/** How a piece of the file is written, up to 200 characters of it. */
+function sourceOf(of, node) {
+    return of.text.slice(node.from, Math.min(node.to, node.from + 200));
+}
+/** The line of a piece of the file (1-based). */
+function lineAt(of, node) {
+    let [low, high] = [0, of.ends.length];
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if ((of.ends[middle] ?? 0) < node.from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low + 1;
+}
+/** Tells a reader something of a line: once for a line and a function. */
+function python_machine_note(of, message, node) {
+    const line = lineAt(of, node);
+    const within = of.running[0]?.name;
+    if (of.notes.length >= pythonLimits.notes)
+        return;
+    if (of.notes.some((one) => one.line === line && one.within === within))
+        return;
+    of.notes.push({ message, line, ...(within === undefined ? {} : { within }) });
+}
+/** @throws TooMuch where the file has done all that one may do */
+function step(of) {
+    of.steps += 1;
+    if (of.steps > pythonLimits.steps)
+        throw new TooMuch('The file does more than is followed without running it.');
+}
+/**
+ * Does something one level deeper.
+ *
+ * @throws TooMuch where that is too deep
+ */
+function nested(of, what) {
+    of.depth += 1;
+    if (of.depth > pythonLimits.depth)
+        throw new TooMuch(`The file nests deeper than ${pythonLimits.depth} expressions.`);
+    try {
+        return what();
+    }
+    finally {
+        of.depth -= 1;
+    }
+}
+/** What a name stands for: in a function, the function's own names go before the file's. */
+function lookUp(name, scope) {
+    for (let one = scope; one; one = one.outer) {
+        const found = one.names.get(name);
+        if (found !== undefined)
+            return found;
+    }
+    return undefined;
+}
+/** A name gets a value. */
+function setName(of, word, value, scope) {
+    const name = sourceOf(of, word);
+    scope.names.set(name, value);
+    if (scope === of.global)
+        of.globalLines.set(name, lineAt(of, word));
+}
+/** Keeps the line of a key of an object. */
+function keep(of, owner, key, line) {
+    const known = of.lineOf.get(owner) ?? new Map();
+    known.set(key, line);
+    of.lineOf.set(owner, known);
+}
+/** The value that a name stands for. */
+function valueNamed(of, name, scope) {
+    const value = lookUp(name, scope);
+    if (value === undefined || isRoutine(value))
+        return new Unknown(name);
+    // A function that changes a constant of the module must not change it for the others.
+    return scope !== of.global && !scope.names.has(name) ? copied(of, value) : value;
+}
+function copied(of, value) {
+    step(of);
+    if (Array.isArray(value))
+        return nested(of, () => value.map((item) => copied(of, item)));
+    if (!isTable(value))
+        return value;
+    const copy = python_values_table();
+    nested(of, () => {
+        for (const [key, one] of Object.entries(value))
+            copy[key] = copied(of, one);
+    });
+    const lines = of.lineOf.get(value);
+    if (lines !== undefined)
+        of.lineOf.set(copy, new Map(lines));
+    return copy;
+}
+
 ;// CONCATENATED MODULE: ./node_modules/@lezer/common/dist/index.js
 /**
 The default maximum length of a `TreeBuffer` node.
@@ -23600,711 +23717,313 @@ function broken(node) {
     return false;
 }
 
-;// CONCATENATED MODULE: ./build/text/python.js
+;// CONCATENATED MODULE: ./build/text/python-calls.js
 
 
 
-const isRoutine = (value) => typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'routine' && 'node' in value;
-const next = { kind: 'next' };
-/** Decorators that register a function and leave what it returns as it is. */
-const harmless = /^@\s*(run\.cli\.factory|run\.cli\.entrypoint|functools\.cache|functools\.lru_cache|staticmethod)\b/;
-/** Literals that a Python file assigns, without running it; bounded in marks, steps and depth. */
-function readPython(text) {
-    const marks = text.match(/[,.[\]{}()=:@+*/%\-\n"']/g)?.length ?? 0;
-    if (marks > pythonLimits.marks)
-        return { kind: 'broken', message: `The file has more than ${pythonLimits.marks} lines and values.` };
-    try {
-        return new Evaluation(text).result();
+
+/** What a call comes to: an object of what it gives, where what is called is not in the file. */
+function apply(of, node, callee, given, scope) {
+    const { positional, keywords, spread } = given;
+    const name = sourceOf(of, callee);
+    const routine = callee.name === 'VariableName' ? lookUp(name, scope) : undefined;
+    if (isRoutine(routine))
+        return call(of, routine, given);
+    if (routine === undefined && spread === undefined && keywords.size === 0) {
+        const plain = builtin(name, positional, sourceOf(of, node));
+        if (plain !== undefined)
+            return plain;
     }
-    catch (error) {
-        if (error instanceof TooMuch)
-            return { kind: 'broken', message: error.message };
-        throw error;
+    const isDict = name === 'dict' && routine === undefined;
+    if (isDict && positional.length > 0 && !isTable(positional[0]))
+        return new Unknown(sourceOf(of, node));
+    const made = python_values_table();
+    if (isDict)
+        Object.assign(made, positional[0]);
+    else {
+        made['()'] = python_calls_nameOf(of, callee, scope, made);
+        for (const [index, value] of positional.slice(0, 50).entries()) {
+            made[String(index)] = value;
+            keep(of, made, String(index), lineAt(of, node));
+        }
+    }
+    for (const [key, { value, line }] of keywords) {
+        made[key] = value;
+        keep(of, made, key, line);
+    }
+    if (spread !== undefined)
+        made['**'] = spread;
+    return made;
+}
+/** What is called, as a dotted name; a method of another call keeps that call under `self`. */
+function python_calls_nameOf(of, callee, scope, made) {
+    const property = callee.name === 'MemberExpression' ? callee.getChild('PropertyName') : null;
+    const owner = property === null || callee.firstChild === null ? undefined : of.evaluate(of, callee.firstChild, scope);
+    if (property === null || !isTable(owner))
+        return sourceOf(of, callee);
+    made['self'] = owner;
+    keep(of, made, 'self', lineAt(of, callee));
+    return `.${sourceOf(of, property)}`;
+}
+/** What a function of the file returns: its statements in order, with its own default arguments. */
+function call(of, routine, given) {
+    const { node, needs, name } = routine;
+    const body = node.getChild('Body');
+    const deep = of.running.length >= pythonLimits.calls || of.running.includes(routine);
+    if (needs !== undefined || body === null || deep)
+        return new Unknown(needs ?? `${name}()`);
+    const scope = { names: new Map(), outer: of.global };
+    of.running.push(routine);
+    try {
+        bind(of, node.getChild('ParamList'), scope, given);
+        const ending = nested(of, () => of.run(of, body, scope));
+        if (ending.kind === 'return')
+            return ending.value;
+        return ending.kind === 'raise' ? new Unknown(`${name}()`) : null;
+    }
+    finally {
+        of.running.pop();
     }
 }
-class Evaluation {
-    text;
-    starts;
-    global = { names: new Map() };
-    lineOf = new WeakMap();
-    globalLines = new Map();
-    notes = [];
-    annotations = new Map();
-    /** The module that a name was imported from. */
-    imports = python_values_table();
-    classes = false;
-    steps = 0;
-    depth = 0;
-    running = [];
-    constructor(text) {
-        this.text = text;
-        this.starts = [...text.matchAll(/\n/g)].map(({ index }) => index);
-    }
-    result() {
-        this.run(treeOf(this.text), this.global);
-        const value = python_values_table();
-        const lines = new Map();
-        const whole = new Result(this.lineOf, lines);
-        for (const [name, one] of this.global.names) {
-            if (isRoutine(one) || name.startsWith('__'))
-                continue;
-            value[name] = whole.plain(one, name);
-            const line = this.globalLines.get(name);
-            if (line !== undefined)
-                lines.set(name, line);
+/** Gives the parameters of a function their values: what a call gives, or their defaults. */
+function bind(of, list, scope, { positional, keywords, spread }) {
+    const parts = list === null ? [] : childrenOf(list).filter(({ name }) => name !== 'TypeDef');
+    const rest = new Map(keywords);
+    let place = 0;
+    for (let index = 0; index < parts.length; index += 1) {
+        const part = parts[index];
+        if (part?.name === '*') {
+            place = Number.POSITIVE_INFINITY;
+            const all = parts[index + 1];
+            if (all?.name === 'VariableName')
+                scope.names.set(sourceOf(of, all), []);
+            if (all?.name === 'VariableName')
+                index += 1;
         }
-        const routines = [...this.global.names.values()].filter(isRoutine);
-        const recipes = routines.filter(({ name }) => !name.startsWith('_'));
-        if (recipes.length > pythonLimits.functions)
-            throw new TooMuch(`The file has more than ${pythonLimits.functions} functions.`);
-        for (const routine of recipes) {
-            const returned = this.call(routine, [], new Map(), undefined);
-            if (!isTable(returned))
-                continue;
-            value[routine.name] = { '->': this.annotations.get(routine.name) ?? '', ...whole.table(returned, routine.name) };
-            lines.set(routine.name, this.line(routine.node));
-        }
-        if (routines.length > 0)
-            value['def'] = routines.map(({ name }) => name);
-        if (this.classes)
-            value['class'] = true;
-        if (Object.keys(this.imports).length > 0)
-            value['import'] = this.imports;
-        return { kind: 'read', value, lines, notes: this.notes };
-    }
-    // --- Places ---------------------------------------------------------------------------------------------------------
-    source(node) {
-        return this.text.slice(node.from, Math.min(node.to, node.from + 200));
-    }
-    line(node) {
-        let [low, high] = [0, this.starts.length];
-        while (low < high) {
-            const middle = (low + high) >> 1;
-            if ((this.starts[middle] ?? 0) < node.from)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return low + 1;
-    }
-    note(message, node) {
-        const line = this.line(node);
-        const within = this.running[0]?.name;
-        if (this.notes.length >= pythonLimits.notes)
-            return;
-        if (this.notes.some((one) => one.line === line && one.within === within))
-            return;
-        this.notes.push({ message, line, ...(within === undefined ? {} : { within }) });
-    }
-    step() {
-        this.steps += 1;
-        if (this.steps > pythonLimits.steps)
-            throw new TooMuch('The file does more than is followed without running it.');
-    }
-    // --- Statements -----------------------------------------------------------------------------------------------------
-    /** Statements of a body, one after another. */
-    run(body, scope) {
-        for (let node = body.firstChild; node; node = node.nextSibling) {
-            this.step();
-            const ending = this.statement(node, scope);
-            if (ending.kind !== 'next')
-                return ending;
-        }
-        return next;
-    }
-    statement(node, scope) {
-        if (node.type.isError)
-            this.note('the text is not valid Python here', node);
-        switch (node.name) {
-            case 'AssignStatement':
-                this.assign(node, scope);
-                return next;
-            case 'UpdateStatement':
-                this.update(node, scope);
-                return next;
-            case 'ExpressionStatement':
-                this.effect(node.firstChild, scope);
-                return next;
-            case 'StatementGroup':
-                return this.run(node, scope);
-            case 'ReturnStatement':
-                return { kind: 'return', value: this.listed(childrenOf(node).slice(1), scope) };
-            case 'RaiseStatement':
-                return { kind: 'raise' };
-            case 'IfStatement':
-                return this.branch(node, scope);
-            case 'FunctionDefinition':
-                this.define(node, scope, undefined);
-                return next;
-            case 'DecoratedStatement':
-                this.decorated(node, scope);
-                return next;
-            case 'ClassDefinition':
-                this.classes ||= scope === this.global;
-                this.forget(node.getChild('VariableName'), scope, undefined);
-                return next;
-            case 'ImportStatement':
-                this.imported(node, scope);
-                return next;
-            case 'ForStatement':
-            case 'WhileStatement':
-            case 'TryStatement':
-            case 'WithStatement':
-            case 'MatchStatement':
-            case 'DeleteStatement':
-            case 'ScopeStatement':
-                return this.undecided(node, scope, headOf(this.source(node)));
-            default:
-                return next;
-        }
-    }
-    assign(node, scope) {
-        const groups = [[]];
-        for (const child of childrenOf(node)) {
-            if (child.name === 'AssignOp')
-                groups.push([]);
-            else if (child.name !== 'TypeDef')
-                groups.at(-1)?.push(child);
-        }
-        const right = groups.pop() ?? [];
-        if (groups.length === 0)
-            return;
-        const value = broken(node) ? new Unknown(`valid Python on line ${this.line(node)}`) : this.listed(right, scope);
-        for (const targets of groups)
-            this.assignTo(targets, value, scope);
-    }
-    assignTo(targets, value, scope) {
-        const names = targets.filter(({ name }) => name !== ',');
-        const [only] = names;
-        if (names.length === 1 && targets.length === 1 && only !== undefined) {
-            this.put(only, value, scope);
-            return;
-        }
-        for (const [index, target] of names.entries()) {
-            const part = Array.isArray(value) && value.length === names.length ? value[index] : undefined;
-            this.put(target, part ?? new Unknown(this.source(target)), scope);
-        }
-    }
-    put(target, value, scope) {
-        if (target.name === 'VariableName') {
-            const name = this.source(target);
-            scope.names.set(name, value);
-            if (scope === this.global)
-                this.globalLines.set(name, this.line(target));
-            return;
-        }
-        if (target.name === 'TupleExpression' || target.name === 'ArrayExpression') {
-            this.assignTo(inside(target), value, scope);
-            return;
-        }
-        if (target.name !== 'MemberExpression')
-            return;
-        const key = this.keyOf(target, scope);
-        const owner = this.owner(target.firstChild, scope);
-        if (owner === undefined || key === undefined)
-            return;
-        owner[key] = value;
-        this.keep(owner, key, this.line(target));
-    }
-    keep(owner, key, line) {
-        const known = this.lineOf.get(owner) ?? new Map();
-        known.set(key, line);
-        this.lineOf.set(owner, known);
-    }
-    /** The object whose attribute is set, made where the file does not show it: an imported config has attributes, too. */
-    owner(node, scope) {
-        if (node === null)
-            return undefined;
-        const value = this.nested(() => this.evaluate(node, scope));
-        if (isTable(value))
-            return value;
-        if (!(value instanceof Unknown))
-            return undefined;
-        const made = python_values_table();
-        if (node.name === 'VariableName')
-            scope.names.set(this.source(node), made);
-        else if (node.name === 'MemberExpression') {
-            const key = this.keyOf(node, scope);
-            const above = this.nested(() => this.owner(node.firstChild, scope));
-            if (above === undefined || key === undefined)
-                return undefined;
-            above[key] = made;
-            this.keep(above, key, this.line(node));
-        }
-        else
-            return undefined;
-        return made;
-    }
-    /** The attribute or the constant key of `a.b` and `a['b']`. */
-    keyOf(node, scope) {
-        const property = node.getChild('PropertyName');
-        if (property !== null)
-            return this.source(property);
-        const [, , index] = childrenOf(node);
-        const value = index === undefined ? undefined : this.evaluate(index, scope);
-        return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 200) : undefined;
-    }
-    update(node, scope) {
-        const [target, operator, ...rest] = childrenOf(node);
-        if (target === undefined || operator === undefined)
-            return;
-        const symbol = this.source(operator).slice(0, -1);
-        const old = this.evaluate(target, scope);
-        this.put(target, operate(symbol, old, this.listed(rest, scope), this.source(target)), scope);
-    }
-    /** A call for its effect: what a function outside the file does with an object of ours is not known. */
-    effect(node, scope) {
-        if (node === null)
-            return;
-        if (node.name !== 'CallExpression') {
-            if (!/String$/.test(node.name))
-                this.nested(() => this.evaluate(node, scope));
-            return;
-        }
-        const [callee, given] = childrenOf(node);
-        const method = callee?.name === 'MemberExpression' ? callee.getChild('PropertyName') : null;
-        const owner = method === null ? undefined : this.evaluate(callee?.firstChild ?? node, scope);
-        const value = this.evaluate(node, scope);
-        const called = this.source(callee ?? node);
-        const routine = callee?.name === 'VariableName' && isRoutine(this.lookUp(called, scope));
-        if (routine)
-            return;
-        if (isTable(owner) && method !== null && this.source(method) === 'update' && isTable(value)) {
-            const { '()': _, self: __, ...changes } = value;
-            const first = changes['0'];
-            delete changes['0'];
-            for (const [key, one] of Object.entries({ ...(isTable(first) ? first : {}), ...changes })) {
-                owner[key] = one;
-                this.keep(owner, key, this.line(node));
-            }
-            return;
-        }
-        const touches = isTable(owner) ||
-            (given !== undefined && inside(given).some((one) => isTable(this.valueOfName(one, scope)))) ||
-            /^(exec|eval|globals|setattr|locals|vars)\b/.test(called);
-        if (touches)
-            this.note(`${called.slice(0, 80)} is called, and what it changes is not known`, node);
-    }
-    valueOfName(node, scope) {
-        const value = node.name === 'VariableName' ? this.lookUp(this.source(node), scope) : undefined;
-        return isRoutine(value) ? undefined : value;
-    }
-    /** A branch whose condition the file itself decides is taken; else what any branch may set is unknown. */
-    branch(node, scope) {
-        const parts = childrenOf(node);
-        for (const [index, part] of parts.entries()) {
-            if (part.name !== 'Body')
-                continue;
-            const word = parts[index - 1]?.name === 'else' ? undefined : parts[index - 1];
-            const decision = word === undefined ? true : truth(this.evaluate(word, scope));
-            if (decision === true)
-                return this.run(part, scope);
-            if (decision === undefined)
-                return this.undecided(node, scope, `if ${this.source(word ?? node)}`);
-        }
-        return next;
-    }
-    /** Everything that statements which may or may not run could set is unknown after them. */
-    undecided(node, scope, why) {
-        let returns = false;
-        const visit = (one) => {
-            this.step();
-            if (one.name === 'FunctionDefinition' || one.name === 'ClassDefinition' || one.name === 'LambdaExpression')
-                return;
-            if (one.name === 'ReturnStatement')
-                returns = true;
-            if (one.name === 'Body' && one.lastChild?.name === 'RaiseStatement')
-                return;
-            if (setters.has(one.name))
-                for (const target of python_tree_targetsOf(one))
-                    this.forget(target, scope, why);
-            if (one.name === 'ExpressionStatement' && one.firstChild?.name === 'CallExpression') {
-                const given = one.firstChild.getChild('ArgList');
-                if (given !== null && inside(given).some((argument) => isTable(this.valueOfName(argument, scope))))
-                    this.note(`${this.source(one.firstChild.firstChild ?? one).slice(0, 80)} may be called, and what it changes is not known`, one);
-            }
-            this.nested(() => {
-                for (const child of childrenOf(one))
-                    visit(child);
-            });
-        };
-        visit(node);
-        return returns ? { kind: 'return', value: new Unknown(why) } : next;
-    }
-    /** A name or an attribute gets a value that only a run would tell. */
-    forget(target, scope, why) {
-        if (target !== null)
-            this.put(target, new Unknown(why ?? this.source(target)), scope);
-    }
-    imported(node, scope) {
-        const module = /^from\s+([\w.]{1,200})\s+import\b/.exec(this.source(node))?.[1];
-        if (scope === this.global && module !== undefined)
-            for (const word of node.getChildren('VariableName'))
-                this.imports[this.source(word)] = module;
-        const all = childrenOf(node).some(({ name }) => name === '*');
-        const names = all ? [...scope.names.keys()] : node.getChildren('VariableName').map((one) => this.source(one));
-        for (const name of names)
-            if (scope.names.has(name))
-                scope.names.set(name, new Unknown(name));
-    }
-    define(node, scope, needs) {
-        const word = node.getChild('VariableName');
-        if (word === null)
-            return;
-        const name = this.source(word);
-        const unread = node.firstChild?.name === 'async' ? `await ${name}` : needs;
-        if (scope !== this.global) {
-            scope.names.set(name, new Unknown(name));
-            return;
-        }
-        scope.names.set(name, { kind: 'routine', node, name, ...(unread === undefined ? {} : { needs: unread }) });
-        const annotation = node.getChildren('TypeDef').at(0);
-        if (annotation)
-            this.annotations.set(name, this.source(annotation).replace(/^[->:\s]+/, ''));
-    }
-    decorated(node, scope) {
-        const decorators = node.getChildren('Decorator').map((one) => this.source(one));
-        const strange = decorators.find((one) => !harmless.test(one));
-        const definition = node.getChild('FunctionDefinition');
-        if (definition !== null)
-            this.define(definition, scope, strange);
-        else if (node.getChild('ClassDefinition') !== null)
-            this.classes ||= scope === this.global;
-    }
-    // --- Expressions ----------------------------------------------------------------------------------------------------
-    nested(what) {
-        this.depth += 1;
-        if (this.depth > pythonLimits.depth)
-            throw new TooMuch(`The file nests deeper than ${pythonLimits.depth} expressions.`);
-        try {
-            return what();
-        }
-        finally {
-            this.depth -= 1;
-        }
-    }
-    /** One expression, or several with commas between them, which are a tuple. */
-    listed(nodes, scope) {
-        const parts = nodes.filter(({ name }) => name !== ',');
-        const [only] = parts;
-        if (only === undefined)
-            return null;
-        return nodes.length === 1 ? this.evaluate(only, scope) : parts.map((part) => this.evaluate(part, scope));
-    }
-    evaluate(node, scope) {
-        this.step();
-        return this.nested(() => this.expression(node, scope));
-    }
-    expression(node, scope) {
-        const text = this.source(node);
-        switch (node.name) {
-            case 'Number':
-                return python_values_numberOf(text) ?? new Unknown(text);
-            case 'String':
-                return python_values_stringOf(this.text.slice(node.from, node.to)) ?? new Unknown(text);
-            case 'ContinuedString':
-                return childrenOf(node)
-                    .map((part) => this.evaluate(part, scope))
-                    .reduce((left, right) => operate('+', left, right, text), '');
-            case 'Boolean':
-                return text === 'True';
-            case 'None':
-                return null;
-            case 'VariableName':
-                return this.named(text, scope);
-            case 'ParenthesizedExpression':
-                return this.listed(inside(node), scope);
-            case 'ArrayExpression':
-            case 'TupleExpression':
-            case 'SetExpression':
-                return this.items(node, scope);
-            case 'DictionaryExpression':
-                return this.dictionary(node, scope);
-            case 'UnaryExpression':
-                return this.unary(node, scope);
-            case 'BinaryExpression':
-                return this.binary(node, scope);
-            case 'ConditionalExpression':
-                return this.conditional(node, scope);
-            case 'MemberExpression':
-                return this.member(node, scope);
-            case 'CallExpression':
-                return this.called(node, scope);
-            default:
-                this.forgetWithin(node, scope);
-                return new Unknown(text);
-        }
-    }
-    /** `:=` inside an expression that is not followed may set a name. */
-    forgetWithin(node, scope) {
-        const cursor = node.cursor();
-        do {
-            this.step();
-            if (cursor.name === 'NamedExpression')
-                this.forget(cursor.node.firstChild, scope, this.source(cursor.node));
-        } while (cursor.next() && cursor.from < node.to);
-    }
-    lookUp(name, scope) {
-        for (let one = scope; one; one = one.outer) {
-            const found = one.names.get(name);
-            if (found !== undefined)
-                return found;
-        }
-        return undefined;
-    }
-    named(name, scope) {
-        const value = this.lookUp(name, scope);
-        if (value === undefined || isRoutine(value))
-            return new Unknown(name);
-        // A function that changes a constant of the module must not change it for the others.
-        return scope !== this.global && !scope.names.has(name) ? this.copied(value) : value;
-    }
-    copied(value) {
-        this.step();
-        if (Array.isArray(value))
-            return this.nested(() => value.map((item) => this.copied(item)));
-        if (!isTable(value))
-            return value;
-        const copy = python_values_table();
-        this.nested(() => {
-            for (const [key, one] of Object.entries(value))
-                copy[key] = this.copied(one);
-        });
-        const lines = this.lineOf.get(value);
-        if (lines !== undefined)
-            this.lineOf.set(copy, new Map(lines));
-        return copy;
-    }
-    items(node, scope) {
-        const items = [];
-        const parts = inside(node);
-        for (const [index, part] of parts.entries()) {
-            if (part.name === '*')
-                continue;
-            const value = this.evaluate(part, scope);
-            if (parts[index - 1]?.name !== '*')
-                items.push(value);
-            else if (Array.isArray(value))
-                items.push(...value.slice(0, 10_000));
-            else
-                return new Unknown(this.source(part));
-        }
-        return items;
-    }
-    dictionary(node, scope) {
-        const made = python_values_table();
-        const parts = inside(node).filter(({ name }) => name !== ':');
-        for (let index = 0; index < parts.length; index += 1) {
-            const [part, after] = [parts[index], parts[index + 1]];
-            if (part === undefined || after === undefined)
-                break;
+        else if (part?.name === '**') {
+            const extra = python_values_table();
+            for (const [key, { value }] of rest)
+                extra[key] = value;
             index += 1;
-            const value = this.evaluate(after, scope);
-            if (part.name === '**') {
-                if (isTable(value))
-                    Object.assign(made, value);
-                else
-                    made['**'] = value;
-                continue;
-            }
-            const key = this.evaluate(part, scope);
-            if (typeof key !== 'string' && typeof key !== 'number')
-                continue;
-            made[String(key).slice(0, 200)] = value;
-            this.keep(made, String(key), this.line(part));
+            scope.names.set(sourceOf(of, parts[index] ?? part), extra);
         }
-        return made;
-    }
-    unary(node, scope) {
-        const [operator, operand] = childrenOf(node);
-        if (operator === undefined || operand === undefined)
-            return new Unknown(this.source(node));
-        const value = this.evaluate(operand, scope);
-        if (value instanceof Unknown)
-            return value;
-        const sign = this.source(operator);
-        if (sign === 'not') {
-            const known = truth(value);
-            return known === undefined ? new Unknown(this.source(operand)) : !known;
-        }
-        if (sign === '-')
-            return operate('-', 0, value, this.source(node));
-        return sign === '+' ? value : new Unknown(this.source(node));
-    }
-    binary(node, scope) {
-        const parts = childrenOf(node);
-        const [left, right] = [parts[0], parts.at(-1)];
-        if (left === undefined || right === undefined || parts.length < 3)
-            return new Unknown(this.source(node));
-        const operator = parts
-            .slice(1, -1)
-            .map((part) => this.source(part))
-            .join(' ');
-        const first = this.evaluate(left, scope);
-        if (operator === 'and' || operator === 'or') {
-            const known = truth(first);
-            if (known === undefined)
-                return new Unknown(this.source(node));
-            return known === (operator === 'and') ? this.evaluate(right, scope) : first;
-        }
-        const second = this.evaluate(right, scope);
-        if (operator in comparisons) {
-            // `a < b < c` is two comparisons.
-            const known = left.name === 'BinaryExpression' && left.getChild('CompareOp') !== null;
-            const result = known ? undefined : compared(operator, first, second);
-            return (result ??
-                (first instanceof Unknown ? first : second instanceof Unknown ? second : new Unknown(this.source(node))));
-        }
-        return operate(operator, opened(first), opened(second), this.source(node));
-    }
-    conditional(node, scope) {
-        const [yes, , condition, , no] = childrenOf(node);
-        if (yes === undefined || condition === undefined || no === undefined)
-            return new Unknown(this.source(node));
-        const known = truth(this.evaluate(condition, scope));
-        if (known === undefined)
-            return new Unknown(`if ${this.source(condition)}`);
-        return this.evaluate(known ? yes : no, scope);
-    }
-    member(node, scope) {
-        const [first, , index] = childrenOf(node);
-        if (first === undefined)
-            return new Unknown(this.source(node));
-        const from = this.evaluate(first, scope);
-        if (from instanceof Unknown)
-            return new Unknown(`${from.needs}${this.text.slice(first.to, Math.min(node.to, first.to + 100))}`);
-        const property = node.getChild('PropertyName');
-        const key = property === null ? index && this.evaluate(index, scope) : this.source(property);
-        const slice = childrenOf(node).some(({ name }) => name === ':');
-        const found = key === undefined || slice ? undefined : elementOf(from, key);
-        return found ?? new Unknown(this.source(node));
-    }
-    called(node, scope) {
-        const [callee, list] = childrenOf(node);
-        if (callee === undefined || list === undefined)
-            return new Unknown(this.source(node));
-        const positional = [];
-        const keywords = new Map();
-        let spread;
-        const parts = inside(list).concat();
-        for (let index = 0; index < parts.length; index += 1) {
-            const [part, sign, value] = [parts[index], parts[index + 1], parts[index + 2]];
-            if (part === undefined || part.name === ',')
-                continue;
-            if (part.name === '**' || part.name === '*') {
-                const given = sign === undefined ? undefined : this.evaluate(sign, scope);
-                index += 1;
-                if (isTable(given) && part.name === '**')
-                    for (const [key, one] of Object.entries(given))
-                        keywords.set(key, { value: one, line: this.line(part) });
-                else
-                    spread = given;
-            }
-            else if (sign?.name === 'AssignOp' && value !== undefined) {
-                keywords.set(this.source(part), { value: this.evaluate(value, scope), line: this.line(part) });
+        else if (part?.name === 'VariableName') {
+            const name = sourceOf(of, part);
+            const fallback = parts[index + 1]?.name === 'AssignOp' ? parts[index + 2] : undefined;
+            if (fallback !== undefined)
                 index += 2;
-            }
-            else if (part.name === 'for' || part.name === 'async')
-                break;
+            const stated = rest.get(name)?.value ?? positional[place];
+            rest.delete(name);
+            place += 1;
+            scope.names.set(name, stated ?? spread ?? (fallback ? of.evaluate(of, fallback, of.global) : new Unknown(name)));
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/text/python-expressions.js
+
+
+
+
+/** Expressions of a Python file: what they come to, or what a run would have to tell. */
+/** One expression, or several with commas between them, which are a tuple. */
+function listed(of, nodes, scope) {
+    const parts = nodes.filter(({ name }) => name !== ',');
+    const [only] = parts;
+    if (only === undefined)
+        return null;
+    return nodes.length === 1 ? evaluate(of, only, scope) : parts.map((part) => evaluate(of, part, scope));
+}
+/** What an expression comes to. */
+function evaluate(of, node, scope) {
+    step(of);
+    return nested(of, () => expression(of, node, scope));
+}
+function expression(of, node, scope) {
+    const text = sourceOf(of, node);
+    switch (node.name) {
+        case 'Number':
+            return python_values_numberOf(text) ?? new Unknown(text);
+        case 'String':
+            return python_values_stringOf(of.text.slice(node.from, node.to)) ?? new Unknown(text);
+        case 'ContinuedString':
+            return childrenOf(node)
+                .map((part) => evaluate(of, part, scope))
+                .reduce((left, right) => operate('+', left, right, text), '');
+        case 'Boolean':
+            return text === 'True';
+        case 'None':
+            return null;
+        case 'VariableName':
+            return valueNamed(of, text, scope);
+        case 'ParenthesizedExpression':
+            return listed(of, inside(node), scope);
+        case 'ArrayExpression':
+        case 'TupleExpression':
+        case 'SetExpression':
+            return itemsOf(of, node, scope);
+        case 'DictionaryExpression':
+            return dictionaryOf(of, node, scope);
+        case 'UnaryExpression':
+            return unaryOf(of, node, scope);
+        case 'BinaryExpression':
+            return binaryOf(of, node, scope);
+        case 'ConditionalExpression':
+            return conditionalOf(of, node, scope);
+        case 'MemberExpression':
+            return memberOf(of, node, scope);
+        case 'CallExpression':
+            return callExpression(of, node, scope);
+        default:
+            forgetWithin(of, node, scope);
+            return new Unknown(text);
+    }
+}
+/** `:=` inside an expression that is not followed may set a name. */
+function forgetWithin(of, node, scope) {
+    const cursor = node.cursor();
+    do {
+        step(of);
+        const target = cursor.name === 'NamedExpression' ? cursor.node.firstChild : null;
+        if (target?.name === 'VariableName')
+            setName(of, target, new Unknown(sourceOf(of, cursor.node)), scope);
+    } while (cursor.next() && cursor.from < node.to);
+}
+function itemsOf(of, node, scope) {
+    const items = [];
+    const parts = inside(node);
+    for (const [index, part] of parts.entries()) {
+        if (part.name === '*')
+            continue;
+        const value = evaluate(of, part, scope);
+        if (parts[index - 1]?.name !== '*')
+            items.push(value);
+        else if (Array.isArray(value))
+            items.push(...value.slice(0, 10_000));
+        else
+            return new Unknown(sourceOf(of, part));
+    }
+    return items;
+}
+function dictionaryOf(of, node, scope) {
+    const made = python_values_table();
+    const parts = inside(node).filter(({ name }) => name !== ':');
+    for (let index = 0; index < parts.length; index += 1) {
+        const [part, after] = [parts[index], parts[index + 1]];
+        if (part === undefined || after === undefined)
+            break;
+        index += 1;
+        const value = evaluate(of, after, scope);
+        if (part.name === '**') {
+            if (isTable(value))
+                Object.assign(made, value);
             else
-                positional.push(this.evaluate(part, scope));
+                made['**'] = value;
+            continue;
         }
-        return this.apply(node, callee, positional, keywords, spread, scope);
+        const key = evaluate(of, part, scope);
+        if (typeof key !== 'string' && typeof key !== 'number')
+            continue;
+        made[String(key).slice(0, 200)] = value;
+        keep(of, made, String(key), lineAt(of, part));
     }
-    apply(node, callee, positional, keywords, spread, scope) {
-        const name = this.source(callee);
-        const routine = callee.name === 'VariableName' ? this.lookUp(name, scope) : undefined;
-        if (isRoutine(routine))
-            return this.call(routine, positional, keywords, spread);
-        if (routine === undefined && spread === undefined && keywords.size === 0) {
-            const plain = builtin(name, positional, this.source(node));
-            if (plain !== undefined)
-                return plain;
-        }
-        const made = python_values_table();
-        const isDict = name === 'dict' && routine === undefined;
-        if (!isDict) {
-            made['()'] = this.nameOf(callee, scope, made);
-            for (const [index, value] of positional.slice(0, 50).entries()) {
-                made[String(index)] = value;
-                this.keep(made, String(index), this.line(node));
-            }
-        }
-        else if (isTable(positional[0]))
-            Object.assign(made, positional[0]);
-        else if (positional.length > 0)
-            return new Unknown(this.source(node));
-        for (const [key, { value, line }] of keywords) {
-            made[key] = value;
-            this.keep(made, key, line);
-        }
-        if (spread !== undefined)
-            made['**'] = spread;
-        return made;
+    return made;
+}
+function unaryOf(of, node, scope) {
+    const [operator, operand] = childrenOf(node);
+    if (operator === undefined || operand === undefined)
+        return new Unknown(sourceOf(of, node));
+    const value = evaluate(of, operand, scope);
+    if (value instanceof Unknown)
+        return value;
+    const sign = sourceOf(of, operator);
+    if (sign === 'not') {
+        const known = truth(value);
+        return known === undefined ? new Unknown(sourceOf(of, operand)) : !known;
     }
-    /** What is called, as a dotted name; a method of another call keeps that call under `self`. */
-    nameOf(callee, scope, made) {
-        const property = callee.name === 'MemberExpression' ? callee.getChild('PropertyName') : null;
-        const owner = property === null || callee.firstChild === null ? undefined : this.evaluate(callee.firstChild, scope);
-        if (property === null || !isTable(owner))
-            return this.source(callee);
-        made['self'] = owner;
-        this.keep(made, 'self', this.line(callee));
-        return `.${this.source(property)}`;
+    if (sign === '-')
+        return operate('-', 0, value, sourceOf(of, node));
+    return sign === '+' ? value : new Unknown(sourceOf(of, node));
+}
+function binaryOf(of, node, scope) {
+    const parts = childrenOf(node);
+    const [left, right] = [parts[0], parts.at(-1)];
+    if (left === undefined || right === undefined || parts.length < 3)
+        return new Unknown(sourceOf(of, node));
+    const operator = parts
+        .slice(1, -1)
+        .map((part) => sourceOf(of, part))
+        .join(' ');
+    const first = evaluate(of, left, scope);
+    if (operator === 'and' || operator === 'or') {
+        const known = truth(first);
+        if (known === undefined)
+            return new Unknown(sourceOf(of, node));
+        return known === (operator === 'and') ? evaluate(of, right, scope) : first;
     }
-    /** What a function of the file returns: its statements in order, with its own default arguments. */
-    call(routine, positional, keywords, spread) {
-        const { node, needs, name } = routine;
-        const body = node.getChild('Body');
-        const deep = this.running.length >= pythonLimits.calls || this.running.includes(routine);
-        if (needs !== undefined || body === null || deep)
-            return new Unknown(needs ?? `${name}()`);
-        const scope = { names: new Map(), outer: this.global };
-        this.running.push(routine);
-        try {
-            this.bind(node.getChild('ParamList'), scope, positional, keywords, spread);
-            const ending = this.nested(() => this.run(body, scope));
-            if (ending.kind === 'return')
-                return ending.value;
-            return ending.kind === 'raise' ? new Unknown(`${name}()`) : null;
-        }
-        finally {
-            this.running.pop();
-        }
+    const second = evaluate(of, right, scope);
+    if (operator in comparisons) {
+        // `a < b < c` is two comparisons.
+        const known = left.name === 'BinaryExpression' && left.getChild('CompareOp') !== null;
+        const result = known ? undefined : compared(operator, first, second);
+        return (result ??
+            (first instanceof Unknown ? first : second instanceof Unknown ? second : new Unknown(sourceOf(of, node))));
     }
-    bind(list, scope, positional, keywords, spread) {
-        const parts = list === null ? [] : childrenOf(list).filter(({ name }) => name !== 'TypeDef');
-        const rest = new Map(keywords);
-        let place = 0;
-        for (let index = 0; index < parts.length; index += 1) {
-            const part = parts[index];
-            if (part?.name === '*') {
-                place = Number.POSITIVE_INFINITY;
-                const all = parts[index + 1];
-                if (all?.name === 'VariableName')
-                    scope.names.set(this.source(all), []);
-                if (all?.name === 'VariableName')
-                    index += 1;
-            }
-            else if (part?.name === '**') {
-                const extra = python_values_table();
-                for (const [key, { value }] of rest)
-                    extra[key] = value;
-                index += 1;
-                scope.names.set(this.source(parts[index] ?? part), extra);
-            }
-            else if (part?.name === 'VariableName') {
-                const name = this.source(part);
-                const fallback = parts[index + 1]?.name === 'AssignOp' ? parts[index + 2] : undefined;
-                if (fallback !== undefined)
-                    index += 2;
-                const stated = rest.get(name)?.value ?? positional[place];
-                rest.delete(name);
-                place += 1;
-                scope.names.set(name, stated ?? spread ?? (fallback ? this.evaluate(fallback, this.global) : new Unknown(name)));
-            }
+    return operate(operator, opened(first), opened(second), sourceOf(of, node));
+}
+function conditionalOf(of, node, scope) {
+    const [yes, , condition, , no] = childrenOf(node);
+    if (yes === undefined || condition === undefined || no === undefined)
+        return new Unknown(sourceOf(of, node));
+    const known = truth(evaluate(of, condition, scope));
+    if (known === undefined)
+        return new Unknown(`if ${sourceOf(of, condition)}`);
+    return evaluate(of, known ? yes : no, scope);
+}
+function memberOf(of, node, scope) {
+    const [first, , index] = childrenOf(node);
+    if (first === undefined)
+        return new Unknown(sourceOf(of, node));
+    const from = evaluate(of, first, scope);
+    if (from instanceof Unknown)
+        return new Unknown(`${from.needs}${of.text.slice(first.to, Math.min(node.to, first.to + 100))}`);
+    const property = node.getChild('PropertyName');
+    const key = property === null ? index && evaluate(of, index, scope) : sourceOf(of, property);
+    const slice = childrenOf(node).some(({ name }) => name === ':');
+    const found = key === undefined || slice ? undefined : elementOf(from, key);
+    return found ?? new Unknown(sourceOf(of, node));
+}
+function callExpression(of, node, scope) {
+    const [callee, list] = childrenOf(node);
+    if (callee === undefined || list === undefined)
+        return new Unknown(sourceOf(of, node));
+    const positional = [];
+    const keywords = new Map();
+    let spread;
+    const parts = inside(list).concat();
+    for (let index = 0; index < parts.length; index += 1) {
+        const [part, sign, value] = [parts[index], parts[index + 1], parts[index + 2]];
+        if (part === undefined || part.name === ',')
+            continue;
+        if (part.name === '**' || part.name === '*') {
+            const given = sign === undefined ? undefined : evaluate(of, sign, scope);
+            index += 1;
+            if (isTable(given) && part.name === '**')
+                for (const [key, one] of Object.entries(given))
+                    keywords.set(key, { value: one, line: lineAt(of, part) });
+            else
+                spread = given;
         }
+        else if (sign?.name === 'AssignOp' && value !== undefined) {
+            keywords.set(sourceOf(of, part), { value: evaluate(of, value, scope), line: lineAt(of, part) });
+            index += 2;
+        }
+        else if (part.name === 'for' || part.name === 'async')
+            break;
+        else
+            positional.push(evaluate(of, part, scope));
     }
+    return apply(of, node, callee, { positional, keywords, spread }, scope);
 }
 /** In arithmetic, an object that a call made is as unknown as what it stands for. */
 const opened = (value) => isTable(value) && typeof value['()'] === 'string' ? new Unknown(`${value['()']}()`) : value;
@@ -24326,6 +24045,337 @@ function elementOf(from, key) {
     if (!Array.isArray(from) || typeof key !== 'number')
         return undefined;
     return from.at(key);
+}
+
+;// CONCATENATED MODULE: ./build/text/python-statements.js
+
+
+
+
+/** Statements of a Python file, followed as far as the file itself decides them. */
+const next = { kind: 'next' };
+/** Decorators that register a function and leave what it returns as it is. */
+const harmless = /^@\s*(run\.cli\.factory|run\.cli\.entrypoint|functools\.cache|functools\.lru_cache|staticmethod)\b/;
+/** Statements of a body, one after another. */
+function run(of, body, scope) {
+    for (let node = body.firstChild; node; node = node.nextSibling) {
+        step(of);
+        const ending = statement(of, node, scope);
+        if (ending.kind !== 'next')
+            return ending;
+    }
+    return next;
+}
+function statement(of, node, scope) {
+    if (node.type.isError)
+        python_machine_note(of, 'the text is not valid Python here', node);
+    switch (node.name) {
+        case 'AssignStatement':
+            python_statements_assign(of, node, scope);
+            return next;
+        case 'UpdateStatement':
+            update(of, node, scope);
+            return next;
+        case 'ExpressionStatement':
+            effect(of, node.firstChild, scope);
+            return next;
+        case 'StatementGroup':
+            return run(of, node, scope);
+        case 'ReturnStatement':
+            return { kind: 'return', value: listed(of, childrenOf(node).slice(1), scope) };
+        case 'RaiseStatement':
+            return { kind: 'raise' };
+        case 'IfStatement':
+            return branch(of, node, scope);
+        case 'FunctionDefinition':
+            python_statements_define(of, node, scope, undefined);
+            return next;
+        case 'DecoratedStatement':
+            decorated(of, node, scope);
+            return next;
+        case 'ClassDefinition':
+            of.classes ||= scope === of.global;
+            forget(of, node.getChild('VariableName'), scope, undefined);
+            return next;
+        case 'ImportStatement':
+            imported(of, node, scope);
+            return next;
+        case 'ForStatement':
+        case 'WhileStatement':
+        case 'TryStatement':
+        case 'WithStatement':
+        case 'MatchStatement':
+        case 'DeleteStatement':
+        case 'ScopeStatement':
+            return undecided(of, node, scope, headOf(sourceOf(of, node)));
+        default:
+            return next;
+    }
+}
+function python_statements_assign(of, node, scope) {
+    const groups = [[]];
+    for (const child of childrenOf(node)) {
+        if (child.name === 'AssignOp')
+            groups.push([]);
+        else if (child.name !== 'TypeDef')
+            groups.at(-1)?.push(child);
+    }
+    const right = groups.pop() ?? [];
+    if (groups.length === 0)
+        return;
+    const value = broken(node) ? new Unknown(`valid Python on line ${lineAt(of, node)}`) : listed(of, right, scope);
+    for (const targets of groups)
+        assignTo(of, targets, value, scope);
+}
+function assignTo(of, targets, value, scope) {
+    const names = targets.filter(({ name }) => name !== ',');
+    const [only] = names;
+    if (names.length === 1 && targets.length === 1 && only !== undefined) {
+        put(of, only, value, scope);
+        return;
+    }
+    for (const [index, target] of names.entries()) {
+        const part = Array.isArray(value) && value.length === names.length ? value[index] : undefined;
+        put(of, target, part ?? new Unknown(sourceOf(of, target)), scope);
+    }
+}
+function put(of, target, value, scope) {
+    if (target.name === 'VariableName') {
+        setName(of, target, value, scope);
+        return;
+    }
+    if (target.name === 'TupleExpression' || target.name === 'ArrayExpression') {
+        assignTo(of, inside(target), value, scope);
+        return;
+    }
+    if (target.name !== 'MemberExpression')
+        return;
+    const key = python_statements_keyOf(of, target, scope);
+    const owner = ownerOf(of, target.firstChild, scope);
+    if (owner === undefined || key === undefined)
+        return;
+    owner[key] = value;
+    keep(of, owner, key, lineAt(of, target));
+}
+/** The object whose attribute is set, made where the file does not show it: an imported config has attributes, too. */
+function ownerOf(of, node, scope) {
+    if (node === null)
+        return undefined;
+    const value = nested(of, () => evaluate(of, node, scope));
+    if (isTable(value))
+        return value;
+    if (!(value instanceof Unknown))
+        return undefined;
+    const made = python_values_table();
+    if (node.name === 'VariableName')
+        scope.names.set(sourceOf(of, node), made);
+    else if (node.name === 'MemberExpression') {
+        const key = python_statements_keyOf(of, node, scope);
+        const above = nested(of, () => ownerOf(of, node.firstChild, scope));
+        if (above === undefined || key === undefined)
+            return undefined;
+        above[key] = made;
+        keep(of, above, key, lineAt(of, node));
+    }
+    else
+        return undefined;
+    return made;
+}
+/** The attribute or the constant key of `a.b` and `a['b']`. */
+function python_statements_keyOf(of, node, scope) {
+    const property = node.getChild('PropertyName');
+    if (property !== null)
+        return sourceOf(of, property);
+    const [, , index] = childrenOf(node);
+    const value = index === undefined ? undefined : evaluate(of, index, scope);
+    return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 200) : undefined;
+}
+function update(of, node, scope) {
+    const [target, operator, ...rest] = childrenOf(node);
+    if (target === undefined || operator === undefined)
+        return;
+    const symbol = sourceOf(of, operator).slice(0, -1);
+    const old = evaluate(of, target, scope);
+    put(of, target, operate(symbol, old, listed(of, rest, scope), sourceOf(of, target)), scope);
+}
+/** A call for its effect: what a function outside the file does with an object of ours is not known. */
+function effect(of, node, scope) {
+    if (node === null)
+        return;
+    if (node.name !== 'CallExpression') {
+        if (!/String$/.test(node.name))
+            nested(of, () => evaluate(of, node, scope));
+        return;
+    }
+    const [callee, given] = childrenOf(node);
+    const method = callee?.name === 'MemberExpression' ? callee.getChild('PropertyName') : null;
+    const owner = method === null ? undefined : evaluate(of, callee?.firstChild ?? node, scope);
+    const value = evaluate(of, node, scope);
+    const called = sourceOf(of, callee ?? node);
+    const routine = callee?.name === 'VariableName' && isRoutine(lookUp(called, scope));
+    if (routine)
+        return;
+    if (isTable(owner) && method !== null && sourceOf(of, method) === 'update' && isTable(value)) {
+        const { '()': _, self: __, ...changes } = value;
+        const first = changes['0'];
+        delete changes['0'];
+        for (const [key, one] of Object.entries({ ...(isTable(first) ? first : {}), ...changes })) {
+            owner[key] = one;
+            keep(of, owner, key, lineAt(of, node));
+        }
+        return;
+    }
+    const touches = isTable(owner) ||
+        (given !== undefined && inside(given).some((one) => isTable(valueOfName(of, one, scope)))) ||
+        /^(exec|eval|globals|setattr|locals|vars)\b/.test(called);
+    if (touches)
+        python_machine_note(of, `${called.slice(0, 80)} is called, and what it changes is not known`, node);
+}
+function valueOfName(of, node, scope) {
+    const value = node.name === 'VariableName' ? lookUp(sourceOf(of, node), scope) : undefined;
+    return isRoutine(value) ? undefined : value;
+}
+/** A branch whose condition the file itself decides is taken; else what any branch may set is unknown. */
+function branch(of, node, scope) {
+    const parts = childrenOf(node);
+    for (const [index, part] of parts.entries()) {
+        if (part.name !== 'Body')
+            continue;
+        const word = parts[index - 1]?.name === 'else' ? undefined : parts[index - 1];
+        const decision = word === undefined ? true : truth(evaluate(of, word, scope));
+        if (decision === true)
+            return run(of, part, scope);
+        if (decision === undefined)
+            return undecided(of, node, scope, `if ${sourceOf(of, word ?? node)}`);
+    }
+    return next;
+}
+/** Everything that statements which may or may not run could set is unknown after them. */
+function undecided(of, node, scope, why) {
+    let returns = false;
+    const visit = (one) => {
+        step(of);
+        if (one.name === 'FunctionDefinition' || one.name === 'ClassDefinition' || one.name === 'LambdaExpression')
+            return;
+        if (one.name === 'ReturnStatement')
+            returns = true;
+        if (one.name === 'Body' && one.lastChild?.name === 'RaiseStatement')
+            return;
+        if (setters.has(one.name))
+            for (const target of python_tree_targetsOf(one))
+                forget(of, target, scope, why);
+        if (one.name === 'ExpressionStatement' && one.firstChild?.name === 'CallExpression') {
+            const given = one.firstChild.getChild('ArgList');
+            if (given !== null && inside(given).some((argument) => isTable(valueOfName(of, argument, scope))))
+                python_machine_note(of, `${sourceOf(of, one.firstChild.firstChild ?? one).slice(0, 80)} may be called, and what it changes is not known`, one);
+        }
+        nested(of, () => {
+            for (const child of childrenOf(one))
+                visit(child);
+        });
+    };
+    visit(node);
+    return returns ? { kind: 'return', value: new Unknown(why) } : next;
+}
+/** A name or an attribute gets a value that only a run would tell. */
+function forget(of, target, scope, why) {
+    if (target !== null)
+        put(of, target, new Unknown(why ?? sourceOf(of, target)), scope);
+}
+function imported(of, node, scope) {
+    const module = /^from\s+([\w.]{1,200})\s+import\b/.exec(sourceOf(of, node))?.[1];
+    if (scope === of.global && module !== undefined)
+        for (const word of node.getChildren('VariableName'))
+            of.imports[sourceOf(of, word)] = module;
+    const all = childrenOf(node).some(({ name }) => name === '*');
+    const names = all ? [...scope.names.keys()] : node.getChildren('VariableName').map((one) => sourceOf(of, one));
+    for (const name of names)
+        if (scope.names.has(name))
+            scope.names.set(name, new Unknown(name));
+}
+function python_statements_define(of, node, scope, needs) {
+    const word = node.getChild('VariableName');
+    if (word === null)
+        return;
+    const name = sourceOf(of, word);
+    const unread = node.firstChild?.name === 'async' ? `await ${name}` : needs;
+    if (scope !== of.global) {
+        scope.names.set(name, new Unknown(name));
+        return;
+    }
+    scope.names.set(name, { kind: 'routine', node, name, ...(unread === undefined ? {} : { needs: unread }) });
+    const annotation = node.getChildren('TypeDef').at(0);
+    if (annotation)
+        of.annotations.set(name, sourceOf(of, annotation).replace(/^[->:\s]+/, ''));
+}
+function decorated(of, node, scope) {
+    const decorators = node.getChildren('Decorator').map((one) => sourceOf(of, one));
+    const strange = decorators.find((one) => !harmless.test(one));
+    const definition = node.getChild('FunctionDefinition');
+    if (definition !== null)
+        python_statements_define(of, definition, scope, strange);
+    else if (node.getChild('ClassDefinition') !== null)
+        of.classes ||= scope === of.global;
+}
+
+;// CONCATENATED MODULE: ./build/text/python.js
+
+
+
+
+
+
+
+/** Follows a Python file without running it; bounded in marks, steps and depth. */
+function readPython(text) {
+    const marks = text.match(/[,.[\]{}()=:@+*/%\-\n"']/g)?.length ?? 0;
+    if (marks > pythonLimits.marks)
+        return { kind: 'broken', message: `The file has more than ${pythonLimits.marks} lines and values.` };
+    try {
+        const machine = machineOf(text, { evaluate: evaluate, run: run });
+        run(machine, treeOf(text), machine.global);
+        return resultOf(machine);
+    }
+    catch (error) {
+        if (error instanceof TooMuch)
+            return { kind: 'broken', message: error.message };
+        throw error;
+    }
+}
+function resultOf(of) {
+    const value = python_values_table();
+    const lines = new Map();
+    const whole = new Result(of.lineOf, lines);
+    for (const [name, one] of of.global.names) {
+        if (isRoutine(one) || name.startsWith('__'))
+            continue;
+        value[name] = whole.plain(one, name);
+        const line = of.globalLines.get(name);
+        if (line !== undefined)
+            lines.set(name, line);
+    }
+    const routines = [...of.global.names.values()].filter(isRoutine);
+    for (const routine of recipesOf(routines)) {
+        const returned = call(of, routine, { positional: [], keywords: new Map(), spread: undefined });
+        if (!isTable(returned))
+            continue;
+        value[routine.name] = { '->': of.annotations.get(routine.name) ?? '', ...whole.table(returned, routine.name) };
+        lines.set(routine.name, lineAt(of, routine.node));
+    }
+    if (routines.length > 0)
+        value['def'] = routines.map(({ name }) => name);
+    if (of.classes)
+        value['class'] = true;
+    if (Object.keys(of.imports).length > 0)
+        value['import'] = of.imports;
+    return { kind: 'read', value, lines, notes: of.notes };
+}
+/** Functions that others may call. */
+function recipesOf(routines) {
+    const recipes = routines.filter(({ name }) => !name.startsWith('_'));
+    if (recipes.length > pythonLimits.functions)
+        throw new TooMuch(`The file has more than ${pythonLimits.functions} functions.`);
+    return recipes;
 }
 
 ;// CONCATENATED MODULE: ./build/text/shell-arithmetic.js
@@ -25093,7 +25143,7 @@ function readScript(written, files = () => undefined, inputs = {}) {
     };
     for (const [name, value] of slurmVariables(directives))
         machine.scope.set(name, { list: false, text: value });
-    run(shellTokens(text), machine);
+    shell_run(shellTokens(text), machine);
     const { commands, sourced } = machine;
     return { commands, directives, prepared: preparedWords(machine), sourced, written: machine.written };
 }
@@ -25153,7 +25203,7 @@ const shell_plain = (token) => {
 };
 const isSign = (token, ...signs) => token?.kind === 'sign' && signs.includes(token.sign);
 /** @throws ShellTooLarge */
-function run(tokens, machine) {
+function shell_run(tokens, machine) {
     return deeper(machine, () => statements(tokens, machine));
 }
 function statements(tokens, machine) {
@@ -25172,7 +25222,7 @@ function statements(tokens, machine) {
         else {
             const end = conditionEnd(tokens, at);
             outcome = end === undefined ? outcomeOf(tokens, at) : test(tokens.slice(at, end), machine);
-            at = end ?? statement(tokens, at, machine);
+            at = end ?? shell_statement(tokens, at, machine);
         }
     }
     return outcome;
@@ -25185,7 +25235,7 @@ function outcomeOf(tokens, from) {
     return at > from && (at >= tokens.length || tokens[at]?.kind === 'sign') ? { kind: 'known', value: true } : undefined;
 }
 /** One statement that is no condition; where it ends. */
-function statement(tokens, at, machine) {
+function shell_statement(tokens, at, machine) {
     const word = shell_plain(tokens[at]);
     if (word !== undefined && Object.hasOwn(blocks, word)) {
         const end = blockEnd(tokens, at, blocks[word] ?? '');
@@ -25201,10 +25251,10 @@ function statement(tokens, at, machine) {
 /** What stands behind `&&` or `||` runs as the statement before it turned out; where that is not known, what it assigns is open. */
 function guarded(body, and, before, machine) {
     if (before?.kind === 'known')
-        return before.value === and ? run(body, machine) : before;
+        return before.value === and ? shell_run(body, machine) : before;
     if (before === undefined && and)
-        return run(body, machine);
-    either([(into) => run(body, into), () => { }], before?.needs ?? ['<a command>'], machine);
+        return shell_run(body, machine);
+    either([(into) => shell_run(body, into), () => { }], before?.needs ?? ['<a command>'], machine);
     return before;
 }
 /** Where the statement that begins at a place ends, as far as a `&&` or `||` before it reaches. */
@@ -25252,7 +25302,7 @@ function inSubshell(tokens, from, machine) {
     const end = shell_closing(tokens, from);
     const { scope } = machine;
     machine.scope = new Map(scope);
-    run(tokens.slice(from + 1, end), machine);
+    shell_run(tokens.slice(from + 1, end), machine);
     machine.scope = scope;
     return end + 1;
 }
@@ -25291,7 +25341,7 @@ function shell_block(kind, body, machine) {
     else if (kind === 'case')
         cases(body, machine);
     else if (kind === '{')
-        run(body, machine);
+        shell_run(body, machine);
     else
         loop(kind, body, machine);
 }
@@ -25314,15 +25364,15 @@ function conditional(tokens, machine) {
     const truth = test(tokens.slice(0, then), machine);
     const yes = tokens.slice(then + 1, next);
     const rest = tokens.slice(next + 1);
-    const otherwise = shell_plain(tokens[next]) === 'elif' ? (into) => conditional(rest, into) : (into) => run(rest, into);
+    const otherwise = shell_plain(tokens[next]) === 'elif' ? (into) => conditional(rest, into) : (into) => shell_run(rest, into);
     if (truth.kind === 'known') {
         if (truth.value)
-            run(yes, machine);
+            shell_run(yes, machine);
         else
             otherwise(machine);
     }
     else
-        either([(into) => run(yes, into), otherwise], truth.needs, machine);
+        either([(into) => shell_run(yes, into), otherwise], truth.needs, machine);
 }
 /** Branches whose condition is unknown: a variable that they set differently is left open. */
 function either(branches, needs, machine) {
@@ -25381,20 +25431,20 @@ function cases(tokens, machine) {
     if (subject === undefined)
         return;
     if (needs.length > 0) {
-        const branches = arms.map((arm) => (into) => run(arm.body, into));
+        const branches = arms.map((arm) => (into) => shell_run(arm.body, into));
         either([...branches, () => { }], needs, machine);
         return;
     }
     const taken = arms.find(({ patterns }) => patterns.some((pattern) => isLike(subject.text, pattern)));
     if (taken !== undefined)
-        run(taken.body, machine);
+        shell_run(taken.body, machine);
 }
 /** A loop over words takes the first of them, and its variable is open where there are several; other loops are not followed. */
 function loop(kind, tokens, machine) {
     const begins = split(tokens, ['do']);
     const body = tokens.slice(begins + 1);
     const itself = `<the ${kind} loop>`;
-    const maybe = () => either([(into) => run(body, into), () => { }], [itself], machine);
+    const maybe = () => either([(into) => shell_run(body, into), () => { }], [itself], machine);
     if (kind !== 'for') {
         maybe();
         return;
@@ -25408,7 +25458,7 @@ function loop(kind, tokens, machine) {
         return;
     }
     machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_open_unknown(itself, machine) });
-    run(body, machine);
+    shell_run(body, machine);
 }
 // --- Commands -----------------------------------------------------------------------------------------------------------
 const assignment = /^([A-Za-z_]\w*)(\+?)=/;
@@ -25501,7 +25551,7 @@ function start(words, document, target, line, machine) {
         return;
     }
     if (body !== undefined) {
-        call(body, words.slice(1), machine);
+        shell_call(body, words.slice(1), machine);
         return;
     }
     if (document === undefined && changesVariables(words, machine))
@@ -25519,7 +25569,7 @@ function start(words, document, target, line, machine) {
     if (inner !== undefined && machine.calls < shell_machine_limits.calls) {
         machine.calls += 1;
         spend(4 * inner.length, machine);
-        run(shellTokens(inner), machine);
+        shell_run(shellTokens(inner), machine);
         machine.calls -= 1;
     }
     else if (words.length > 1 && words.length <= shell_machine_limits.list)
@@ -25575,13 +25625,13 @@ function textCommand(words) {
     const text = rest.map((word) => word.text).join(' ');
     return /\s--?\w/.test(text) ? text : undefined;
 }
-function call(body, words, machine) {
+function shell_call(body, words, machine) {
     if (machine.calls >= shell_machine_limits.calls)
         return;
     const { positional } = machine;
     machine.calls += 1;
     machine.positional = words.map(({ text }) => text);
-    run(body, machine);
+    shell_run(body, machine);
     machine.positional = positional;
     machine.calls -= 1;
 }
@@ -25594,7 +25644,7 @@ function readIn(file, machine) {
     const text = machine.files(path);
     if (text !== undefined && machine.calls < shell_machine_limits.calls) {
         machine.calls += 1;
-        run(shellTokens(withoutOpen(text)), machine);
+        shell_run(shellTokens(withoutOpen(text)), machine);
         machine.calls -= 1;
     }
 }
@@ -43017,7 +43067,7 @@ const mlps = (shape, fields) => {
     return each(shape, (index) => ((sparse === undefined ? index >= 3 : sparse.has(index)) ? 'experts' : 'dense'));
 };
 /** Step-3.5 and 3.7: a gate on each head, more heads in sliding layers, experts beside an always-on one. */
-const step = {
+const stepfun_step = {
     source,
     mixers: kinds,
     mlps,
@@ -43056,7 +43106,7 @@ const step = {
         return width === 0 ? block : { ...block, shared: { width, gate: false, bias } };
     },
 };
-const stepFamilies = { step3p5: step };
+const stepFamilies = { step3p5: stepfun_step };
 
 ;// CONCATENATED MODULE: ./build/families/text-encoders.js
 
@@ -43560,7 +43610,7 @@ const expression_longest = 500;
 const mostStates = 1000;
 const mostDepth = 20;
 /** @returns undefined where it is none of those that can be held against a text here */
-function expression(pattern) {
+function expression_expression(pattern) {
     if (pattern.length > expression_longest)
         return undefined;
     const parsed = expression_choice({ text: pattern, at: 0 }, 0);
@@ -43849,7 +43899,7 @@ function isPlain(regular) {
 function patternsOf(regular) {
     if (isPlain(regular))
         return ways(regular)?.map((way) => [`re:${way}`, wildcard(pieces(way))]);
-    const found = expression(regular);
+    const found = expression_expression(regular);
     if (found === undefined)
         return undefined;
     return [[`re:${regular}`, { prefix: found.prefix, fits: found.begins, effort: effortOfState * found.states }]];
@@ -46301,6 +46351,45 @@ function valueAt(root, steps) {
     return here ?? undefined;
 }
 
+;// CONCATENATED MODULE: ./build/read/arguments.js
+
+
+
+/** `--num-layers`, `num-layers` and `num_layers` are one. */
+const argumentName = (word) => word.replace(/^-{1,2}/, '').replaceAll('-', '_');
+/** Arguments out of the dictionary at a path of a file; nested dictionaries are sections without a meaning of their own. */
+function argumentsAt(file, value, path, depth = 0) {
+    const found = new Map();
+    if (!isDictionary(value))
+        return found;
+    for (const [word, given] of Object.entries(value)) {
+        const key = path === '' ? word : `${path}.${word}`;
+        if (isDictionary(given)) {
+            if (depth < 4)
+                for (const [name, argument] of argumentsAt(file, given, key, depth + 1))
+                    found.set(name, argument);
+            continue;
+        }
+        found.set(argumentName(word), { value: given, at: placeOf(file, key) });
+    }
+    return found;
+}
+/** The later ones over the earlier ones. */
+const arguments_joined = (...all) => new Map(all.flatMap((one) => [...one]));
+/** Starts a statement that asks for arguments by their names and tells of them as they were written. */
+function statingArguments(file, format, given) {
+    const value = Object.create(null);
+    const lines = new Map();
+    const places = new Map();
+    for (const [name, { value: one, at }] of given) {
+        value[name] = one;
+        places.set(name, at);
+        if (at.line !== undefined && at.file === file.path)
+            lines.set(name, at.line);
+    }
+    return stating({ path: file.path, source: { value, lines, problems: file.source.problems } }, format, places);
+}
+
 ;// CONCATENATED MODULE: ./build/text/list-expression.js
 /** More entries than any model has layers. */
 const list_expression_longest = 10_000;
@@ -46569,66 +46658,14 @@ function megatron_vocabulary_hasSizes(name, { hidden, layers, heads, groups, wid
         first('num_local_experts', 'num_experts', 'n_routed_experts') === experts);
 }
 
-;// CONCATENATED MODULE: ./build/read/formats/megatron-arguments.js
+;// CONCATENATED MODULE: ./build/read/formats/megatron-model.js
 
 
 
 
 
-
-
-
-const megatron_arguments_source = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
-/** `--num-layers`, `num-layers` and `num_layers` are one. */
-const argumentName = (word) => word.replace(/^-{1,2}/, '').replaceAll('-', '_');
-/** Arguments out of the dictionary at a path of a file; nested dictionaries are sections without a meaning of their own. */
-function argumentsAt(file, value, path, depth = 0) {
-    const found = new Map();
-    if (!isDictionary(value))
-        return found;
-    for (const [word, given] of Object.entries(value)) {
-        const key = path === '' ? word : `${path}.${word}`;
-        if (isDictionary(given)) {
-            if (depth < 4)
-                for (const [name, argument] of argumentsAt(file, given, key, depth + 1))
-                    found.set(name, argument);
-            continue;
-        }
-        found.set(argumentName(word), { value: given, at: placeOf(file, key) });
-    }
-    return found;
-}
-/** The later ones over the earlier ones. */
-const megatron_arguments_joined = (...all) => new Map(all.flatMap((one) => [...one]));
-/** Starts a statement that asks for arguments by their names and tells of them as they were written. */
-function statingArguments(file, format, given) {
-    const value = Object.create(null);
-    const lines = new Map();
-    const places = new Map();
-    for (const [name, { value: one, at }] of given) {
-        value[name] = one;
-        places.set(name, at);
-        if (at.line !== undefined && at.file === file.path)
-            lines.set(name, at.line);
-    }
-    return stating({ path: file.path, source: { value, lines, problems: file.source.problems } }, format, places);
-}
-/**
- * What a dictionary of Megatron's arguments states, with the defaults of Megatron's own command line. Every format that speaks
- * Megatron is a front end of this: scripts, `MODEL_ARGS`, Primus, FlagScale, NeMo.
- */
-function statementOf(file, format, given) {
-    const say = statingArguments(file, format, given);
-    stateModel(say);
-    stateRun(say);
-    return say.statement();
-}
-/** The same without what Megatron takes by default, for files that leave it to others to say. */
-const withoutDefaults = (statement) => ({
-    ...statement,
-    run: Object.fromEntries(Object.entries(statement.run).filter(([field, stated]) => field === 'framework' || stated.kind !== 'value' || stated.by !== 'framework')),
-});
-// --- the model ------------------------------------------------------------------------------------------------------------
+/** The model of Megatron's arguments. */
+const megatronRead = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
 /** Arguments that give a layer something which no trait counts, with what it is. */
 const uncounted = [
     ['is_hybrid_model', 'state-space layers'],
@@ -46689,7 +46726,7 @@ const sizesOf = (say, layers) => ({
     experts: say.number('num_experts') ?? say.number('num_moe_experts'),
 });
 /** Arguments that choose an activation, and the key that says so. */
-function megatron_arguments_activationOf(say) {
+function megatron_model_activationOf(say) {
     if (say.flag('swiglu') === true)
         return { gated: true, activation: 'silu', key: 'swiglu' };
     if (say.flag('quick_geglu') === true)
@@ -46709,7 +46746,7 @@ function megatron_arguments_activationOf(say) {
     return { gated, activation: say.flag('openai_gelu') === true ? 'gelu_tanh' : 'gelu' };
 }
 function stateFeedForward(say) {
-    const { gated, activation, key } = megatron_arguments_activationOf(say);
+    const { gated, activation, key } = megatron_model_activationOf(say);
     say.modelIs('gated', gated, key);
     say.modelIs('hidden_act', activation, key);
     if (say.at('ffn_hidden_size') !== undefined)
@@ -46731,7 +46768,7 @@ function stateWidth(say, gated) {
     }
     const width = gated ? Math.floor((4 * hidden * 2) / 3 / 64) * 64 : 4 * hidden;
     say.modelIs('intermediate_size', width, 'hidden_size');
-    say.assume('ffn_hidden_size', String(width), `${gated ? 'two thirds of four' : 'four'} times the hidden size (${megatron_arguments_source})`);
+    say.assume('ffn_hidden_size', String(width), `${gated ? 'two thirds of four' : 'four'} times the hidden size (${megatronRead})`);
 }
 /** Biases of linear layers are on unless they are switched off. */
 const biased = (say) => say.flag('disable_bias_linear') !== true && (say.flag('add_bias_linear') ?? true);
@@ -46742,7 +46779,7 @@ function stateAttention(say) {
     say.modelIs('attention_output_bias', bias, key);
     say.modelIs('attention_bias', bias || say.flag('add_qkv_bias') === true, bias ? key : 'add_qkv_bias');
     if (key === undefined)
-        say.assume('add_bias_linear', 'true', `linear layers have biases by default (${megatron_arguments_source})`);
+        say.assume('add_bias_linear', 'true', `linear layers have biases by default (${megatronRead})`);
     say.model('head_dim', ['kv_channels']);
     const normalized = say.flag('qk_l2_norm') === true ? 'head_unlearned' : say.flag('qk_layernorm') === true ? 'head' : 'none';
     say.modelIs('qk_norm', normalized, 'qk_layernorm');
@@ -46762,7 +46799,7 @@ function stateGroups(say) {
         say.model('num_key_value_heads', 'num_query_groups');
     else {
         say.modelIs('num_key_value_heads', 1, 'group_query_attention');
-        say.assume('num_query_groups', '1', `the default of Megatron’s command line (${megatron_arguments_source})`);
+        say.assume('num_query_groups', '1', `the default of Megatron’s command line (${megatronRead})`);
     }
 }
 function stateLatent(say) {
@@ -46778,7 +46815,7 @@ function stateLatent(say) {
             say.model(canonical, name);
         else {
             say.modelIs(canonical, fallback);
-            say.assume(name, String(fallback), `the default of Megatron’s command line (${megatron_arguments_source})`);
+            say.assume(name, String(fallback), `the default of Megatron’s command line (${megatronRead})`);
         }
     }
     if (say.flag('qk_layernorm') !== true)
@@ -46820,7 +46857,7 @@ function stateEmbedding(say) {
     const key = shared === undefined ? 'untie_embeddings_and_output_weights' : 'share_embeddings_and_output_weights';
     say.modelIs('tie_word_embeddings', untied !== true, key);
     if (untied === undefined)
-        say.assume('untie_embeddings_and_output_weights', 'false', `embedding and output are tied by default (${megatron_arguments_source})`);
+        say.assume('untie_embeddings_and_output_weights', 'false', `embedding and output are tied by default (${megatronRead})`);
     say.model('max_position_embeddings', ['max_position_embeddings', 'seq_length', 'encoder_seq_length']);
     say.modelIs('positions', positionsOf(say), 'position_embedding_type');
     if (say.flag('embed_layernorm') === true)
@@ -46837,7 +46874,7 @@ function positionsOf(say) {
     if (say.flag('no_position_embedding') === true)
         return 'none';
     if (type === undefined)
-        say.assume('position_embedding_type', 'learned_absolute', `the default of Megatron’s command line (${megatron_arguments_source})`);
+        say.assume('position_embedding_type', 'learned_absolute', `the default of Megatron’s command line (${megatronRead})`);
     return type === undefined || type === 'learned_absolute' ? 'learned' : 'none';
 }
 function stateExperts(say, layers) {
@@ -46861,7 +46898,7 @@ function stateExperts(say, layers) {
     if (active === undefined && asked !== undefined)
         say.warn(`moe_router_topk is ${JSON.stringify(asked).slice(0, 60)}, which is not a number; 2 is taken.`, 'moe_router_topk');
     if (say.at('moe_router_topk') === undefined)
-        say.assume('moe_router_topk', '2', `the default of Megatron’s command line (${megatron_arguments_source})`);
+        say.assume('moe_router_topk', '2', `the default of Megatron’s command line (${megatronRead})`);
     say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
     say.model('shared_expert_intermediate_size', 'moe_shared_expert_intermediate_size');
     if (say.flag('moe_shared_expert_gate') === true || say.flag('moe_use_shared_expert_gate') === true)
@@ -46874,50 +46911,9 @@ function stateExperts(say, layers) {
     if (placed !== undefined)
         say.modelIs('expert_layers', placed, 'moe_layer_freq');
 }
-// --- the run --------------------------------------------------------------------------------------------------------------
-/** How training is spread and what it keeps. */
-function stateRun(say) {
-    stateBatch(say);
-    stateDegrees(say);
-    statePipeline(say);
-    stateSharding(say);
-    stateRecompute(say);
-    statePrecision(say);
-    stateOptimizer(say);
-    stateKernels(say);
-    say.byDefault('framework', 'megatron', 'the arguments are Megatron’s');
-}
-function stateBatch(say) {
-    say.run('sequence_length', ['seq_length', 'encoder_seq_length']);
-    say.run('micro_batch_size', 'micro_batch_size');
-    say.run('global_batch_size', 'global_batch_size');
-    const ramp = ['rampup_batch_size', 'step_batch_size_schedule'].find((name) => say.at(name) !== undefined);
-    if (ramp !== undefined)
-        say.assume(ramp, 'its end', 'the batch grows in training; figures are of its final size');
-    const positive = (value) => (typeof value === 'number' && value > 0 ? value : undefined);
-    say.run('train_steps', 'train_iters', positive);
-    say.run('train_sequences', 'train_samples', positive);
-    say.run('accelerator', 'accelerator');
-    say.run('gpus', 'world_size');
-    say.run('nodes', ['nnodes', 'num_nodes']);
-    say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
-}
-function stateDegrees(say) {
-    say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
-    say.run('parallelism.pipeline', 'pipeline_model_parallel_size');
-    say.run('parallelism.context', 'context_parallel_size');
-    say.run('parallelism.expert', ['expert_model_parallel_size', 'moe_expert_parallel_size']);
-    say.run('parallelism.expert_tensor', 'expert_tensor_parallel_size');
-    const tensor = say.number('tensor_model_parallel_size');
-    if ((say.at('num_experts') ?? say.at('num_moe_experts')) !== undefined && tensor !== undefined)
-        say.byDefault('parallelism.expert_tensor', tensor, `experts are divided like the rest by default (${megatron_arguments_source})`);
-    // Megatron switches it off where nothing is divided.
-    say.run('parallelism.sequence_parallel', 'sequence_parallel', (on) => flagOf(on) === true && tensor !== 1);
-    say.byDefault('parallelism.sequence_parallel', false, `off unless --sequence-parallel says so (${megatron_arguments_source})`);
-    say.run('context_parallel_style', 'cp_comm_type', (type) => (/a2a/.test(String(type)) ? 'all_to_all' : 'ring'));
-    say.run('overlap_tensor_parallel', ['tp_comm_overlap', 'ub_tp_comm_overlap'], flagOf);
-    say.run('capacity_factor', 'moe_expert_capacity_factor', (factor) => (Number(factor) > 0 ? factor : undefined));
-}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-pipeline.js
+/** The pipeline of Megatron's arguments. */
 function statePipeline(say) {
     say.run('parallelism.virtual_pipeline', [
         'num_virtual_stages_per_pipeline_rank',
@@ -46987,7 +46983,57 @@ function layoutOf(layout) {
         return undefined;
     return flat.split('|').map((stage) => stage.split('t').length - 1);
 }
-const megatron_arguments_strategies = {
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-run.js
+
+
+
+
+/** The run of Megatron's arguments. */
+/** How training is spread and what it keeps. */
+function stateRun(say) {
+    stateBatch(say);
+    stateDegrees(say);
+    statePipeline(say);
+    stateSharding(say);
+    stateRecompute(say);
+    statePrecision(say);
+    stateOptimizer(say);
+    stateKernels(say);
+    say.byDefault('framework', 'megatron', 'the arguments are Megatron’s');
+}
+function stateBatch(say) {
+    say.run('sequence_length', ['seq_length', 'encoder_seq_length']);
+    say.run('micro_batch_size', 'micro_batch_size');
+    say.run('global_batch_size', 'global_batch_size');
+    const ramp = ['rampup_batch_size', 'step_batch_size_schedule'].find((name) => say.at(name) !== undefined);
+    if (ramp !== undefined)
+        say.assume(ramp, 'its end', 'the batch grows in training; figures are of its final size');
+    const positive = (value) => (typeof value === 'number' && value > 0 ? value : undefined);
+    say.run('train_steps', 'train_iters', positive);
+    say.run('train_sequences', 'train_samples', positive);
+    say.run('accelerator', 'accelerator');
+    say.run('gpus', 'world_size');
+    say.run('nodes', ['nnodes', 'num_nodes']);
+    say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
+}
+function stateDegrees(say) {
+    say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
+    say.run('parallelism.pipeline', 'pipeline_model_parallel_size');
+    say.run('parallelism.context', 'context_parallel_size');
+    say.run('parallelism.expert', ['expert_model_parallel_size', 'moe_expert_parallel_size']);
+    say.run('parallelism.expert_tensor', 'expert_tensor_parallel_size');
+    const tensor = say.number('tensor_model_parallel_size');
+    if ((say.at('num_experts') ?? say.at('num_moe_experts')) !== undefined && tensor !== undefined)
+        say.byDefault('parallelism.expert_tensor', tensor, `experts are divided like the rest by default (${megatronRead})`);
+    // Megatron switches it off where nothing is divided.
+    say.run('parallelism.sequence_parallel', 'sequence_parallel', (on) => flagOf(on) === true && tensor !== 1);
+    say.byDefault('parallelism.sequence_parallel', false, `off unless --sequence-parallel says so (${megatronRead})`);
+    say.run('context_parallel_style', 'cp_comm_type', (type) => (/a2a/.test(String(type)) ? 'all_to_all' : 'ring'));
+    say.run('overlap_tensor_parallel', ['tp_comm_overlap', 'ub_tp_comm_overlap'], flagOf);
+    say.run('capacity_factor', 'moe_expert_capacity_factor', (factor) => (Number(factor) > 0 ? factor : undefined));
+}
+const megatron_run_strategies = {
     no_shard: 'none',
     optim: 'optimizer',
     optim_grads: 'gradients',
@@ -46996,7 +47042,7 @@ const megatron_arguments_strategies = {
 function stateSharding(say) {
     const fsdp = ['use_megatron_fsdp', 'use_custom_fsdp'].find((name) => say.flag(name) === true);
     if (fsdp !== undefined) {
-        say.run('sharding', 'data_parallel_sharding_strategy', (strategy) => megatron_arguments_strategies[String(strategy)]);
+        say.run('sharding', 'data_parallel_sharding_strategy', (strategy) => megatron_run_strategies[String(strategy)]);
         say.byDefault('sharding', 'full', 'optim_grads_params, the default of --data-parallel-sharding-strategy in 2026; in 2025 it was no_shard');
     }
     if (say.flag('use_torch_fsdp2') === true)
@@ -47007,7 +47053,7 @@ function stateSharding(say) {
         say.runIs('sharding', 'optimizer', 'use_distributed_optimizer');
     if (say.flag('use_distributed_optimizer') === false)
         say.runIs('sharding', 'none', 'use_distributed_optimizer');
-    say.byDefault('sharding', 'none', `nothing is sharded unless --use-distributed-optimizer says so (${megatron_arguments_source})`);
+    say.byDefault('sharding', 'none', `nothing is sharded unless --use-distributed-optimizer says so (${megatronRead})`);
     const instances = say.number('num_distributed_optimizer_instances') ?? 1;
     if (instances > 1)
         say.assume('num_distributed_optimizer_instances', String(instances), 'optimizer states are counted as divided over all replicas');
@@ -47018,7 +47064,7 @@ function stateRecompute(say) {
         say.runIs('recompute', 'selective', 'recompute_activations');
     if (say.flag('checkpoint_activations') === true)
         say.runIs('recompute', 'full', 'checkpoint_activations');
-    say.byDefault('recompute', 'none', `nothing is recomputed unless the arguments say so (${megatron_arguments_source})`);
+    say.byDefault('recompute', 'none', `nothing is recomputed unless the arguments say so (${megatronRead})`);
     const full = say.text('recompute_granularity') === 'full';
     if (full)
         say.run('recompute_method', 'recompute_method', (method) => method === 'uniform' || method === 'block' ? method : undefined);
@@ -47041,7 +47087,7 @@ function statePrecision(say) {
         say.runIs('precision', 'bf16', 'bf16');
     if (say.flag('fp16') === true)
         say.runIs('precision', 'fp16', 'fp16');
-    say.byDefault('precision', 'fp32', `neither --bf16 nor --fp16 is given (${megatron_arguments_source})`);
+    say.byDefault('precision', 'fp32', `neither --bf16 nor --fp16 is given (${megatronRead})`);
     if (say.flag('fp8_param_gather') === true && eight !== undefined)
         say.runIs('weights_dtype', 'fp8', 'fp8_param_gather');
     stateGradients(say);
@@ -47055,11 +47101,11 @@ function stateGradients(say) {
         say.runIs('gradients_dtype', 'bf16', 'grad_reduce_in_bf16');
     const half = say.flag('fp16') === true && say.flag('accumulate_allreduce_grads_in_fp32') !== true;
     say.byDefault('gradients_dtype', half ? 'fp16' : 'fp32', half
-        ? `with --fp16 gradients are accumulated in fp16 (${megatron_arguments_source})`
-        : `gradients are accumulated in fp32 (${megatron_arguments_source})`);
+        ? `with --fp16 gradients are accumulated in fp16 (${megatronRead})`
+        : `gradients are accumulated in fp32 (${megatronRead})`);
 }
 /** Megatron's Adam is FusedAdam with decoupled weight decay. */
-const megatron_arguments_optimizers = {
+const megatron_run_optimizers = {
     adam: 'adamw',
     adamw: 'adamw',
     sgd: 'sgd',
@@ -47069,8 +47115,8 @@ const megatron_arguments_optimizers = {
     hybridadam: 'adamw',
 };
 function stateOptimizer(say) {
-    say.run('optimizer', 'optimizer', (name) => megatron_arguments_optimizers[String(name)]);
-    say.byDefault('optimizer', 'adamw', `Adam with decoupled weight decay is the default (${megatron_arguments_source})`);
+    say.run('optimizer', 'optimizer', (name) => megatron_run_optimizers[String(name)]);
+    say.byDefault('optimizer', 'adamw', `Adam with decoupled weight decay is the default (${megatronRead})`);
     if (say.flag('optimizer_cpu_offload') === true) {
         say.runIs('offload', 'optimizer', 'optimizer_cpu_offload');
         const fraction = say.number('optimizer_offload_fraction') ?? 1;
@@ -47091,10 +47137,10 @@ function stateKernels(say) {
     if (say.text('transformer_impl') === 'local')
         say.run('flash_attention', 'use_flash_attn', flagOf);
     if (say.text('transformer_impl') === 'local')
-        say.byDefault('flash_attention', false, `the local implementation has none unless --use-flash-attn says so (${megatron_arguments_source})`);
-    say.byDefault('flash_attention', true, `Transformer Engine takes a fused attention (${megatron_arguments_source})`);
+        say.byDefault('flash_attention', false, `the local implementation has none unless --use-flash-attn says so (${megatronRead})`);
+    say.byDefault('flash_attention', true, `Transformer Engine takes a fused attention (${megatronRead})`);
     say.run('fused_cross_entropy', 'cross_entropy_loss_fusion', flagOf);
-    say.byDefault('fused_cross_entropy', false, `off unless --cross-entropy-loss-fusion says so (${megatron_arguments_source})`);
+    say.byDefault('fused_cross_entropy', false, `off unless --cross-entropy-loss-fusion says so (${megatronRead})`);
     say.run('expandable_segments', 'expandable_segments', flagOf);
     const graphs = ['enable_cuda_graph', 'external_cuda_graph', 'cuda_graph_impl'].find((name) => say.at(name) !== undefined);
     if (graphs !== undefined)
@@ -47105,10 +47151,31 @@ function stateKernels(say) {
         say.runIs('dropout', false, stated[0] ?? '');
     else if (stated.some((name) => (say.number(name) ?? 0) > 0))
         say.runIs('dropout', true, stated[0] ?? '');
-    say.byDefault('dropout', true, `a tenth of the hidden state and of attention by default (${megatron_arguments_source})`);
+    say.byDefault('dropout', true, `a tenth of the hidden state and of attention by default (${megatronRead})`);
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/megatron-arguments.js
+
+
+
+/**
+ * What a dictionary of Megatron's arguments states, with the defaults of Megatron's own command line. Every format that speaks
+ * Megatron is a front end of this: scripts, `MODEL_ARGS`, Primus, FlagScale, NeMo.
+ */
+function statementOf(file, format, given) {
+    const say = statingArguments(file, format, given);
+    stateModel(say);
+    stateRun(say);
+    return say.statement();
+}
+/** The same without what Megatron takes by default, for files that leave it to others to say. */
+const withoutDefaults = (statement) => ({
+    ...statement,
+    run: Object.fromEntries(Object.entries(statement.run).filter(([field, stated]) => field === 'framework' || stated.kind !== 'value' || stated.by !== 'framework')),
+});
+
 ;// CONCATENATED MODULE: ./build/read/formats/flagscale.js
+
 
 
 
@@ -47139,14 +47206,14 @@ const sections = ['system', 'model', 'data', 'train'];
 function flagscale_taskOf(file, above) {
     const { value } = file.source;
     const root = isDictionary(value) ? interpolated(value, { also: above }) : {};
-    return megatron_arguments_joined(...sections.map((section) => argumentsAt(file, own(root, section), section)));
+    return arguments_joined(...sections.map((section) => argumentsAt(file, own(root, section), section)));
 }
 function experiment(file, beside) {
     const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
     const paths = taskPaths(root, file.path);
     const tasks = paths.map((path) => beside(path));
     const given = tasks.flatMap((task) => (task === undefined ? [] : [flagscale_taskOf(task, root)]));
-    const statement = statementOf(file, flagscaleExperiment.id, megatron_arguments_joined(...given, flagscale_taskOf(file, root), machines(file, root)));
+    const statement = statementOf(file, flagscaleExperiment.id, arguments_joined(...given, flagscale_taskOf(file, root), machines(file, root)));
     const absent = paths.filter((_, index) => tasks[index] === undefined);
     return { ...statement, problems: [...statement.problems, ...absent.map(notThere)] };
 }
@@ -48805,6 +48872,7 @@ function maxtext_memory(say) {
 
 
 
+
 const megatron_bridge_sections = ['train', 'model', 'optimizer', 'ddp', 'dist', 'mixed_precision', 'comm_overlap'];
 /** What a Megatron-Bridge run changes of the recipe that its command names. */
 const megatronBridge = {
@@ -48822,7 +48890,7 @@ const megatronBridge = {
 };
 function megatron_bridge_states(file) {
     const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
-    const given = megatron_arguments_joined(...megatron_bridge_sections.map((section) => argumentsAt(file, own(root, section), section)));
+    const given = arguments_joined(...megatron_bridge_sections.map((section) => argumentsAt(file, own(root, section), section)));
     // What the file leaves out is the recipe's to say, not Megatron's.
     const statement = withoutDefaults(statementOf(file, megatronBridge.id, given));
     if (statement.model !== undefined)
@@ -48860,6 +48928,8 @@ function recipeOf(file, is) {
 
 
 
+
+
 const megatron_bridge_py_source = 'Megatron-Bridge 067f987d, recipes/common.py';
 const container = /\bConfigContainer\b/;
 /** Megatron-Bridge's recipes: functions that return a `ConfigContainer`, named after what they run on. */
@@ -48890,9 +48960,9 @@ function megatron_bridge_py_argumentsOf(file, root) {
     const sections = ['train', 'ddp', 'optimizer', 'comm_overlap', 'mixed_precision', 'model'];
     const length = own(partOf(root, 'dataset'), 'seq_length');
     const dataset = argumentsAt(file, length === undefined ? {} : { seq_length: length }, 'dataset');
-    const given = megatron_arguments_joined(dataset, ...sections.map((section) => argumentsAt(file, own(root, section), section)));
+    const given = arguments_joined(dataset, ...sections.map((section) => argumentsAt(file, own(root, section), section)));
     const named = [...given].map(([name, one]) => [name, { ...one, value: megatron_bridge_py_dtypeOf(one.value) }]);
-    return megatron_arguments_joined(new Map(named), providersOwn(file, partOf(root, 'model')));
+    return arguments_joined(new Map(named), providersOwn(file, partOf(root, 'model')));
 }
 const dtypes = {
     '${torch.float32}': 'fp32',
@@ -49002,6 +49072,7 @@ function stateDefaults(say, base) {
 
 
 
+
 const megatron_model_args_sections = ['MODEL_ARGS', 'model_args'];
 /** Megatron's arguments as its own tests and its model zoo keep them: `MODEL_ARGS:` with the flags of the command line as keys. */
 const megatronModelArgs = {
@@ -49022,7 +49093,7 @@ function megatron_model_args_states(file) {
     const { value } = file.source;
     const section = megatron_model_args_sections.find((name) => isDictionary(value) && Object.hasOwn(value, name)) ?? megatron_model_args_sections[0];
     const given = argumentsAt(file, isDictionary(value) ? own(value, section) : undefined, section);
-    return statementOf(file, megatronModelArgs.id, megatron_arguments_joined(given, allocator(file)));
+    return statementOf(file, megatronModelArgs.id, arguments_joined(given, allocator(file)));
 }
 /** How PyTorch's allocator is set, which stands in the environment beside the arguments. */
 function allocator(file) {
@@ -49036,6 +49107,8 @@ function allocator(file) {
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-shell.js
+
+
 
 
 
@@ -49075,7 +49148,7 @@ const megatronShell = {
     states: megatron_shell_states,
 };
 function megatron_shell_states(script) {
-    const given = megatron_arguments_joined(scripts_launched(script, megatronNames), ofDeepSpeed(script), named(scripts_spelled(flagsOf(script))));
+    const given = arguments_joined(scripts_launched(script, megatronNames), ofDeepSpeed(script), named(scripts_spelled(flagsOf(script))));
     const say = statingArguments(script, megatronShell.id, given);
     const program = wordsOf(script, 'program');
     const other = /(?:(?:pretrain|finetune|train)_|\/)(bert|t5|retro|ict|vision\w*|vlm|mimo|biencoder|mamba)\b/i.exec(program)?.[1];
@@ -49191,6 +49264,7 @@ function remedy(needs) {
 
 
 
+
 /** The file that Megatron's `--yaml-cfg` takes: the sections of its configuration classes, the rest at the top. */
 const megatronYaml = {
     id: 'megatron-yaml',
@@ -49208,7 +49282,7 @@ function megatron_yaml_states(file) {
     const top = Object.fromEntries(Object.entries(root).filter(([key]) => !sections.includes(key)));
     // What stands at the top wins: `swiglu: True` over the section's `gated_linear_unit: False`.
     const given = sections.map((section) => argumentsAt(file, own(root, section), section));
-    return statementOf(file, megatronYaml.id, megatron_arguments_joined(...given, argumentsAt(file, top, '')));
+    return statementOf(file, megatronYaml.id, arguments_joined(...given, argumentsAt(file, top, '')));
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/modalities.js
@@ -49584,6 +49658,8 @@ function nanotron_memory(say) {
 
 
 
+
+
 const nemo_source = 'NeMo 28ccec72 (2024-06), nlp/models/language_modeling';
 /** NeMo 1's Hydra YAML for language models, its launcher's included. */
 const nemo = {
@@ -49675,7 +49751,7 @@ function nemo_argumentsOf(file, root) {
     if (!engine)
         put('transformer_impl', 'model.transformer_engine', 'local');
     take('use_flash_attn', 'model.use_flash_attention');
-    return megatron_arguments_joined(scalars(file, root), found);
+    return arguments_joined(scalars(file, root), found);
 }
 /** Keys of `model` itself. */
 function scalars(file, root) {
@@ -50099,7 +50175,7 @@ const openrlhf = {
     states: openrlhf_states,
 };
 function openrlhf_states(script) {
-    const say = statingArguments(script, openrlhf.id, megatron_arguments_joined(scripts_spelled(flagsOf(script)), scripts_launched(script)));
+    const say = statingArguments(script, openrlhf.id, arguments_joined(scripts_spelled(flagsOf(script)), scripts_launched(script)));
     const online = /ppo|grpo/.test(wordsOf(script, 'module'));
     const key = ['actor.model_name_or_path', 'model.model_name_or_path', 'pretrain'].find((one) => say.text(one) !== undefined);
     const name = key === undefined ? undefined : say.text(key);
@@ -51130,6 +51206,7 @@ function torchtitan_precision(say) {
 
 
 
+
 /** Primus' experiment: modules that each name a framework, a preset of the trainer, one of the model, and overrides. */
 const primus = {
     id: 'primus',
@@ -51194,7 +51271,7 @@ function primus_experiment(file, beside) {
             : new Map();
     };
     const overrides = argumentsAt(file, own(module, 'overrides'), `modules.${name}.overrides`);
-    const given = megatron_arguments_joined(part('modules', 'config'), part('models', 'model'), overrides, machineOf(file));
+    const given = arguments_joined(part('modules', 'config'), part('models', 'model'), overrides, primus_machineOf(file));
     const statement = statementOf(file, primus.id, given);
     const absent = missing.map((one) => primus_notThere(`modules.${name}.model`, one, file));
     return { ...statement, problems: [...statement.problems, ...absent] };
@@ -51263,7 +51340,7 @@ function primus_extended(file, chain) {
     const below = names.map((name) => base(name, chain));
     const isBase = /(^|\/)language_model\.ya?ml$/.test(file.path);
     const values = Object.fromEntries(Object.entries(root).filter(([key]) => !['extends', 'bases'].includes(key) && !(isBase && primus_sizes.includes(key))));
-    return megatron_arguments_joined(...below, argumentsAt(file, values, ''));
+    return arguments_joined(...below, argumentsAt(file, values, ''));
 }
 /** The sizes that stand in the preset which all models extend are nobody's. */
 const primus_sizes = ['num_layers', 'hidden_size', 'num_attention_heads', 'model_type'];
@@ -51293,10 +51370,10 @@ function primus_preset(stem, kind, depth) {
         return undefined;
     const below = found.extends.map((name) => primus_preset(name, kind, depth + 1) ?? new Map());
     const at = (key) => ({ file: `${stem}.yaml of ${primusVersion}`, key });
-    return megatron_arguments_joined(...below, new Map(Object.entries(found.values).map(([key, value]) => [key, { value, at: at(key) }])));
+    return arguments_joined(...below, new Map(Object.entries(found.values).map(([key, value]) => [key, { value, at: at(key) }])));
 }
 /** Primus sorts experiments into folders by accelerator. */
-function machineOf(file) {
+function primus_machineOf(file) {
     const id = file.path
         .toLowerCase()
         .split('/')
@@ -51307,6 +51384,8 @@ function machineOf(file) {
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/slime.js
+
+
 
 
 
@@ -51641,7 +51720,7 @@ function trainer_script_states(script, beside) {
     const file = asFile(script, flags);
     if (matches(llamafactory.signature, file.source.value))
         return ofFactory(script, file, beside);
-    const say = statingArguments(script, trainerScript.id, megatron_arguments_joined(flags, scripts_launched(script)));
+    const say = statingArguments(script, trainerScript.id, arguments_joined(flags, scripts_launched(script)));
     sayLaunch(say);
     if (say.flag('tune_mm_mlp_adapter') === true || say.flag('freeze_backbone') === true)
         throw say.refuse('The script trains only a projector between two models, which is not counted.', 'model_name_or_path', OtherModel);
@@ -52073,7 +52152,7 @@ function onlyRecipe(source, recipe) {
     };
 }
 /** Recipes of a file: functions whose result has the signature of a format, with what they return as text. */
-function recipesOf(side, path) {
+function recipes_recipesOf(side, path) {
     const parsed = side?.kind === 'bytes' && mayState(side.bytes) ? recipes_parsePython(side.bytes) : undefined;
     if (parsed?.kind !== 'parsed' || !isDictionary(parsed.value))
         return new Map();
@@ -52092,7 +52171,7 @@ function recipePairs(pair) {
     const { path, previousPath, base, head } = pair;
     if (!/\.py$/i.test(path))
         return [pair];
-    const [before, after] = [recipesOf(base, previousPath ?? path), recipesOf(head, path)];
+    const [before, after] = [recipes_recipesOf(base, previousPath ?? path), recipes_recipesOf(head, path)];
     const names = [...new Set([...after.keys(), ...before.keys()])];
     if (names.length < 2)
         return [pair];
@@ -55427,23 +55506,23 @@ function finish(description, place, files) {
         },
         entries: configs.map((entry, index) => ({
             ...scope(entry, `configs.${index}`, entry.hardware),
-            match: listed(entry.match),
-            with: listed(entry.with ?? []),
+            match: policy_listed(entry.match),
+            with: policy_listed(entry.with ?? []),
             inputs: Object.fromEntries(Object.entries(entry.inputs ?? {}).map(([name, value]) => [name, String(value)])),
         })),
         baseModels: description.base_models ?? {},
         waivers: waivers.map(({ match, covers, until, reason }) => ({
-            match: listed(match),
-            covers: listed(covers),
+            match: policy_listed(match),
+            covers: policy_listed(covers),
             until,
             reason,
         })),
-        ignore: listed(ignore),
+        ignore: policy_listed(ignore),
         runFiles: runFilesOf(description),
     };
     return shop.problems.length > 0 ? { kind: 'wrong', problems: shop.problems } : { kind: 'read', policy };
 }
-const listed = (one) => Array.isArray(one) ? one : [one];
+const policy_listed = (one) => Array.isArray(one) ? one : [one];
 /** A run description in the policy, or in the file that it names. */
 function runAt(stated, key, shop) {
     if (stated === undefined)
@@ -60507,7 +60586,7 @@ function wanted(words) {
     const fixes = words.fixes.map(fixOf);
     for (const [key, value] of fixes)
         stated.set(key, value);
-    const reading = runOf(nested(stated), '--fix');
+    const reading = runOf(plan_nested(stated), '--fix');
     if (reading.kind === 'wrong')
         throw new Usage(reading.problems[0]?.message ?? '--fix cannot be used.');
     return { fields: reading.fields, fixed: new Set([...micro, ...fixes.map(([key]) => key)]) };
@@ -60533,7 +60612,7 @@ function asWritten(text) {
     const parsed = syntax_parse(Buffer.from(text), 'yaml');
     return parsed.kind === 'parsed' ? parsed.value : text;
 }
-function nested(stated) {
+function plan_nested(stated) {
     const flat = [...stated].filter(([key]) => !key.startsWith('parallelism.'));
     const inner = [...stated].flatMap(([key, value]) => (key.startsWith('parallelism.') ? [[key.slice(12), value]] : []));
     return { ...Object.fromEntries(flat), ...(inner.length === 0 ? {} : { parallelism: Object.fromEntries(inner) }) };
