@@ -83,7 +83,7 @@ type Row = { readonly name: string; readonly description: string; readonly schem
 
 /** Every field of the schema, those of an object under their dotted names. */
 export function fields(): readonly Row[] {
-  const { properties = {} } = z.toJSONSchema(runSchema, { io: 'input' });
+  const { properties = {} } = z.toJSONSchema(runSchema(), { io: 'input' });
   return Object.entries(properties).flatMap(([name, schema]) => rows(name, schema));
 }
 

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { historySchema } from '../src/report/history-schema.ts';
-import { jsonSchema } from '../src/report/json.ts';
+import { jsonSchema } from '../src/report/json-schema.ts';
 import { policySchema } from '../src/settings/policy-schema.ts';
 import { runSchema } from '../src/setup/description.ts';
 
@@ -11,8 +11,8 @@ import { runSchema } from '../src/setup/description.ts';
 export const schemas: Readonly<Record<string, string>> = {
   'report.schema.json': write(z.toJSONSchema(jsonSchema), 'The JSON report of Model Cost Gate, version 1'),
   'history.schema.json': write(z.toJSONSchema(historySchema), 'What model-cost history --format json prints'),
-  'policy.schema.json': write(z.toJSONSchema(policySchema, { io: 'input' }), 'A policy file of Model Cost Gate'),
-  'run.schema.json': write(z.toJSONSchema(runSchema, { io: 'input' }), 'A run description of Model Cost Gate'),
+  'policy.schema.json': write(z.toJSONSchema(policySchema(), { io: 'input' }), 'A policy file of Model Cost Gate'),
+  'run.schema.json': write(z.toJSONSchema(runSchema(), { io: 'input' }), 'A run description of Model Cost Gate'),
 };
 
 function write(schema: object, title: string): string {

@@ -19,3 +19,12 @@ export function remembering<Subject extends object, Rest extends readonly unknow
     return result;
   };
 }
+
+/** A value that is made when it is first asked for. */
+export function lazily<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { comment } from '../src/report/comment.ts';
-import { jsonPieces, jsonReport, jsonSchema, jsonText } from '../src/report/json.ts';
+import { jsonPieces, jsonReport, jsonText } from '../src/report/json.ts';
+import { jsonSchema } from '../src/report/json-schema.ts';
 import { numRuns, patience } from './report/hostile.ts';
 import { config } from './states.ts';
 import { reviewOf } from './stories.ts';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { schemas } from '../scripts/schema.ts';
-import { jsonReport, jsonSchema } from '../src/report/json.ts';
+import { jsonReport } from '../src/report/json.ts';
+import { jsonSchema } from '../src/report/json-schema.ts';
 import { config } from './states.ts';
 import { reviewOf } from './stories.ts';
 

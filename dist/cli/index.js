@@ -12053,6 +12053,14 @@ function remembering(keyOf, of) {
         return result;
     };
 }
+/** A value that is made when it is first asked for. */
+function lazily(make) {
+    let made;
+    return () => {
+        made ??= { value: make() };
+        return made.value;
+    };
+}
 
 ;// CONCATENATED MODULE: ./build/model/run.js
 /** Sequences of one micro-batch: those of all its samples. */
@@ -36623,14 +36631,14 @@ const ZodTuple = /*@__PURE__*/ $constructor("ZodTuple", (inst, def) => {
     },
 });
 function tuple(items, _paramsOrRest, _params) {
-    const hasRest = _paramsOrRest instanceof $ZodType;
+    const hasRest = _paramsOrRest instanceof core.$ZodType;
     const params = hasRest ? _params : _paramsOrRest;
     const rest = hasRest ? _paramsOrRest : null;
     return new ZodTuple({
         type: "tuple",
         items: items,
         rest,
-        ...normalizeParams(params),
+        ...util.normalizeParams(params),
     });
 }
 const ZodRecord = /*@__PURE__*/ $constructor("ZodRecord", (inst, def) => {
@@ -37321,36 +37329,37 @@ const shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
 
 
-const description_count = schemas_int().min(1).max(1e9);
-const dtype = schemas_enum(dtypeNames);
+
+const description_count = lazily(() => schemas_int().min(1).max(1e9));
+const dtype = lazily(() => schemas_enum(dtypeNames));
 /** Measured over projected. */
-const description_ratio = schemas_number().positive().max(100);
+const description_ratio = lazily(() => schemas_number().positive().max(100));
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
-const word = schemas_string().max(100);
-const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
-    .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
+const word = lazily(() => schemas_string().max(100));
+const list = lazily(() => union([array(word()).max(100), record(schemas_string().regex(/^\d{1,3}$/), word())])
+    .transform((names) => (Array.isArray(names) ? names : Object.values(names))));
 /** A model of another role on the same GPUs. */
-const colocated = strictObject({
+const colocated = lazily(() => strictObject({
     holds: schemas_enum(holdings)
         .default('weights')
         .describe('weights alone, or with optimizer states, as of a model that has its own updates'),
-    dtype: dtype.optional().describe('dtype of its weights'),
+    dtype: dtype().optional().describe('dtype of its weights'),
     parameters: schemas_number()
         .positive()
         .max(1e15)
         .optional()
         .describe('its size, where it is not that of the trained model'),
 })
-    .optional();
+    .optional());
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
-const runSchema = strictObject({
+const runSchema = lazily(() => strictObject({
     accelerator: schemas_enum(acceleratorIds)
         .optional()
         .describe('an id of `model-cost list accelerators`'),
-    gpus: description_count.optional().describe('GPUs of the whole run'),
-    sequence_length: description_count.optional().describe('length of the sequences that are trained on'),
-    micro_batch_size: description_count.optional().describe('sequences for each model replica and forward pass'),
-    global_batch_size: description_count.optional().describe('sequences for each optimizer step'),
+    gpus: description_count().optional().describe('GPUs of the whole run'),
+    sequence_length: description_count().optional().describe('length of the sequences that are trained on'),
+    micro_batch_size: description_count().optional().describe('sequences for each model replica and forward pass'),
+    global_batch_size: description_count().optional().describe('sequences for each optimizer step'),
     precision: schemas_enum(precisionNames).optional().describe('dtype of the matrix products'),
     optimizer: schemas_enum(optimizerNames).optional().describe('which states each weight has'),
     framework: schemas_enum(frameworkNames)
@@ -37368,22 +37377,22 @@ const runSchema = strictObject({
         .optional()
         .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights"),
     parallelism: strictObject({
-        tensor: description_count.optional().describe('tensor parallelism: GPUs that divide each matrix'),
-        pipeline: description_count.optional().describe('pipeline parallelism: stages of layers'),
-        virtual_pipeline: description_count.optional().describe('stages that each pipeline rank holds, interleaved'),
-        context: description_count.optional().describe('context parallelism: GPUs that divide each sequence'),
-        expert: description_count.optional().describe('expert parallelism: GPUs that divide the experts'),
-        expert_tensor: description_count.optional().describe('tensor parallelism within experts'),
+        tensor: description_count().optional().describe('tensor parallelism: GPUs that divide each matrix'),
+        pipeline: description_count().optional().describe('pipeline parallelism: stages of layers'),
+        virtual_pipeline: description_count().optional().describe('stages that each pipeline rank holds, interleaved'),
+        context: description_count().optional().describe('context parallelism: GPUs that divide each sequence'),
+        expert: description_count().optional().describe('expert parallelism: GPUs that divide the experts'),
+        expert_tensor: description_count().optional().describe('tensor parallelism within experts'),
         sequence_parallel: schemas_boolean()
             .optional()
             .describe('norms and residuals are divided over the tensor-parallel GPUs'),
     })
         .optional(),
-    weights_dtype: dtype.optional().describe('dtype that weights are kept in'),
-    gradients_dtype: dtype.optional().describe('dtype that gradients are accumulated in'),
-    optimizer_dtype: dtype.optional().describe('dtype of the optimizer states'),
+    weights_dtype: dtype().optional().describe('dtype that weights are kept in'),
+    gradients_dtype: dtype().optional().describe('dtype that gradients are accumulated in'),
+    optimizer_dtype: dtype().optional().describe('dtype of the optimizer states'),
     master_weights: schemas_boolean().optional().describe('the optimizer keeps an fp32 copy of the weights'),
-    gpus_per_node: description_count.optional().describe('GPUs that share a node'),
+    gpus_per_node: description_count().optional().describe('GPUs that share a node'),
     inter_node_gbps_per_gpu: schemas_number()
         .positive()
         .max(1e6)
@@ -37391,7 +37400,7 @@ const runSchema = strictObject({
         .describe('network of one GPU beyond its node, in one direction'),
     price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('price of one GPU for an hour'),
     power_cap_watts: schemas_number().positive().max(1e5).optional().describe('what each GPU is capped at'),
-    expert_tensor: description_count.optional().describe('another place for `parallelism.expert_tensor`'),
+    expert_tensor: description_count().optional().describe('another place for `parallelism.expert_tensor`'),
     expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
     capacity_factor: schemas_number()
         .positive()
@@ -37399,8 +37408,8 @@ const runSchema = strictObject({
         .optional()
         .describe('rows of each expert over the mean, to which they are padded or dropped'),
     lora: strictObject({
-        rank: description_count.describe('rank of the adapters; the base model is frozen'),
-        targets: list
+        rank: description_count().describe('rank of the adapters; the base model is frozen'),
+        targets: list()
             .default(['q_proj', 'v_proj'])
             .describe('modules that have an adapter, by the names that PEFT knows; `all-linear` for all'),
         base_bits: union([schemas_literal(16), schemas_literal(8), schemas_literal(4)])
@@ -37412,14 +37421,14 @@ const runSchema = strictObject({
         .max(4)
         .optional()
         .describe('encoders, projectors, or both (`towers`) of a multimodal model that are not trained'),
-    tokens: union([description_count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
+    tokens: union([description_count().or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
         .optional()
         .describe('tokens of the whole training, `1T` understood'),
-    recompute_modules: list.optional().describe('modules that `recompute: selective` drops, by Megatron’s names'),
+    recompute_modules: list().optional().describe('modules that `recompute: selective` drops, by Megatron’s names'),
     recompute_method: schemas_enum(recomputeMethods)
         .optional()
         .describe('with `recompute: full`: units of so many layers, the first so many of each stage, or every n-th layer'),
-    recompute_layers: description_count.optional().describe('how many layers `recompute_method` means'),
+    recompute_layers: description_count().optional().describe('how many layers `recompute_method` means'),
     pipeline_schedule: schemas_enum(pipelineSchedules).optional().describe('order of micro-batches in the pipeline'),
     layers_per_stage: array(schemas_int().min(0).max(10_000))
         .max(10_000)
@@ -37431,25 +37440,27 @@ const runSchema = strictObject({
     offload: schemas_enum(offloads)
         .optional()
         .describe('what is kept in CPU memory; `parameters` includes the optimizer states'),
-    loss_chunks: description_count.optional().describe('pieces of the sequence for which the loss is computed one after another'),
+    loss_chunks: description_count().optional().describe('pieces of the sequence for which the loss is computed one after another'),
     cuda_graphs: schemas_boolean().optional().describe('kernels are started by CUDA graphs'),
     reshard_after_forward: schemas_boolean().optional().describe('FSDP: weights are gathered again in the backward pass'),
-    shard_group: description_count.optional().describe('GPUs that hold one full set of shards (HSDP)'),
+    shard_group: description_count().optional().describe('GPUs that hold one full set of shards (HSDP)'),
     expandable_segments: schemas_boolean().optional().describe('PyTorch’s allocator with `expandable_segments:True`'),
     attention_kernel: schemas_enum(attentionKernels)
         .optional()
         .describe('which attention kernel runs; it decides time, not memory'),
-    overlap_tensor_parallel: schemas_boolean().optional().describe('tensor-parallel collectives overlap with matrix products'),
+    overlap_tensor_parallel: schemas_boolean()
+        .optional()
+        .describe('tensor-parallel collectives overlap with matrix products'),
     dropout: schemas_boolean().optional().describe('dropout is on, so that its masks are kept'),
     mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
-    sequences_per_sample: description_count
+    sequences_per_sample: description_count()
         .optional()
         .describe('sequences that one sample of the batch holds: 2 for pairs of answers (DPO, ORPO, reward models)'),
     colocated: strictObject({
-        reference: colocated.describe('a frozen copy of the trained model (DPO, PPO, GRPO)'),
-        critic: colocated.describe('a value model'),
-        reward_model: colocated.describe('a model that scores answers'),
-        teacher: colocated.describe('a model that is distilled from'),
+        reference: colocated().describe('a frozen copy of the trained model (DPO, PPO, GRPO)'),
+        critic: colocated().describe('a value model'),
+        reward_model: colocated().describe('a model that scores answers'),
+        teacher: colocated().describe('a model that is distilled from'),
     })
         .optional()
         .describe('models on the same GPUs, laid out as the trained one is'),
@@ -37461,7 +37472,7 @@ const runSchema = strictObject({
         .optional()
         .describe('an inference engine on the same GPUs'),
     calibration: union([
-        description_ratio,
+        description_ratio(),
         strictObject({
             tokens_per_second: schemas_number()
                 .positive()
@@ -37473,14 +37484,14 @@ const runSchema = strictObject({
                 .max(1e6)
                 .optional()
                 .describe('GiB that nvidia-smi showed of the fullest GPU, in this very run'),
-            throughput: description_ratio.optional().describe('measured over projected tokens per second'),
-            device: description_ratio.optional().describe('measured over projected memory of a GPU'),
+            throughput: description_ratio().optional().describe('measured over projected tokens per second'),
+            device: description_ratio().optional().describe('measured over projected memory of a GPU'),
         })
             .refine((stated) => Object.keys(stated).length > 0, 'must state tokens_per_second or device_gib'),
     ])
         .optional()
         .describe('what this run reached, as `{ tokens_per_second: N, device_gib: N }`, or a ratio of measured over projected tokens per second'),
-});
+}));
 /** A run description file to the fields it states. Unknown keys are errors that name the nearest known key. */
 function readRun(bytes, name) {
     const parsed = syntax_parse(bytes, syntaxOf(name) ?? 'yaml');
@@ -37490,10 +37501,10 @@ function readRun(bytes, name) {
 }
 /** The same for a value that was parsed elsewhere (the policy's `run:`). */
 function runOf(value, name, line = () => undefined) {
-    const checked = runSchema.safeParse(value);
+    const checked = runSchema().safeParse(value);
     if (checked.success)
         return fieldsOf(checked.data, name);
-    return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
+    return { kind: 'wrong', problems: explain(runSchema(), value, checked.error, { name, line }) };
 }
 function calibrationOf(stated) {
     if (typeof stated === 'number')
@@ -54829,11 +54840,20 @@ const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
 const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
 const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : format_scaled(bytes, format_binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
 const billions = (count) => format_scaled(count, format_counts);
-const exact = (count) => Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+/** A whole number with commas between its thousands; `toLocaleString` would load all of ICU for them. */
+function exact(count) {
+    const whole = String(Math.abs(rounded(count)));
+    const digits = /^\d+$/.test(whole);
+    return digits
+        ? `${rounded(count) < 0 ? '-' : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}`
+        : count.toLocaleString('en-US');
+}
+/** To the nearest whole number, halves away from zero. */
+const rounded = (count) => Math.sign(count) * Math.round(Math.abs(count));
 const flopsText = (flops) => format_scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
 /** US dollars, without cents from 100 on. */
-const dollars = (amount) => `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
+const dollars = (amount) => `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
 /** Seconds in the unit that people would say. */
 function format_duration(seconds) {
     if (seconds < 1)
@@ -55268,22 +55288,23 @@ const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0
 
 
 
+
 /**
  * The policy file `.github/model-cost.yml`, as users write it. Its JSON Schema is published for editors
  * (`schema/policy.schema.json`), so every key carries its description.
  */
-const glob = schemas_string().min(1).max(500).meta({
+const glob = lazily(() => schemas_string().min(1).max(500).meta({
     id: 'glob',
     description: 'a glob of paths from the root of the repository: `*` within a folder, `**` across folders, `!` excludes',
-});
-const policy_schema_globs = union([glob, array(glob).min(1).max(200)], { error: 'must be a glob or a list of globs' })
-    .describe('one glob or a list of them; a leading `!` excludes');
-const path = schemas_string()
+}));
+const policy_schema_globs = lazily(() => union([glob(), array(glob()).min(1).max(200)], { error: 'must be a glob or a list of globs' })
+    .describe('one glob or a list of them; a leading `!` excludes'));
+const path = lazily(() => schemas_string()
     .max(500)
     .regex(/^(?!\/)(?!(.*\/)?\.\.(\/|$))[^\n]*[^\n/]$/, 'must be the path of a file in this repository')
-    .describe('path of a file in this repository, read from the same commit as the policy');
-const policy_schema_run = union([path, runSchema.meta({ id: 'run' })], { error: 'must be a run description or the path of one' })
-    .describe('how the models are trained: a run description, or the path of one');
+    .describe('path of a file in this repository, read from the same commit as the policy'));
+const policy_schema_run = lazily(() => union([path(), runSchema().meta({ id: 'run' })], { error: 'must be a run description or the path of one' })
+    .describe('how the models are trained: a run description, or the path of one'));
 /** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
 function amount(metric, use) {
     const { patterns, largest, example } = notationOf(metric.unit, use);
@@ -55315,68 +55336,70 @@ function budget(metric) {
         .optional()
         .describe(`${metric.label}: limits that fail the check. A bare amount is short for ${metric.worse === 'up' ? 'max' : 'min'}.`);
 }
-const budgets = strictObject(Object.fromEntries(metrics.map((metric) => [metric.id, budget(metric)])))
-    .meta({ id: 'budgets', description: 'limits by metric' });
-const failOn = schemas_enum(['over-budget', 'increase', 'never'])
-    .describe('what fails the check: a limit that is broken, any metric that gets worse, or nothing');
-const { gpus: policy_schema_gpus, gpus_per_node, inter_node_gbps_per_gpu, price_per_gpu_hour, power_cap_watts } = runSchema.shape;
-const hardware = strictObject({
-    accelerator: schemas_enum(acceleratorIds).describe('an id of `model-cost list accelerators`'),
-    gpus: policy_schema_gpus.describe('how many GPUs a run has'),
-    gpus_per_node: gpus_per_node.describe('GPUs that share a node'),
-    inter_node_gbps_per_gpu,
-    price_per_gpu_hour: price_per_gpu_hour.describe('US dollars for one GPU and hour'),
-    power_cap_watts: power_cap_watts.describe('watts that a GPU is capped at'),
-    calibration: union([
-        schemas_number().positive().max(100).describe('measured over projected tokens per second'),
-        strictObject({
-            config: path.describe('the model that ran: the path of its config'),
-            run: policy_schema_run.optional().describe('how it ran: a run description, or the path of one'),
-            tokens_per_second: union([
-                schemas_number().positive(),
-                schemas_string()
-                    .max(30)
-                    .regex(/^\d[\d_]*(\.\d+)?\s*[kKmM]?$/),
-            ], {
-                error: 'must be a number of tokens like 512000 or 512k',
+const budgets = lazily(() => strictObject(Object.fromEntries(metrics.map((metric) => [metric.id, budget(metric)])))
+    .meta({ id: 'budgets', description: 'limits by metric' }));
+const failOn = lazily(() => schemas_enum(['over-budget', 'increase', 'never'])
+    .describe('what fails the check: a limit that is broken, any metric that gets worse, or nothing'));
+const hardware = lazily(() => {
+    const { gpus, gpus_per_node, inter_node_gbps_per_gpu, price_per_gpu_hour, power_cap_watts } = runSchema().shape;
+    return strictObject({
+        accelerator: schemas_enum(acceleratorIds).describe('an id of `model-cost list accelerators`'),
+        gpus: gpus.describe('how many GPUs a run has'),
+        gpus_per_node: gpus_per_node.describe('GPUs that share a node'),
+        inter_node_gbps_per_gpu,
+        price_per_gpu_hour: price_per_gpu_hour.describe('US dollars for one GPU and hour'),
+        power_cap_watts: power_cap_watts.describe('watts that a GPU is capped at'),
+        calibration: union([
+            schemas_number().positive().max(100).describe('measured over projected tokens per second'),
+            strictObject({
+                config: path().describe('the model that ran: the path of its config'),
+                run: policy_schema_run().optional().describe('how it ran: a run description, or the path of one'),
+                tokens_per_second: union([
+                    schemas_number().positive(),
+                    schemas_string()
+                        .max(30)
+                        .regex(/^\d[\d_]*(\.\d+)?\s*[kKmM]?$/),
+                ], {
+                    error: 'must be a number of tokens like 512000 or 512k',
+                })
+                    .describe('as measured, of all GPUs together'),
             })
-                .describe('as measured, of all GPUs together'),
-        })
-            .describe('a measured run, against which the projections are scaled'),
-    ], { error: 'must be a ratio, or a mapping of config, run and tokens_per_second' })
-        .optional()
-        .describe('a real run on this hardware, by which projections are scaled'),
-})
-    .describe('a kind of machine that runs are trained on');
-const hardwareName = schemas_string().min(1).max(100).describe('a name under `hardware`');
+                .describe('a measured run, against which the projections are scaled'),
+        ], { error: 'must be a ratio, or a mapping of config, run and tokens_per_second' })
+            .optional()
+            .describe('a real run on this hardware, by which projections are scaled'),
+    })
+        .describe('a kind of machine that runs are trained on');
+});
+const hardwareName = lazily(() => schemas_string().min(1).max(100).describe('a name under `hardware`'));
 const covered = [...metrics.map(({ id }) => id), ...waivable];
-const day = schemas_string()
+const day = lazily(() => schemas_string()
     .regex(/^\d{4}-\d{2}-\d{2}$/, 'must be a day like 2026-12-31')
-    .refine(isDay, 'must be a day of the calendar');
+    .refine(isDay, 'must be a day of the calendar'));
 function isDay(text) {
     const [year = 0, month = 0, date = 0] = text.split('-').map(Number);
     const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
     const days = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1];
     return days !== undefined && date >= 1 && date <= days;
 }
-const waiver = strictObject({
-    match: policy_schema_globs.describe('configs that it covers'),
+const waiver = lazily(() => strictObject({
+    match: policy_schema_globs().describe('configs that it covers'),
     covers: union([schemas_enum(covered), array(schemas_enum(covered)).min(1).max(50)], {
         error: 'must be a metric or the code of a finding, or a list of them',
     })
         .describe('metrics, or codes of findings, that it lets pass as warnings'),
-    until: day.describe('the last day on which it holds (UTC), as 2026-12-31'),
+    until: day().describe('the last day on which it holds (UTC), as 2026-12-31'),
     reason: schemas_string().min(1).max(300).describe('why; shown beside the finding'),
 })
-    .describe('lets findings pass as warnings until a day');
-const policySchema = strictObject({
+    .describe('lets findings pass as warnings until a day'));
+const policySchema = lazily(() => strictObject({
     $schema: schemas_string().max(500).optional().describe('for editors'),
     version: schemas_literal(1).describe('of this format'),
     defaults: strictObject({
-        hardware: hardwareName.optional().describe('a name under `hardware`; left out, the only one there'),
-        run: policy_schema_run.optional().describe('how models are trained where neither an entry nor the config says so'),
-        budgets: budgets.optional(),
-        fail_on: failOn.optional(),
+        hardware: hardwareName().optional().describe('a name under `hardware`; left out, the only one there'),
+        run: policy_schema_run().optional().describe('how models are trained where neither an entry nor the config says so'),
+        budgets: budgets().optional(),
+        fail_on: failOn().optional(),
         comment: schemas_enum(['changes', 'always', 'failures', 'never']).optional().describe('when a comment is created'),
         override_label: schemas_string()
             .min(1)
@@ -55387,12 +55410,12 @@ const policySchema = strictObject({
     })
         .optional()
         .describe('what holds for every config; the inputs of a workflow win over it'),
-    hardware: record(schemas_string().min(1).max(100), hardware).optional().describe('machines by name'),
+    hardware: record(schemas_string().min(1).max(100), hardware()).optional().describe('machines by name'),
     configs: array(strictObject({
-        match: policy_schema_globs,
-        hardware: hardwareName.optional(),
-        run: policy_schema_run.optional(),
-        with: union([path, array(path).max(20)], { error: 'must be a path or a list of paths' })
+        match: policy_schema_globs(),
+        hardware: hardwareName().optional(),
+        run: policy_schema_run().optional(),
+        with: union([path(), array(path()).max(20)], { error: 'must be a path or a list of paths' })
             .optional()
             .describe('files that are part of these jobs though they do not name them: DeepSpeed, accelerate and model configs, read from each side of a comparison'),
         inputs: record(schemas_string().min(1).max(100), union([schemas_string().max(1000), schemas_number()]), {
@@ -55400,21 +55423,21 @@ const policySchema = strictObject({
         })
             .optional()
             .describe('what launch scripts are started with: positional arguments by their number ("1": 7B), variables of the environment (TP: 4) and what commands in them print ("$(nproc)": 64)'),
-        budgets: budgets.optional(),
-        fail_on: failOn.optional(),
+        budgets: budgets().optional(),
+        fail_on: failOn().optional(),
     })
         .describe('what holds for the configs of these globs, beside the defaults'))
         .max(1000)
         .optional()
         .describe('entries for configs; where several match, later ones win, key by key. A config that an entry names must be readable'),
-    base_models: record(schemas_string().min(1).max(300), path)
+    base_models: record(schemas_string().min(1).max(300), path())
         .optional()
         .describe('configs of models by the names that training files give them, where a name is not in the catalogue; each read from its side of a comparison'),
-    waivers: array(waiver).max(1000).optional(),
-    ignore: union([glob, array(glob).max(1000)], { error: 'must be a glob or a list of globs' })
+    waivers: array(waiver()).max(1000).optional(),
+    ignore: union([glob(), array(glob()).max(1000)], { error: 'must be a glob or a list of globs' })
         .optional()
         .describe('configs that are never looked at'),
-});
+}));
 
 ;// CONCATENATED MODULE: ./build/settings/policy.js
 
@@ -55437,9 +55460,9 @@ function draftPolicy({ name, bytes }) {
     if (twice.length > 0)
         return { kind: 'wrong', problems: twice.map((problem) => placed(problem, name)) };
     const place = { name, line: (key) => parsed.lines.get(key) };
-    const checked = policySchema.safeParse(parsed.value);
+    const checked = policySchema().safeParse(parsed.value);
     if (!checked.success)
-        return { kind: 'wrong', problems: explain(policySchema, parsed.value, checked.error, place) };
+        return { kind: 'wrong', problems: explain(policySchema(), parsed.value, checked.error, place) };
     const wrong = unknownHardware(checked.data, place);
     if (wrong.length > 0)
         return { kind: 'wrong', problems: wrong };
@@ -57358,167 +57381,8 @@ const conventionSources = {
 
 
 
-
-const json_amount = schemas_number();
-const range = tuple([json_amount, json_amount]).nullable();
-const json_ledger = record(schemas_string(), json_amount);
-const problem = object({
-    severity: schemas_string(),
-    message: schemas_string(),
-    line: schemas_number().optional(),
-    key: schemas_string().optional(),
-    rule: schemas_string().optional().describe('the rule that a run breaks which cannot start as it reads'),
-});
 /** Components that stand in every report, at 0 where a model has none: what is absent is said, and needs no guess. */
 const alwaysStated = { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0 };
-/** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */
-const reportSchema = object({
-    path: schemas_string(),
-    format: schemas_string().nullable(),
-    family: schemas_string().nullable(),
-    exact: schemas_boolean().nullable(),
-    parameters: object({
-        total: json_amount,
-        active: json_amount,
-        active_without_embedding: json_amount,
-        active_without_embeddings: json_amount,
-        mtp: json_amount,
-        towers: json_amount,
-        trainable: json_amount,
-        checkpoint_bytes: json_amount,
-        components: json_ledger,
-        layers: array(object({ name: schemas_string(), count: json_amount, parameters: json_amount })),
-    })
-        .nullable(),
-    flops: object({
-        convention: schemas_literal('causal'),
-        sequence_length: json_amount,
-        forward_per_token: json_amount,
-        forward_pass: json_amount,
-        training_per_token: json_amount,
-        hardware_per_token: json_amount,
-        training_total: json_amount,
-        tokens: json_amount,
-        components: json_ledger,
-        conventions: json_ledger,
-        convention_sources: record(schemas_string(), object({ title: schemas_string(), url: schemas_string(), date: schemas_string() })),
-    })
-        .nullable(),
-    memory: object({
-        allocated_bytes: json_amount,
-        reserved_bytes: json_amount,
-        device_bytes: json_amount,
-        capacity_bytes: json_amount.nullable(),
-        components: json_ledger,
-        parts: json_ledger,
-        moment: schemas_string(),
-        stage: json_amount,
-        band: json_amount,
-        basis: schemas_string(),
-        savings: array(object({ change: schemas_string(), saves_bytes: json_amount })),
-    })
-        .nullable(),
-    throughput: object({
-        mfu: json_amount.nullable(),
-        hfu: json_amount.nullable(),
-        mfu_range: range,
-        tokens_per_second_per_gpu: json_amount.nullable(),
-        tokens_per_second_per_gpu_range: range,
-        step_seconds: json_amount.nullable(),
-        step_seconds_range: range,
-        parts_seconds: json_ledger,
-        basis: schemas_string(),
-        limit: schemas_string(),
-        training: object({
-            seconds: json_amount,
-            seconds_range: range,
-            gpu_hours: json_amount,
-            gpu_hours_range: range,
-            energy_kwh: json_amount.nullable(),
-            energy_kwh_range: range,
-            cost_usd: json_amount.nullable(),
-            cost_usd_range: range,
-            price_per_gpu_hour: json_amount.nullable(),
-            price_date: schemas_string().nullable(),
-        })
-            .nullable(),
-    })
-        .nullable(),
-    inference: object({
-        cache_bytes_per_token: json_amount,
-        cache_bytes_per_sequence: json_amount,
-        weight_bytes: json_amount,
-        largest_batch: json_amount.nullable(),
-    })
-        .nullable(),
-    run: record(schemas_string(), schemas_unknown()),
-    origins: record(schemas_string(), schemas_string()),
-    assumptions: array(object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
-    problems: array(problem),
-});
-const sideSchema = reportSchema.partial();
-const attributionSchema = object({
-    method: schemas_enum(['exact', 'grouped', 'none'])
-        .describe('over all orders of the changes; with those that move least taken together; or not known'),
-    reason: schemas_string().optional().describe('why it is not known'),
-    shares: array(object({
-        fields: array(object({
-            origin: schemas_enum(['architecture', 'run']),
-            path: schemas_string().describe('the name that it has here, whatever file states it'),
-            written_as: schemas_string().optional().describe('its name in that file, where that is another'),
-            before: schemas_string().optional(),
-            after: schemas_string().optional(),
-            line: schemas_number().optional(),
-        }))
-            .describe('several where they can only be changed together, or are taken together'),
-        moved: record(schemas_string(), json_amount).describe('by metric; over all shares it adds up to the difference'),
-    })),
-})
-    .describe('what each change moved, averaged over the orders in which the changes can be made (Shapley values)');
-/** The JSON report, version 1. */
-const jsonSchema = object({
-    version: schemas_literal(1),
-    reports: array(reportSchema),
-    comparisons: array(object({
-        path: schemas_string(),
-        previous_path: schemas_string().optional(),
-        status: schemas_enum(['added', 'removed', 'changed', 'unchanged', 'unreadable']),
-        base: sideSchema.nullable(),
-        head: sideSchema.nullable(),
-        changes: array(object({ metric: schemas_string(), before: json_amount.optional(), after: json_amount.optional(), ratio: json_amount.optional() })),
-        fields: array(object({
-            origin: schemas_enum(['architecture', 'run']).describe('of the config as written, or of the run as settled'),
-            path: schemas_string(),
-            before: schemas_string().optional(),
-            after: schemas_string().optional(),
-            line: schemas_number().optional(),
-        }))
-            .describe('what changed; a side that is absent does not have the field'),
-        attribution: attributionSchema.optional(),
-    })),
-    verdict: object({
-        outcome: schemas_enum(['pass', 'warn', 'fail']),
-        findings: array(object({
-            code: schemas_string(),
-            path: schemas_string(),
-            metric: schemas_string().optional(),
-            severity: schemas_enum(['fail', 'warn', 'notice']),
-            before: json_amount.optional(),
-            after: json_amount.optional(),
-            limit: json_amount.optional(),
-            line: schemas_number().optional(),
-            message: schemas_string(),
-            from: object({ what: schemas_enum(['tip', 'merge']), commit: schemas_string() })
-                .optional()
-                .describe("the base branch's tip, where its rules or the merge with it are the reason"),
-            waiver: object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).optional(),
-        })),
-        override: object({ label: schemas_string(), by: schemas_string().optional() })
-            .optional()
-            .describe('who let a failure pass, and by which label'),
-    }),
-    notes: array(schemas_string()).optional().describe('sentences about the run as a whole'),
-});
 /** As text. What could mislead a terminal or an eye is written as an escape, which JSON reads as the same. */
 const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}\p{Cs}]/gu, (letters) => letters.replace(/[\s\S]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`));
 /** A review as the JSON that `schema/report.schema.json` describes. */

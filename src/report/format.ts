@@ -44,14 +44,22 @@ export const gib = (bytes: number): string => `${decimal(bytes / 2 ** 30, 2)} Gi
 export const amountOfBytes = (bytes: number): string =>
   bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
 export const billions = (count: number): string => scaled(count, counts);
-export const exact = (count: number): string =>
-  Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+/** A whole number with commas between its thousands; `toLocaleString` would load all of ICU for them. */
+export function exact(count: number): string {
+  const whole = String(Math.abs(rounded(count)));
+  const digits = /^\d+$/.test(whole);
+  return digits
+    ? `${rounded(count) < 0 ? '-' : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}`
+    : count.toLocaleString('en-US');
+}
+
+/** To the nearest whole number, halves away from zero. */
+const rounded = (count: number): number => Math.sign(count) * Math.round(Math.abs(count));
 export const flopsText = (flops: number): string =>
   scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 export const percent = (ratio: number, digits = 1): string => `${decimal(100 * ratio, digits)} %`;
 /** US dollars, without cents from 100 on. */
-export const dollars = (amount: number): string =>
-  `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
+export const dollars = (amount: number): string => `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
 
 /** Seconds in the unit that people would say. */
 export function duration(seconds: number): string {

@@ -81,8 +81,8 @@ export function draftPolicy({ name, bytes }: NamedFile): PolicyDraft {
   const twice = parsed.problems.filter(({ severity }) => severity === 'warning');
   if (twice.length > 0) return { kind: 'wrong', problems: twice.map((problem) => placed(problem, name)) };
   const place: Place = { name, line: (key) => parsed.lines.get(key) };
-  const checked = policySchema.safeParse(parsed.value);
-  if (!checked.success) return { kind: 'wrong', problems: explain(policySchema, parsed.value, checked.error, place) };
+  const checked = policySchema().safeParse(parsed.value);
+  if (!checked.success) return { kind: 'wrong', problems: explain(policySchema(), parsed.value, checked.error, place) };
   const wrong = unknownHardware(checked.data, place);
   if (wrong.length > 0) return { kind: 'wrong', problems: wrong };
   return {
