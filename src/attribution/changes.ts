@@ -1,8 +1,10 @@
 import type { SetField } from '../gate/review.ts';
+import { written } from '../model/names.ts';
+import type { Place } from '../model/place.ts';
 import type { ModelKeys } from '../model/reading.ts';
 import type { Relations, RunSource, SettledRun } from '../model/run.ts';
-import type { Keys, Place } from '../model/statement.ts';
-import { runAsText, runAsWritten, written } from '../setup/description.ts';
+import type { Keys } from '../model/statement.ts';
+import { runAsText, runAsWritten } from '../setup/description.ts';
 import { isDictionary, own } from '../text/fields.ts';
 
 /** One side of a comparison before its cost is known: the model's keys, what is stated of its run, and how that was settled. */

@@ -1,5 +1,5 @@
 import type { Accelerator } from '../facts/accelerators.ts';
-import type { Place } from './statement.ts';
+import type { Place } from './place.ts';
 
 /**
  * How a model is trained: everything that memory and time need besides the architecture. Field names are those of the run
@@ -187,18 +187,30 @@ export type SettledRun = {
   readonly origins: Readonly<Record<string, Origin>>;
 };
 
-/** Counts that files state in place of a field of the run; `model/statement.ts` says what each is. */
+/**
+ * Counts that files state in place of a field, which `setup/settle.ts` solves for it: GPUs = tensor x pipeline x context x
+ * data parallel; global batch = micro batch x accumulation x data parallel.
+ */
 export type Relations = {
   readonly nodes?: number;
+  /** replicas of the model with other data */
   readonly dataParallel?: number;
+  /** of these, copies of a sharded group (HSDP) and members of one */
   readonly dataParallelReplicate?: number;
   readonly dataParallelShard?: number;
+  /** micro-batches of one replica for each optimizer step */
   readonly gradientAccumulation?: number;
+  /** the same, of all replicas together (nanoGPT) */
   readonly gradientAccumulationInAll?: number;
+  /** sequences of one replica for each optimizer step */
   readonly batchPerReplica?: number;
+  /** tokens for each optimizer step */
   readonly tokensPerStep?: number;
+  /** sequences for each GPU and forward pass, where a replica is many GPUs (MaxText) */
   readonly batchPerGpu?: number;
+  /** layers of one virtual pipeline stage */
   readonly layersPerVirtualStage?: number;
+  /** optimizer steps of the whole training, and sequences of it */
   readonly trainSteps?: number;
   readonly trainSequences?: number;
 };

@@ -1,7 +1,8 @@
 /** What files say of a training job, before anything is decided. Plain data: `read/` makes it, `read/compose.ts` joins it. */
 
-/** Where something is said. */
-export type Place = { readonly file: string; readonly key: string; readonly line?: number };
+import type { NamesOf } from './names.ts';
+import type { Place } from './place.ts';
+import type { Lora, Parallelism, Relations, TrainingRun } from './run.ts';
 
 /** Who says a value: the file itself, one that it includes, the framework by its default, or a published model. */
 export type Teller = 'file' | 'include' | 'framework' | 'catalogue';
@@ -17,85 +18,16 @@ export type Stated =
     }
   | { readonly kind: 'open'; readonly reason: string; readonly at: Place };
 
+/** What a run reached: users state it, and no file of a training does. */
+type Reached = 'calibration' | 'measuredTokensPerSecond' | 'memoryCalibration' | 'measuredDeviceBytes';
+
 /** Fields of a run description, dotted where they are nested. */
 export type RunFieldName =
-  | 'accelerator'
-  | 'gpus'
-  | 'sequence_length'
-  | 'micro_batch_size'
-  | 'global_batch_size'
-  | 'precision'
-  | 'optimizer'
-  | 'framework'
-  | 'sharding'
-  | 'recompute'
-  | 'flash_attention'
-  | 'fused_cross_entropy'
-  | 'compile'
-  | 'parallelism.tensor'
-  | 'parallelism.pipeline'
-  | 'parallelism.virtual_pipeline'
-  | 'parallelism.context'
-  | 'parallelism.expert'
-  | 'parallelism.expert_tensor'
-  | 'parallelism.sequence_parallel'
-  | 'weights_dtype'
-  | 'gradients_dtype'
-  | 'optimizer_dtype'
-  | 'master_weights'
-  | 'gpus_per_node'
-  | 'capacity_factor'
-  | 'lora.rank'
-  | 'lora.targets'
-  | 'lora.base_bits'
-  | 'freeze'
-  | 'tokens'
-  | 'recompute_modules'
-  | 'recompute_method'
-  | 'recompute_layers'
-  | 'pipeline_schedule'
-  | 'layers_per_stage'
-  | 'context_parallel_style'
-  | 'offload'
-  | 'loss_chunks'
-  | 'cuda_graphs'
-  | 'reshard_after_forward'
-  | 'shard_group'
-  | 'expandable_segments'
-  | 'attention_kernel'
-  | 'overlap_tensor_parallel'
-  | 'dropout'
-  | 'mtp'
-  | 'sequences_per_sample'
-  | 'colocated'
-  | 'rollout';
+  | NamesOf<Omit<TrainingRun, 'parallelism' | 'lora' | Reached>>
+  | `parallelism.${NamesOf<Parallelism>}`
+  | `lora.${NamesOf<Lora>}`;
 
-/**
- * Counts that files state in place of a field, which `setup/settle.ts` solves for it: GPUs = tensor x pipeline x context x
- * data parallel; global batch = micro batch x accumulation x data parallel.
- */
-export type RelationName =
-  | 'nodes'
-  /** replicas of the model with other data */
-  | 'data_parallel'
-  /** of these, copies of a sharded group (HSDP) and members of one */
-  | 'data_parallel_replicate'
-  | 'data_parallel_shard'
-  /** micro-batches of one replica for each optimizer step */
-  | 'gradient_accumulation'
-  /** the same, of all replicas together (nanoGPT) */
-  | 'gradient_accumulation_in_all'
-  /** sequences of one replica for each optimizer step */
-  | 'batch_per_replica'
-  /** tokens for each optimizer step */
-  | 'tokens_per_step'
-  /** sequences for each GPU and forward pass, where a replica is many GPUs (MaxText) */
-  | 'batch_per_gpu'
-  /** layers of one virtual pipeline stage */
-  | 'layers_per_virtual_stage'
-  /** optimizer steps of the whole training, and sequences of it */
-  | 'train_steps'
-  | 'train_sequences';
+export type RelationName = NamesOf<Relations>;
 
 export type StatedRun = { readonly [Name in RunFieldName | RelationName]?: Stated };
 

@@ -1,4 +1,4 @@
-import type { Place } from '../model/statement.ts';
+import type { Place } from '../model/place.ts';
 import { isDictionary } from '../text/fields.ts';
 import { type ParsedFile, placeOf } from './format.ts';
 import { type Stating, stating } from './stating.ts';

@@ -1,4 +1,5 @@
-import type { Keys, Place, Statement } from '../model/statement.ts';
+import type { Place } from '../model/place.ts';
+import type { Keys, Statement } from '../model/statement.ts';
 import { isDictionary, own, textOf } from '../text/fields.ts';
 import type { Source } from '../text/syntax.ts';
 

@@ -1,7 +1,7 @@
+import type { Place } from '../model/place.ts';
 import type {
   Keys,
   ModelStatement,
-  Place,
   Reference,
   RelationName,
   RunFieldName,

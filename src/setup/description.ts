@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { acceleratorIds } from '../facts/accelerators.ts';
+import { written } from '../model/names.ts';
 import type { Problem } from '../model/reading.ts';
 import {
   attentionKernels,
@@ -312,9 +313,6 @@ const camel = <Fields extends object>(fields: Fields): Camelled<Fields> =>
       value,
     ]),
   ) as Camelled<Fields>;
-
-/** A field's name as users write it: `micro_batch_size` for `microBatchSize`. */
-export const written = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** The run as users write it, for the JSON report. */
 export function runAsWritten(run: object): Record<string, unknown> {

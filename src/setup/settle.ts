@@ -1,6 +1,8 @@
 import { findAccelerator } from '../facts/accelerators.ts';
 import type { Architecture, Tower } from '../model/architecture.ts';
 import { freezableOf } from '../model/freezable.ts';
+import { written } from '../model/names.ts';
+import type { Place } from '../model/place.ts';
 import type { Assumption, Problem } from '../model/reading.ts';
 import type {
   Freezable,
@@ -12,8 +14,6 @@ import type {
   SettledRun,
   TrainingRun,
 } from '../model/run.ts';
-import type { Place } from '../model/statement.ts';
-import { written } from './description.ts';
 import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
 
 /** A run with what settling it left to say. */

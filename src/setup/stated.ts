@@ -1,12 +1,15 @@
+import type { Written } from '../model/names.ts';
+import type { Place } from '../model/place.ts';
 import type { Problem } from '../model/reading.ts';
 import type { Relations, RunSource } from '../model/run.ts';
-import type { Place, Stated, StatedRun, Teller } from '../model/statement.ts';
+import type { Stated, StatedRun, Teller } from '../model/statement.ts';
 import { runOf } from './description.ts';
 
 /** What files state of a run, as sources to settle: their own words before their framework's defaults. */
 export type StatedSources = { readonly sources: readonly RunSource[]; readonly problems: readonly Problem[] };
 
-const relationNames: Readonly<Record<string, keyof Relations>> = {
+/** Each relation by the name that files state it by; one that is missing does not compile. */
+const relationNames: { readonly [Name in keyof Relations as Written<Name>]-?: Name } = {
   nodes: 'nodes',
   data_parallel: 'dataParallel',
   data_parallel_replicate: 'dataParallelReplicate',
@@ -20,6 +23,9 @@ const relationNames: Readonly<Record<string, keyof Relations>> = {
   train_steps: 'trainSteps',
   train_sequences: 'trainSequences',
 };
+
+const relationOf = (field: string): keyof Relations | undefined =>
+  Object.hasOwn(relationNames, field) ? relationNames[field as keyof typeof relationNames] : undefined;
 
 /**
  * Values of files and of frameworks apart, each checked as a run description is. A value that is not one (text where a number
@@ -73,7 +79,7 @@ function fieldsTold(
   const relations: Record<string, number> = {};
   for (const [field, stated] of Object.entries(run)) {
     if (stated.kind !== 'value' || !tellers.includes(stated.by)) continue;
-    const relation = Object.hasOwn(relationNames, field) ? relationNames[field] : undefined;
+    const relation = relationOf(field);
     if (relation === undefined) nest(description, field, stated.value);
     else if (typeof stated.value === 'number' && stated.value > 0 && stated.value < 1e15)
       relations[relation] = stated.value;

@@ -1,5 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
-import type { Keys, Place, Statement } from '../../model/statement.ts';
+import type { Place } from '../../model/place.ts';
+import type { Keys, Statement } from '../../model/statement.ts';
 import { isDictionary, own, textOf } from '../../text/fields.ts';
 import { overlaid } from '../../text/merge.ts';
 import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';

@@ -1,5 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
-import type { Place, Statement } from '../../model/statement.ts';
+import type { Place } from '../../model/place.ts';
+import type { Statement } from '../../model/statement.ts';
 import { isDictionary } from '../../text/fields.ts';
 import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';
 import { pathInside } from '../gather.ts';
