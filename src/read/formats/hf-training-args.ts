@@ -5,6 +5,7 @@ import { methodLaunched, sayPreference } from '../preference.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
+import { swiftRank, swiftRead, swiftTunerOf, swiftTuners } from '../swift.ts';
 import {
   baseBits,
   sayAttention,
@@ -95,15 +96,11 @@ export function stateTrainer(say: Stating, from: string, beside: Beside, program
   saySteps(say, 'max_steps');
 }
 
-/** ms-swift's words for adapters. */
-const tuners = ['train_type', 'tuner_type'];
-const isSwift = (say: Stating) => tuners.some((key) => say.at(key) !== undefined);
-
 function sayBatch(say: Stating): void {
   say.run('micro_batch_size', ['per_device_train_batch_size', 'per_gpu_train_batch_size']);
   say.run('gradient_accumulation', 'gradient_accumulation_steps');
   say.byDefault('micro_batch_size', 8, `what ${transformersRead} takes`);
-  if (!isSwift(say)) say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
+  if (swiftTunerOf(say) === undefined) say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
 }
 
 function saySequence(say: Stating, { trl }: Flavor): void {
@@ -160,12 +157,12 @@ function sayMethod(say: Stating, program: string): void {
   if (say.at('teacher_model_name_or_path') !== undefined) return;
   const [key, named] = preferences.find(([one]) => say.at(one) !== undefined) ?? ['beta', undefined];
   const method = methodLaunched(program) ?? named ?? say.text(key);
-  const base = say.flag('use_peft') === true || tuners.some((one) => say.text(one) === 'lora');
+  const base = say.flag('use_peft') === true || swiftTuners.some((one) => say.text(one) === 'lora');
   if (method !== undefined) sayPreference(say, method, key, base || say.number('beta') === 0);
 }
 
 function sayAdapters(say: Stating, name: string): void {
-  const swift = tuners.find((key) => say.at(key) !== undefined);
+  const swift = swiftTunerOf(say);
   const llava = say.flag('lora_enable');
   const on =
     swift === undefined
@@ -181,9 +178,9 @@ function sayAdapters(say: Stating, name: string): void {
       on,
       rank: say.at('lora_rank') === undefined ? 'lora_r' : 'lora_rank',
       targets: say.at('target_modules') === undefined ? 'lora_target_modules' : 'target_modules',
-      rankByDefault: swift === undefined ? 16 : 8,
+      rankByDefault: swift === undefined ? 16 : swiftRank,
       targetsByDefault: swift === undefined && llava === undefined ? targetsOfPeft : ['all-linear'],
-      source: swift !== undefined ? 'ms-swift 3' : llava === undefined ? trlRead : 'LLaVA c121f04',
+      source: swift !== undefined ? swiftRead : llava === undefined ? trlRead : 'LLaVA c121f04',
     },
     bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name),
   );

@@ -5,6 +5,7 @@ import { type Arguments, joined, statingArguments } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { flagsOf, launched, spelled, wordsOf, writtenBy } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
+import { sayDefaultsOfSwift, swiftRank, swiftRead, swiftTunerOf } from '../swift.ts';
 import { bitsNamed, sayLora } from '../trainer.ts';
 import { stateModel } from './megatron-model.ts';
 import { stateRun } from './megatron-run.ts';
@@ -123,22 +124,22 @@ const sizes = [
   'max_position_embeddings',
 ];
 
-const swiftRead = 'ms-swift 3602360 (2026-08)';
-
 /** What ms-swift takes where Megatron takes something else, and its adapters. */
 function stateSwift(say: Stating, name: string): void {
   const reason = `what ${swiftRead} takes`;
-  say.byDefault('micro_batch_size', 1, reason);
+  sayDefaultsOfSwift(say, 'selective');
   say.byDefault('global_batch_size', 16, reason);
-  say.byDefault('recompute', 'selective', reason);
   say.byDefault('sharding', 'optimizer', reason);
-  say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
   say.byDefault('fused_cross_entropy', true, reason);
   say.byDefault('dropout', false, 'what the config of the model says, mostly none');
-  const on = ['tuner_type', 'train_type'].find((key) => say.at(key) !== undefined);
+  const on = swiftTunerOf(say);
   if (on === undefined || !String(say.at(on)).startsWith('lora')) return;
   const keys = { on, rank: 'lora_rank', targets: 'target_modules' };
-  sayLora(say, { ...keys, rankByDefault: 8, targetsByDefault: ['all-linear'], source: swiftRead }, bitsNamed(name));
+  sayLora(
+    say,
+    { ...keys, rankByDefault: swiftRank, targetsByDefault: ['all-linear'], source: swiftRead },
+    bitsNamed(name),
+  );
 }
 
 /** Sizes that the script leaves to its arguments, its environment or a command are one sentence that names them all. */

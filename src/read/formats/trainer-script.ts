@@ -13,6 +13,7 @@ import {
   wordsOf,
 } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
+import { sayDefaultsOfSwift, swiftRead, swiftTuners } from '../swift.ts';
 import { stateTrainer, trainerArguments } from './hf-training-args.ts';
 import { llamafactory } from './llamafactory.ts';
 
@@ -34,24 +35,19 @@ export const trainerScript: Format = {
 };
 
 const swiftProgram = /(^|[\s/])swift\s+(sft|pt|rlhf)(\s|$)/;
-const swiftRead = 'ms-swift 3602360 (2026-08)';
 
 /** ms-swift trains adapters unless it is told to train all. */
 function tuned(script: ParsedFile): Arguments {
   const flags = spelled(flagsOf(script));
-  const silent = !flags.has('train_type') && !flags.has('tuner_type');
-  if (!silent || !swiftProgram.test(wordsOf(script, 'program'))) return flags;
+  if (swiftTuners.some((name) => flags.has(name)) || !swiftProgram.test(wordsOf(script, 'program'))) return flags;
   return new Map([...flags, ['tuner_type', { value: 'lora', at: { file: script.path, key: '--tuner_type' } }]]);
 }
 
 /** What ms-swift takes where Trainer and TRL take something else. */
-function sayDefaultsOfSwift(say: Stating): void {
-  const reason = `what ${swiftRead} takes`;
-  say.byDefault('micro_batch_size', 1, reason);
+function saySwift(say: Stating): void {
+  sayDefaultsOfSwift(say, 'full');
   if (say.at('gradient_accumulation_steps') === undefined)
     say.byDefault('global_batch_size', 16, `ms-swift accumulates to 16 sequences (${swiftRead})`);
-  say.byDefault('recompute', 'full', reason);
-  say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
   say.byDefault('weights_dtype', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
 }
 
@@ -72,7 +68,7 @@ function states(script: ParsedFile, beside: Beside): Statement {
       'The vision tower and its projector are not in the figures, which are of the language model.',
       'vision_tower',
     );
-  if (swiftProgram.test(wordsOf(script, 'program'))) sayDefaultsOfSwift(say);
+  if (swiftProgram.test(wordsOf(script, 'program'))) saySwift(say);
   stateTrainer(say, script.path, beside, wordsOf(script, 'program'));
   referToConfigs(say, script, beside);
   return say.statement();
