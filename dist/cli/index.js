@@ -16080,7 +16080,7 @@ class Unreadable extends Error {
         };
     }
 }
-/** A scalar as text. Objects of a parser have none: one that calls its own key `toString` would throw. */
+/** A scalar as text, '' for an object: one with a key `toString` of its own would throw. */
 const textOf = (value) => (typeof value === 'object' && value !== null ? '' : String(value));
 /** A config of a kind that is known, and that no number of this tool is about. */
 class OtherModel extends Unreadable {
@@ -16092,7 +16092,7 @@ class OpenModel extends Unreadable {
 }
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
-/** Of what these keys count, each is written out, so that a number without bound would take time and memory without bound. */
+/** Each of what these keys count is written out, so an unbounded number would take unbounded time and memory. */
 const repeated = /(?:layers?|cycles|blocks|inputs|stages|depths?)$/i;
 const mostRepeated = 10_000;
 /**
@@ -16239,7 +16239,7 @@ class Fields {
         const { key, value } = found;
         const most = repeated.test(key) ? mostRepeated : largest;
         const number = this.numeric(key, value);
-        // How configs switch a window off.
+        // Configs switch a window off by -1.
         if (number === -1 && least === 0 && /window/.test(key))
             return undefined;
         if (number !== undefined && Number.isInteger(number) && number >= least && number <= most)
@@ -17720,7 +17720,7 @@ function readJson(text) {
     const { lines, duplicates, strict } = of;
     return { value, lines, duplicates, strict };
 }
-/** What stands at the place is not what has to be there. */
+/** The error that something else stands here than must stand here. */
 function unexpected({ text, at, line }, expected) {
     if (at >= text.length)
         return new NotJson('Unexpected end of JSON input', line);
@@ -17752,7 +17752,7 @@ const words = [
     ['false', false],
     ['null', null],
 ];
-/** Goes behind a word or a sign where it stands at the place. */
+/** Takes a word or a sign if it comes next, and says whether it did. */
 function taken(of, word) {
     const found = of.text.startsWith(word, of.at);
     if (found)
@@ -17786,7 +17786,7 @@ function arrayOf(of, prefix, depth) {
     });
     return items;
 }
-/** Reads what lies between brackets, up to the one that closes. */
+/** Reads one item after the other up to the closing bracket. */
 function eachOf(of, close, expected, item) {
     space(of);
     while (!taken(of, close)) {
@@ -17806,7 +17806,7 @@ function note({ lines, duplicates }, path, line, twice) {
         duplicates.push({ key: path, line });
     lines.set(path, line);
 }
-/** What a pattern matches at the place, which goes behind it. */
+/** Takes what a sticky pattern matches next; undefined where it does not match. */
 function match(of, sticky) {
     sticky.lastIndex = of.at;
     const found = sticky.exec(of.text)?.[0];
@@ -17839,7 +17839,7 @@ function json_numberOf(of) {
     const size = Number(other.replace(/^[+-]/, ''));
     return other.startsWith('-') ? -size : size;
 }
-/** What a string has between its quotes, up to an escape. */
+/** A stretch of a string without escapes, by its quotes. */
 const stretches = { '"': /[^"\\\n\r]*/y, "'": /[^'\\\n\r]*/y };
 const control = /[^ -\uffff]/;
 function stringOf(of) {
@@ -17861,7 +17861,7 @@ function stringOf(of) {
 const escapes = new Map(Object.entries({ '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }));
 const digits = { u: /[\da-fA-F]{4}/y, x: /[\da-fA-F]{2}/y };
 const brokenLine = /\r?\n|[\r\u2028\u2029]/y;
-/** What stands for the letters behind a backslash. */
+/** Takes what follows a backslash, and gives what it stands for. */
 function escaped(of) {
     const letter = of.text[of.at] ?? '';
     const simple = escapes.get(letter);
@@ -17889,9 +17889,9 @@ function escaped(of) {
     return letter === 'v' ? '\v' : letter === '0' ? '\0' : letter;
 }
 const badEscape = 'Bad escaped character';
-/** White space that JSON does not have; ends of lines are among JSON's own. */
+/** White space that JSON5 has and JSON does not. */
 const otherSpace = /[\v\f\u00a0\ufeff\u2028\u2029\p{Zs}]+/uy;
-/** Goes behind white space and comments. */
+/** Skips white space and comments. */
 function space(of) {
     for (;;) {
         const letter = of.text[of.at];
@@ -17909,7 +17909,7 @@ function space(of) {
     }
 }
 const lineEnd = /[\n\r\u2028\u2029]/g;
-/** Goes behind a comment, where one begins here. */
+/** Skips a comment, and says whether there was one. */
 function comment(of) {
     const { text, at } = of;
     if (text.startsWith('//', at)) {
@@ -17962,7 +17962,7 @@ function truth(value) {
 }
 const isNumber = (value) => typeof value === 'number' || typeof value === 'boolean';
 const bounded = (value, text) => Number.isFinite(value) && Math.abs(value) <= most.number ? value : new Unknown(`${text}, which is too large`);
-/** An operation on two values; what is unknown in it names itself. */
+/** The result of an operation; where an operand is unknown, that operand. */
 function operate(operator, left, right, text) {
     const open = [left, right].find((value) => value instanceof Unknown);
     if (open !== undefined)
@@ -18148,7 +18148,7 @@ class Result {
         if (!isTable(value))
             return value;
         const name = value['()'];
-        // A function in small letters without an argument gives a value, not a config.
+        // A call without arguments of a name in small letters makes a value, not a config.
         if (typeof name === 'string' && Object.keys(value).length === 1 && /^[a-z_.\d]+$/.test(name))
             return `\${${name}()}`;
         return this.table(value, path, level);
@@ -24033,7 +24033,7 @@ function callExpression(of, node, scope) {
     }
     return apply(of, node, callee, { positional, keywords, spread }, scope);
 }
-/** In arithmetic, an object that a call made is as unknown as what it stands for. */
+/** In arithmetic, the object that stands for a call is unknown. */
 const opened = (value) => isTable(value) && typeof value['()'] === 'string' ? new Unknown(`${value['()']}()`) : value;
 const comparisons = {
     '==': true,
@@ -24165,7 +24165,7 @@ function put(of, target, value, scope) {
     owner[key] = value;
     keep(of, owner, key, lineAt(of, target));
 }
-/** The object whose attribute is set, made where the file does not show it: an imported config has attributes, too. */
+/** The object whose attribute is set. One that the file does not show, such as an imported config, is made. */
 function ownerOf(of, node, scope) {
     if (node === null)
         return undefined;
@@ -24206,7 +24206,7 @@ function update(of, node, scope) {
     const old = evaluate(of, target, scope);
     put(of, target, operate(symbol, old, listed(of, rest, scope), sourceOf(of, target)), scope);
 }
-/** A call for its effect: what a function outside the file does with an object of ours is not known. */
+/** A call as a statement: what a function from outside the file does to an object of the file is not known. */
 function effect(of, node, scope) {
     if (node === null)
         return;
@@ -24243,7 +24243,7 @@ function valueOfName(of, node, scope) {
     const value = node.name === 'VariableName' ? lookUp(sourceOf(of, node), scope) : undefined;
     return isRoutine(value) ? undefined : value;
 }
-/** A branch whose condition the file itself decides is taken; else what any branch may set is unknown. */
+/** Takes the branch that the file itself decides on; else everything that any branch may set is unknown. */
 function branch(of, node, scope) {
     const parts = childrenOf(node);
     for (const [index, part] of parts.entries()) {
@@ -24497,7 +24497,7 @@ const mostTokens = 20_000;
 const deepest = 20;
 /** `>`, `2>`, `&>>`, `2>&1`. */
 const redirection = /^[\d&]?>>?(?:&\d)?/;
-/** A script with more words, or that nests deeper, than any that launches a training. */
+/** A script that has more words or nests deeper than any that launches a training. */
 class ShellTooLarge extends Error {
 }
 const signs = ['&&', '||', ';;', ';', '|', '&', '(', ')', '<<<', '>>', '>', '<'];
@@ -24528,7 +24528,7 @@ function shellTokens(text) {
     while (at < text.length) {
         const letter = text[at] ?? '';
         if (letter === '\\') {
-            // A space behind the last sign of a line is a slip that bash punishes and people do not see.
+            // A blank behind the backslash that joins two lines is a slip that nobody sees: bash does not join them, but people mean it.
             const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
             if (joined !== undefined)
                 line += 1;
@@ -24711,9 +24711,9 @@ function expansion(text, at, quoted, depth) {
     const inside = /^\d{2,}$/.test(name) ? (name[0] ?? '') : name;
     return { piece: { kind: 'variable', inside, quoted }, next: at + 1 + inside.length };
 }
-/** Characters of one expansion, so that brackets without end are not looked for to the end each time. */
+/** The most characters of one expansion: an open bracket must not cost a walk through the whole script each time. */
 const longest = 3_000;
-/** Where the brackets that are open end; as far as one expansion may go where they do not. */
+/** Where the open brackets close; where they never do, as far as one expansion may reach. */
 function matching(text, from, open, close, opened) {
     let depth = opened;
     const until = Math.min(text.length, from + longest);
@@ -24733,7 +24733,7 @@ function matching(text, from, open, close, opened) {
     }
     return until;
 }
-/** Where the quotes that open at a place close; the same place where they do not before `until`. */
+/** Where the quotes at a place close; the place itself where they do not close before `until`. */
 function quotesEnd(text, from, until) {
     for (let at = from + 1; at < until; at++) {
         if (text[at] === text[from])
@@ -24746,7 +24746,7 @@ function quotesEnd(text, from, until) {
 
 ;// CONCATENATED MODULE: ./build/text/shell-machine.js
 
-/** Work that one script may cost: statements, how deep they nest, characters of one value and of all words that come of them. */
+/** What one script may cost: statements, how deep they nest, characters of one value and of all words together. */
 const shell_machine_limits = {
     statements: 20_000,
     calls: 8,
@@ -24755,7 +24755,7 @@ const shell_machine_limits = {
     list: 2_000,
     spent: 2_000_000,
 };
-/** Blocks within blocks and defaults within defaults are followed so far and no further. */
+/** Does something one level deeper: blocks within blocks, defaults within defaults. */
 function deeper(machine, work) {
     machine.depth += 1;
     if (machine.depth > shell_machine_limits.depth)
@@ -24780,11 +24780,11 @@ function spend(characters, machine) {
 const noOpenValues = () => ({ names: [], characters: new Map() });
 const first = 0xe000;
 const character = /[\uE000-\uF8FF]/g;
-/** As many as the private use area has characters; the last of them stands for all further ones. */
+/** The private use area has so many characters; the last one stands for all further values. */
 const shell_open_most = 0xf8ff - first + 1;
-/** Characters of a name, which are as many as a name in the policy's `inputs` may have. */
+/** The most characters of a name, as of a name in the policy's `inputs`. */
 const shell_open_longest = 100;
-/** A text from outside, which has no open values: characters of the private use area become one that says nothing. */
+/** A text from outside has no open values: its characters of the private use area are replaced. */
 const withoutOpen = (text) => text.replaceAll(character, '\uFFFD');
 /** The open value of a name. */
 function shell_open_unknown(name, machine) {
@@ -24830,7 +24830,7 @@ function expandAll(tokens, machine) {
     }
     return words;
 }
-/** A word is several where an unquoted variable has spaces, or is a list. */
+/** What one word becomes: several, where an unquoted variable has blanks or is a list. */
 function expandWord(pieces, machine) {
     const [only] = pieces;
     if (pieces.length === 1 && only?.kind === 'variable') {
@@ -24929,7 +24929,7 @@ function variable(inside, machine) {
         case '/':
         case '//': {
             const [from = '', to = ''] = word.split('/', 2);
-            // Patterns, and those that hold at an end alone, are not followed.
+            // Patterns, and texts that must stand at the start or the end (`#`, `%`), are not followed.
             if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from))
                 return open();
             return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
@@ -24961,7 +24961,7 @@ const inner = (text) => {
     const [token] = shellTokens(`"${text.replaceAll('"', '')}"`);
     return token?.kind === 'word' ? token.pieces : [];
 };
-/** Takes what a pattern matches from an end; only `*` and literals, as launch scripts use them. */
+/** Takes what a pattern matches away from an end. Patterns have only `*` and literals, as in launch scripts. */
 function trimmed(value, operator, pattern) {
     const literal = pattern.replaceAll('*', '');
     const [front, greedy] = [operator.startsWith('#'), operator.length === 2];
@@ -24994,7 +24994,7 @@ function shell_expansion_output(inside, machine) {
         return text.startsWith('dirname') ? '.' : shell_open_unknown('<a path>', machine);
     return shell_open_unknown(command, machine);
 }
-/** Arithmetic as text: its value, or what it needs. */
+/** The value of arithmetic as text, or an open value. */
 function shell_expansion_arithmetic(inside, machine) {
     const text = expandText(inner(inside), machine);
     const [needed] = needsOf(text, machine);
@@ -25066,7 +25066,7 @@ function simple(words, machine) {
     if (words[0] === '(' && words[1] === '(')
         return compute(words.slice(2, -2).join(' '), machine);
     const [a = '', operator = '', b = ''] = words;
-    // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
+    // A variable that is stated nowhere is taken as not set, as it is for a default (`${A:-1}`).
     if (words.length === 2 && /^-[zn]$/.test(a) && isVariable(operator, machine))
         return shell_tests_known(a === '-z');
     const needs = words.flatMap((word) => needsOf(word, machine));
@@ -25235,14 +25235,14 @@ function statements(tokens, machine) {
     }
     return outcome;
 }
-/** Assignments alone succeed. */
+/** A statement of nothing but assignments succeeds. */
 function outcomeOf(tokens, from) {
     let at = from;
     while (tokens[at] !== undefined && assignmentOf(tokens[at]) !== undefined)
         at += 1;
     return at > from && (at >= tokens.length || tokens[at]?.kind === 'sign') ? { kind: 'known', value: true } : undefined;
 }
-/** One statement that is no condition; where it ends. */
+/** Follows one statement that is not a condition, and says where it ends. */
 function shell_statement(tokens, at, machine) {
     const word = shell_plain(tokens[at]);
     if (word !== undefined && Object.hasOwn(blocks, word)) {
@@ -25256,7 +25256,7 @@ function shell_statement(tokens, at, machine) {
         return shell_define(tokens, at, machine);
     return command(tokens, at, machine);
 }
-/** What stands behind `&&` or `||` runs as the statement before it turned out; where that is not known, what it assigns is open. */
+/** Runs what follows `&&` or `||` if the statement before it turned out so; where that is not known, what it assigns is open. */
 function guarded(body, and, before, machine) {
     if (before?.kind === 'known')
         return before.value === and ? shell_run(body, machine) : before;
@@ -25265,7 +25265,7 @@ function guarded(body, and, before, machine) {
     either([(into) => shell_run(body, into), () => { }], before?.needs ?? ['<a command>'], machine);
     return before;
 }
-/** Where the statement that begins at a place ends, as far as a `&&` or `||` before it reaches. */
+/** Where the statement ends that follows a `&&` or `||`. */
 function statementEnd(tokens, from) {
     let at = from;
     while (isSign(tokens[at], ';'))
@@ -25280,7 +25280,7 @@ function statementEnd(tokens, from) {
             return end;
     }
 }
-/** Where a condition ends that begins at a place: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where none does. */
+/** Where the condition at a place ends: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where there is none. */
 function conditionEnd(tokens, from) {
     const at = shell_plain(tokens[from]) === '!' ? from + 1 : from;
     if (isSign(tokens[at], '(') && isSign(tokens[at + 1], '('))
@@ -25353,7 +25353,7 @@ function shell_block(kind, body, machine) {
     else
         loop(kind, body, machine);
 }
-/** The place of a word of this block itself, not of one within it. */
+/** The place of one of these words in the block itself, not in a block within it. */
 function split(tokens, words, from = 0) {
     let first = true;
     for (let at = from; at < tokens.length; at++) {
@@ -25470,7 +25470,7 @@ function loop(kind, tokens, machine) {
 }
 // --- Commands -----------------------------------------------------------------------------------------------------------
 const assignment = /^([A-Za-z_]\w*)(\+?)=/;
-/** One simple command with what it assigns; where the next statement begins. */
+/** Follows one simple command with what it assigns, and says where the next statement begins. */
 function command(tokens, from, machine) {
     let at = from;
     while (['export', 'local', 'declare', 'readonly', 'typeset'].includes(shell_plain(tokens[at]) ?? '')) {
@@ -25503,7 +25503,7 @@ function command(tokens, from, machine) {
     }
     if (words.length > 0)
         start(expandAll(words, machine), document, target, tokens[begins]?.line ?? 0, machine);
-    // What stands before a command holds for it alone.
+    // Assignments in front of a command hold for that command alone.
     if (words.length > 0 && !exported)
         for (const [name, value] of before)
             if (value === undefined)
@@ -25512,7 +25512,7 @@ function command(tokens, from, machine) {
                 machine.scope.set(name, value);
     return at;
 }
-/** What a word assigns to, whether it adds to that, and what. */
+/** The variable that a word assigns to, whether it adds to it (`+=`), and the value. */
 function assignmentOf(token) {
     const [first] = token?.kind === 'word' ? token.pieces : [];
     const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
@@ -25523,7 +25523,7 @@ function assignmentOf(token) {
     return { name, more, rest };
 }
 /**
- * An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none.
+ * Makes the assignment at a token (`X=`, `X+=`, `X=( ... )`), and says where it ends: at the same place where there is none.
  *
  * @param before gets what the name held until now
  */
@@ -25597,7 +25597,7 @@ function wordOf({ text, line }, machine) {
     return { ...word, line, pieces: /\s/.test(text) ? piecesOf(text, machine) : [word] };
 }
 const variableName = /^[A-Za-z_]\w*$/;
-/** Commands of the shell that change variables. What they read is not known, and neither are the variables that it goes to. */
+/** Commands of the shell that change variables; one that a command reads into is open. */
 function changesVariables(words, machine) {
     const [name = '', ...rest] = words.map(({ text }) => text);
     const names = rest.filter((word) => variableName.test(word));
@@ -25618,7 +25618,7 @@ function changesVariables(words, machine) {
         return false;
     return true;
 }
-/** Variables by which launchers are told how much to start. */
+/** Variables that tell launchers how many processes to start. */
 const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'];
 function environmentOf(machine) {
     return new Map(telling.flatMap((name) => {
@@ -25644,7 +25644,7 @@ function shell_call(body, words, machine) {
     machine.calls -= 1;
 }
 function readIn(file, machine) {
-    // A folder that nobody knows is mostly the script's own.
+    // An unknown folder (`$DIR/model.sh`) is mostly the script's own.
     const path = (isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\//, '') : file.text).replace(/^\/+/, '');
     if (path === '' || isOpen(path) || machine.sourced.length >= 8)
         return;
@@ -25684,9 +25684,9 @@ function argumentsOf(script) {
     const chosen = counted(main) < fewest ? longer(main, prepared, counted) : main;
     return sorted(chosen, script);
 }
-/** What a launch script is about, among commands that look alike. */
+/** Of two commands with as many arguments, one that starts a training is what the script is about. */
 const starts = ({ words: [first] }) => /(^|\/)(llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|tune|trl|oumi|swift|megatron|litgpt|python3?|srun|mpirun)$/.test(first?.text ?? '');
-/** A command with fewer is not what a launch script is about. */
+/** A command with fewer arguments is not the training that a script launches. */
 const fewest = 3;
 const longer = (one, other, counted) => counted(other) > counted(one) ? other : one;
 function sorted({ words, environment = new Map() }, script) {
@@ -25758,7 +25758,7 @@ function sorted({ words, environment = new Map() }, script) {
         open,
     };
 }
-/** A file that the program is started with is not one more value of the flag before it. */
+/** A training file on the command line is not one more value of the flag before it. */
 const started = /\.ya?ml$/;
 /** ms-swift, LLaMA-Factory and others start as many processes as the environment says. */
 function fromEnvironment(environment) {
@@ -25789,12 +25789,12 @@ function configsOf(program, flags) {
     const paths = [...program, ...named].filter((path) => typeof path === 'string' && /^[\w./@+-]+\.(ya?ml|toml)$/.test(path));
     return Object.fromEntries(paths.slice(0, 4).map((path) => [path, true]));
 }
-/** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
+/** A word behind a flag is its value, unless it is a flag itself; a negative number is a value. */
 const isValue = (word) => word !== undefined &&
     !isOverride(word.text) &&
     !isProgram(word.text) &&
     (/^-\d/.test(word.text) || !word.text.startsWith('-'));
-/** Launchers are followed by the program that they start, whose arguments come behind it. */
+/** The program that a launcher starts; what comes behind it are the program's arguments. */
 const isProgram = (text) => /^[^\s=]+\.py$/.test(text);
 const isOverride = (text) => override.exec(text)?.[1]?.includes('.') === true;
 
@@ -25877,7 +25877,7 @@ function decode(bytes) {
         return undefined;
     }
 }
-/** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
+/** The sentence on a value that is too deep or too large; else undefined. Shared values (aliases) count each time they are met. */
 function exceeds(root) {
     const stack = [[root, 0]];
     let nodes = 0;
@@ -25948,7 +25948,7 @@ function parseYaml(text, dialect) {
         uniqueKeys: false,
         merge: true,
         prettyErrors: false,
-        // Where it is silent, it takes the first of several documents without a word.
+        // At any lower level it takes the first of several documents without an error.
         logLevel: 'error',
     });
     const [error] = document.errors;
@@ -37163,6 +37163,10 @@ function preprocess(fn, schema) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/model/names.js
+/** The same for a name that is known when it runs. */
+const names_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
 ;// CONCATENATED MODULE: ./build/text/nearest.js
 /**
  * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
@@ -37323,6 +37327,7 @@ const explain_shown = (value) => shorten(JSON.stringify(value) ?? 'missing');
 const shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
 ;// CONCATENATED MODULE: ./build/setup/description.js
+
 
 
 
@@ -37553,12 +37558,10 @@ const camel = (fields) => Object.fromEntries(Object.entries(fields).map(([key, v
     key.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase()),
     value,
 ]));
-/** A field's name as users write it: `micro_batch_size` for `microBatchSize`. */
-const description_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 /** The run as users write it, for the JSON report. */
 function runAsWritten(run) {
     return Object.fromEntries(Object.entries(run).map(([key, value]) => [
-        description_written(key),
+        names_written(key),
         typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
     ]));
 }
@@ -37577,6 +37580,7 @@ const valueAsText = (value) => typeof value === 'number'
 
 ;// CONCATENATED MODULE: ./build/setup/stated.js
 
+/** Each relation by the name that files state it by; one that is missing does not compile. */
 const relationNames = {
     nodes: 'nodes',
     data_parallel: 'dataParallel',
@@ -37591,6 +37595,7 @@ const relationNames = {
     train_steps: 'trainSteps',
     train_sequences: 'trainSequences',
 };
+const relationOf = (field) => Object.hasOwn(relationNames, field) ? relationNames[field] : undefined;
 /**
  * Values of files and of frameworks apart, each checked as a run description is. A value that is not one (text where a number
  * must be) is left out with a sentence that names its place.
@@ -37630,7 +37635,7 @@ function fieldsTold(run, tellers, leaveOut) {
     for (const [field, stated] of Object.entries(run)) {
         if (stated.kind !== 'value' || !tellers.includes(stated.by))
             continue;
-        const relation = Object.hasOwn(relationNames, field) ? relationNames[field] : undefined;
+        const relation = relationOf(field);
         if (relation === undefined)
             nest(description, field, stated.value);
         else if (typeof stated.value === 'number' && stated.value > 0 && stated.value < 1e15)
@@ -43856,7 +43861,7 @@ function reached(states, from, text, at) {
 
 ;// CONCATENATED MODULE: ./build/read/formats/module-names.js
 
-/** At most so many ways of one pattern's alternatives. */
+/** The most texts that one pattern's alternatives may give. */
 const mostWays = 16;
 /** No module's name comes near this; a longer entry names none. */
 const longestName = 300;
@@ -44922,7 +44927,7 @@ function merged(statements, path) {
     }
     return { run, problems };
 }
-/** A default gives way to a statement, and what is open to a value. */
+/** Whether the other one goes before: a statement before a default, a value before an open field. */
 const weaker = (known, other) => other.kind === 'value' && (known.kind === 'open' || (known.by === 'framework' && other.by !== 'framework'));
 const contradicts = (one, other) => one.kind === 'value' &&
     other.kind === 'value' &&
@@ -45093,7 +45098,7 @@ function shardingOf(value) {
 ;// CONCATENATED MODULE: ./build/read/stating.js
 
 
-/** Words that stand where a number would and give none. */
+/** Words in the place of a value that do not say it. */
 const stating_open = /^(auto|none|null|\$\{?[\w:.,-]*\}?.*|\{\{.*\}\}|<.*>|CONFIG_\w+|TODO.*|\?\?\?)$/i;
 /**
  * Starts a statement about one file.
@@ -45330,7 +45335,7 @@ function gather(root, format, formats, known, put = []) {
     const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
     return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
 }
-/** What a format trips over in a value that is an object where it has a word. Any other error is one of ours. */
+/** A TypeError of a format means a value of another kind than it expects, say an object for a word; other errors are ours. */
 function ofAnotherKind(error, { title }) {
     if (!(error instanceof TypeError))
         throw error;
@@ -45375,10 +45380,10 @@ function pathInside(path, from) {
 
 
 
-/** What the formats around Hugging Face's Trainer say alike: optimizers, precision, adapters, attention, the loss. */
+/** What all formats around Hugging Face's Trainer state in the same way: optimizers, precision, adapters, attention, the loss. */
 /** Version of Trainer's defaults. */
 const transformersRead = 'transformers 5.18, TrainingArguments';
-/** Names that keep less or more than the optimizer as which they are counted. */
+/** Optimizers that keep less or more than the one they are counted as. */
 const unlike = /4bit|galore|apollo|badam|adam_mini|lomo|ademamix|grokadamw|paged|lion_8bit|schedule_free|stable|q_?galore/;
 /** The optimizer as Trainer's `optim` names it. */
 function sayOptimizer(say, key, defaultReason) {
@@ -45517,7 +45522,7 @@ function sayDeepSpeed(say, prefix = '') {
     sayDeepSpeedDtypes(say, key);
     say.run('optimizer', key('optimizer.type'), optimizerOf);
 }
-/** A key that a message can point to where the one that decides is absent. */
+/** A key that a message can point to where the deciding one is absent. */
 function firstKey(say, prefix) {
     const known = ['zero_optimization', 'train_micro_batch_size_per_gpu', 'train_batch_size', 'bf16', 'fp16'];
     return known.map((key) => prefix + key).find((key) => say.at(key) !== undefined) ?? prefix.replace(/\.$/, '');
@@ -46677,7 +46682,7 @@ function megatron_vocabulary_hasSizes(name, { hidden, layers, heads, groups, wid
 
 /** The model of Megatron's arguments. */
 const megatronRead = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
-/** Arguments that give a layer something which no trait counts, with what it is. */
+/** Arguments that give a model something that is not counted, and what that is. */
 const uncounted = [
     ['is_hybrid_model', 'state-space layers'],
     ['hybrid_attention_ratio', 'state-space layers'],
@@ -46726,7 +46731,7 @@ function stateModel(say) {
     say.model('num_nextn_predict_layers', 'mtp_num_layers');
     stateVocabulary(say, sizesOf(say, layers));
 }
-/** What a published model is known again by. */
+/** The sizes by which a published model is recognised. */
 const sizesOf = (say, layers) => ({
     hidden: say.number('hidden_size'),
     layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
@@ -47475,7 +47480,23 @@ function memory({ say, key, flag }) {
     say.byDefault('flash_attention', false, `attention_config of GPT-NeoX is global, which writes scores to memory (${gpt_neox_source})`);
 }
 
+;// CONCATENATED MODULE: ./build/read/swift.js
+/** What ms-swift says alike in files, in launch scripts and over Megatron. */
+const swiftRead = 'ms-swift 3602360 (2026-08)';
+/** Arguments that say whether adapters are trained, newest first; adapters have rank 8 unless another is stated. */
+const swiftTuners = ['tuner_type', 'train_type'];
+const swiftRank = 8;
+/** Which of them a file states. */
+const swiftTunerOf = (say) => swiftTuners.find((key) => say.at(key) !== undefined);
+/** What it takes where Trainer, TRL or Megatron take something else. */
+function sayDefaultsOfSwift(say, recompute) {
+    say.byDefault('micro_batch_size', 1, `what ${swiftRead} takes`);
+    say.byDefault('recompute', recompute, `what ${swiftRead} takes`);
+    say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/hf-training-args.js
+
 
 
 
@@ -47550,14 +47571,11 @@ function stateTrainer(say, from, beside, program = '') {
     hf_training_args_sayAdapters(say, name ?? '');
     saySteps(say, 'max_steps');
 }
-/** ms-swift's words for adapters. */
-const tuners = ['train_type', 'tuner_type'];
-const isSwift = (say) => tuners.some((key) => say.at(key) !== undefined);
 function hf_training_args_sayBatch(say) {
     say.run('micro_batch_size', ['per_device_train_batch_size', 'per_gpu_train_batch_size']);
     say.run('gradient_accumulation', 'gradient_accumulation_steps');
     say.byDefault('micro_batch_size', 8, `what ${transformersRead} takes`);
-    if (!isSwift(say))
+    if (swiftTunerOf(say) === undefined)
         say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
 }
 function hf_training_args_saySequence(say, { trl }) {
@@ -47611,12 +47629,12 @@ function sayMethod(say, program) {
         return;
     const [key, named] = preferences.find(([one]) => say.at(one) !== undefined) ?? ['beta', undefined];
     const method = methodLaunched(program) ?? named ?? say.text(key);
-    const base = say.flag('use_peft') === true || tuners.some((one) => say.text(one) === 'lora');
+    const base = say.flag('use_peft') === true || swiftTuners.some((one) => say.text(one) === 'lora');
     if (method !== undefined)
         sayPreference(say, method, key, base || say.number('beta') === 0);
 }
 function hf_training_args_sayAdapters(say, name) {
-    const swift = tuners.find((key) => say.at(key) !== undefined);
+    const swift = swiftTunerOf(say);
     const llava = say.flag('lora_enable');
     const on = swift === undefined
         ? ['use_peft', 'lora_enable'].find((key) => say.flag(key) === true)
@@ -47630,9 +47648,9 @@ function hf_training_args_sayAdapters(say, name) {
         on,
         rank: say.at('lora_rank') === undefined ? 'lora_r' : 'lora_rank',
         targets: say.at('target_modules') === undefined ? 'lora_target_modules' : 'target_modules',
-        rankByDefault: swift === undefined ? 16 : 8,
+        rankByDefault: swift === undefined ? 16 : swiftRank,
         targetsByDefault: swift === undefined && llava === undefined ? targetsOfPeft : ['all-linear'],
-        source: swift !== undefined ? 'ms-swift 3' : llava === undefined ? trlRead : 'LLaVA c121f04',
+        source: swift !== undefined ? swiftRead : llava === undefined ? trlRead : 'LLaVA c121f04',
     }, bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name));
 }
 
@@ -47645,9 +47663,9 @@ function hf_training_args_sayAdapters(say, name) {
 
 
 /** What formats of launch scripts have in common: files that a script reads in, and its arguments with their places. */
-/** How deep scripts that scripts read in are followed; the files that they refer to come behind. */
+/** How many scripts deep a script that reads in another one is followed. */
 const rounds = 3;
-/** What a file that a script reads in may have at most. */
+/** The most bytes of a file that a script reads in. */
 const scripts_longest = 200_000;
 /**
  * A script evaluated with what it is started with and with the scripts that it reads in, as far as they are in the repository; or
@@ -47731,7 +47749,7 @@ function scripts_launched(script, names = ownNames) {
         found.set(names.nodes, one);
     return found;
 }
-/** A text of the dictionary that a script is. */
+/** The text under a key of a script's dictionary; '' where there is none. */
 function wordsOf({ source: { value } }, key) {
     const text = isDictionary(value) ? own(value, key) : undefined;
     return typeof text === 'string' ? text : '';
@@ -47753,7 +47771,7 @@ function asFile({ path, source }, flags) {
     }
     return { path, source: { value, lines, problems: source.problems } };
 }
-/** What a launcher says, and what the arguments behind it do. */
+/** The statement of a launcher, joined with that of the arguments behind it. */
 const joinedStatements = (launch, inner) => ({
     ...launch,
     ...inner,
@@ -47766,7 +47784,7 @@ function sayLaunch(say) {
     say.run('nodes', 'launch_nodes');
     say.run('gpus_per_node', 'launch_gpus_per_node');
 }
-/** Python's and the shell's words for yes and no become answers. */
+/** Words such as `True` and `false` become booleans. */
 const scripts_spelled = (flags) => new Map([...flags].map(([name, argument]) => [
     name,
     typeof argument.value === 'string' ? { ...argument, value: scripts_spelledOut(argument.value) } : argument,
@@ -47777,7 +47795,7 @@ const scripts_spelledOut = (value) => /^(true|false)$/i.test(value)
     : /^\.\/.*\.(json|ya?ml)$/.test(value)
         ? value.replace(/^(\.\/)+/, '')
         : value;
-/** Files that say the rest: the training file, and accelerate's. */
+/** Refers to the files that a command names: its training files and accelerate's. */
 function referToConfigs(say, { path, source: { value } }, beside) {
     const configs = isDictionary(value) ? own(value, 'configs') : undefined;
     const program = isDictionary(value) ? String(own(value, 'program')) : '';
@@ -47793,7 +47811,7 @@ function referToConfigs(say, { path, source: { value } }, beside) {
     if (named !== undefined)
         say.refer('run', named, '--config_file');
 }
-/** `a.b.c=value` words of a command, told of by their own lines. */
+/** The words of a command that are `a.b.c=value`, each with its line. */
 function overridesOf(script) {
     const { value } = script.source;
     const overrides = isDictionary(value) ? own(value, 'overrides') : undefined;
@@ -47802,7 +47820,7 @@ function overridesOf(script) {
         { value: given, at: placeOf(script, key) },
     ]));
 }
-/** The same as `sayLaunch`, for statements that are not made of flags. */
+/** Like `sayLaunch`, for statements that are not made of flags. */
 function sayLaunchAs(say, script) {
     for (const [name, { value, at }] of scripts_launched(script)) {
         const field = { launch_gpus: 'gpus', launch_nodes: 'nodes', launch_gpus_per_node: 'gpus_per_node' }[name];
@@ -49125,6 +49143,7 @@ function allocator(file) {
 
 
 
+
 const megatron_shell_telling = [
     'num-layers',
     'hidden-size',
@@ -49231,22 +49250,19 @@ const megatron_shell_sizes = [
     'num_experts',
     'max_position_embeddings',
 ];
-const swiftRead = 'ms-swift 3602360 (2026-08)';
 /** What ms-swift takes where Megatron takes something else, and its adapters. */
 function stateSwift(say, name) {
     const reason = `what ${swiftRead} takes`;
-    say.byDefault('micro_batch_size', 1, reason);
+    sayDefaultsOfSwift(say, 'selective');
     say.byDefault('global_batch_size', 16, reason);
-    say.byDefault('recompute', 'selective', reason);
     say.byDefault('sharding', 'optimizer', reason);
-    say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
     say.byDefault('fused_cross_entropy', true, reason);
     say.byDefault('dropout', false, 'what the config of the model says, mostly none');
-    const on = ['tuner_type', 'train_type'].find((key) => say.at(key) !== undefined);
+    const on = swiftTunerOf(say);
     if (on === undefined || !String(say.at(on)).startsWith('lora'))
         return;
     const keys = { on, rank: 'lora_rank', targets: 'target_modules' };
-    sayLora(say, { ...keys, rankByDefault: 8, targetsByDefault: ['all-linear'], source: swiftRead }, bitsNamed(name));
+    sayLora(say, { ...keys, rankByDefault: swiftRank, targetsByDefault: ['all-linear'], source: swiftRead }, bitsNamed(name));
 }
 /** Sizes that the script leaves to its arguments, its environment or a command are one sentence that names them all. */
 function refuseOpen(say, given) {
@@ -49259,9 +49275,9 @@ function refuseOpen(say, given) {
     throw say.refuse(`The script leaves ${flags} to ${needs.map(megatron_shell_shown).join(', ')}${remedy(needs)}`, first, OpenModel);
 }
 const megatron_shell_shown = (name) => /^\d+$/.test(name) ? `its argument ${name}` : (name.startsWith('<') ? name.slice(1, -1) : name).slice(0, 60);
-/** Characters of the line for the policy; what does not fit is asked for once the rest is there. */
+/** The most characters of the policy's line; what does not fit is asked for once the rest is there. */
 const longestLine = 400;
-/** The line of the policy for what can be named there; loops and conditions cannot. */
+/** How to state what is open: by a line of the policy, which cannot name loops and conditions. */
 function remedy(needs) {
     const inputs = needs.filter((name) => /^\w+$|^\$\(.*\)$/.test(name));
     if (inputs.length === 0)
@@ -50686,7 +50702,7 @@ function aliases_spelled(name) {
 
 
 
-/** Where a file that nobody's framework prescribes puts its model. */
+/** Where files of no framework put their model. */
 const plain_blocks = [
     '',
     'model.',
@@ -50744,7 +50760,7 @@ const others = [
     'base_model_name_or_path',
     ...['patch_size', 'image_size', 'img_size', 'in_channels', 'in_chans', 'num_classes', 'mel_bins', 'n_mels'].flatMap((key) => ['', 'model.', 'model.config.'].map((block) => `${block}${key}`)),
 ];
-/** What repositories that train from scratch invent: a decoder's sizes under one of the usual names. */
+/** Files that repositories invent for models of their own: a decoder's sizes, each under one of its usual names. */
 const plain_plain = {
     id: 'plain',
     title: 'plain sizes (n_layers, d_model, ...) in JSON, YAML or TOML',
@@ -51691,6 +51707,7 @@ function torchtune_memory(say, key) {
 
 
 
+
 const asArgument = (name) => `arguments.${name}`;
 /** Scripts that start Hugging Face's Trainer with its arguments as flags: LLaVA, TRL, LLaMA-Factory, ms-swift, run_clm.py. */
 const trainerScript = {
@@ -51707,23 +51724,18 @@ const trainerScript = {
     states: trainer_script_states,
 };
 const swiftProgram = /(^|[\s/])swift\s+(sft|pt|rlhf)(\s|$)/;
-const trainer_script_swiftRead = 'ms-swift 3602360 (2026-08)';
 /** ms-swift trains adapters unless it is told to train all. */
 function trainer_script_tuned(script) {
     const flags = scripts_spelled(flagsOf(script));
-    const silent = !flags.has('train_type') && !flags.has('tuner_type');
-    if (!silent || !swiftProgram.test(wordsOf(script, 'program')))
+    if (swiftTuners.some((name) => flags.has(name)) || !swiftProgram.test(wordsOf(script, 'program')))
         return flags;
     return new Map([...flags, ['tuner_type', { value: 'lora', at: { file: script.path, key: '--tuner_type' } }]]);
 }
 /** What ms-swift takes where Trainer and TRL take something else. */
-function sayDefaultsOfSwift(say) {
-    const reason = `what ${trainer_script_swiftRead} takes`;
-    say.byDefault('micro_batch_size', 1, reason);
+function saySwift(say) {
+    sayDefaultsOfSwift(say, 'full');
     if (say.at('gradient_accumulation_steps') === undefined)
-        say.byDefault('global_batch_size', 16, `ms-swift accumulates to 16 sequences (${trainer_script_swiftRead})`);
-    say.byDefault('recompute', 'full', reason);
-    say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
+        say.byDefault('global_batch_size', 16, `ms-swift accumulates to 16 sequences (${swiftRead})`);
     say.byDefault('weights_dtype', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
 }
 function trainer_script_states(script, beside) {
@@ -51738,7 +51750,7 @@ function trainer_script_states(script, beside) {
     if (say.at('vision_tower') !== undefined)
         say.warn('The vision tower and its projector are not in the figures, which are of the language model.', 'vision_tower');
     if (swiftProgram.test(wordsOf(script, 'program')))
-        sayDefaultsOfSwift(say);
+        saySwift(say);
     stateTrainer(say, script.path, beside, wordsOf(script, 'program'));
     referToConfigs(say, script, beside);
     return say.statement();
@@ -52053,7 +52065,7 @@ const trainingFormats = [
 const alone = { known: new Map(), baseModels: {}, beside: [] };
 /** The training format that a parsed file is of, if any. */
 const trainingFormatOf = (file) => formatOf(trainingFormats, file.path, file.source.value);
-/** The format is one of files that include each other. */
+/** Whether files of this format include each other. */
 const isIncluded = (format) => trainingFormats.some(({ id, included }) => id === format && included === true);
 /**
  * A job from its root file. Call again with the files that it needs; a file that does not exist is known as undefined.
@@ -52081,7 +52093,7 @@ function readJob(root, format, context = alone) {
         return { kind: 'unread', way: error.way, format: format.id, problems: [error.problem, ...notesOf(statements)] };
     }
 }
-/** Trainers and models pass over each other's keys, so a few of them must not make a model config something small. */
+/** Trainers ignore the keys of models and models those of trainers, so it is not known which of the two the file is for. */
 const job_both = ({ id, title }) => ({
     kind: 'unread',
     way: 'impossible',
@@ -52206,7 +52218,7 @@ function stillThere(side, name) {
 }
 /** What Python says where it states a training: nanoGPT's settings, or what frameworks call their recipes. */
 const marks = /^(?:n_layer|n_head|n_embd|block_size|gradient_accumulation_steps|max_iters)\b[^=\n]{0,30}=(?!=)|\bTrainer\.Config\b|->\s{0,4}ConfigContainer\b|\brun\.Partial\b|\bTransformerConfig\.\w|^parallel\s{0,4}=\s{0,4}dict\(/m;
-/** Some word of the text says that it may state a training, so that it is worth parsing. */
+/** Whether a text has a word that a training has, so that it is worth parsing. */
 const mayState = (bytes) => marks.test(Buffer.from(bytes).toString('latin1'));
 /** The Python text of a job; a problem where it does not say what the job's function returns. */
 function pythonOf(bytes, path) {
@@ -52308,19 +52320,19 @@ const notConfig = {
         },
     ],
 };
-/** In YAML and TOML any kind of experiment has a `model_type`. */
+/** A file names a model; `model_type` alone says so in JSON only, as experiments of all kinds have it in YAML and TOML. */
 const config_namesModel = (value, syntax) => !isOtherModel(textOf(own(value, 'model_type'))) &&
     (Array.isArray(own(value, 'architectures')) ||
         typeof own(value, 'num_hidden_layers') === 'number' ||
         (syntax === 'json' && typeof own(value, 'model_type') === 'string'));
-/** So much of a text is searched for what says that it is a config. */
+/** How many bytes of a file are searched for signs that it is a config. */
 const startBytes = 65_536;
 const modelKey = /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
 /** The name that Transformers gives to a model's config. */
 const namedConfig = (path) => /(^|\/)config\.json$/i.test(path);
-/** The name or the first bytes of a file that cannot be read say that it is a model config. */
+/** Whether a file that cannot be read is a model config by its name or its first bytes. */
 function claimsConfig(path, start = new Uint8Array()) {
-    // Letters of UTF-16 stand between zeros; an escaped letter is still that letter.
+    // In UTF-16 there are zeros between the letters; an escaped letter (`\u006d`) is still that letter.
     const text = Buffer.from(start.subarray(0, startBytes))
         .toString('latin1')
         .replaceAll('\0', '')
@@ -52329,7 +52341,7 @@ function claimsConfig(path, start = new Uint8Array()) {
         return mayState(start.subarray(0, startBytes));
     return namedConfig(path) || modelKey.test(text);
 }
-/** An architecture from keys that no file states in this way; undefined where no model has them. */
+/** The architecture of keys that were put together here; undefined where no model has them. */
 function readAgain(keys) {
     try {
         const reading = possible(readKeys(keys));
@@ -52499,7 +52511,7 @@ function gathered(sources) {
                 if (value === undefined || Object.hasOwn(into, name))
                     continue;
                 into[name] = value;
-                const field = prefix + description_written(name);
+                const field = prefix + names_written(name);
                 origins[field] = origin;
                 const place = at[field] ?? at[`${field}.targets`];
                 if (place !== undefined)
@@ -52543,7 +52555,7 @@ function assume({ origins, assumptions, problems, open }, field, value, reason) 
 }
 function fallback(desk, name) {
     const { value, reason } = settle_defaults[name];
-    return assume(desk, description_written(name), value, reason);
+    return assume(desk, names_written(name), value, reason);
 }
 function settleParallelism({ parallel, origins, relations }, layers) {
     const tensor = parallel.tensor ?? 1;
@@ -52558,7 +52570,7 @@ function settleParallelism({ parallel, origins, relations }, layers) {
         sequenceParallel: parallel.sequenceParallel ?? tensor > 1,
     };
     for (const name of Object.keys(settled))
-        origins[`parallelism.${description_written(name)}`] ??= 'default';
+        origins[`parallelism.${names_written(name)}`] ??= 'default';
     return settled;
 }
 function settleGpus(desk, parallelism) {
@@ -52746,6 +52758,7 @@ const isStated = ({ origins }) => Object.entries(origins).some(([field, origin])
 ;// CONCATENATED MODULE: ./build/attribution/changes.js
 
 
+
 /** What two jobs state otherwise, in an order that does not depend on their files'. */
 function settingsBetween(base, head) {
     const [model, run] = [modelSettings(base.keys, head.keys), runSettings(base, head)];
@@ -52832,11 +52845,11 @@ function statedOf({ sources }) {
             });
         };
         for (const [name, value] of Object.entries(flat))
-            put(description_written(name), value, { fields: { [name]: value } });
+            put(names_written(name), value, { fields: { [name]: value } });
         for (const [name, value] of Object.entries(parallelism ?? {}))
-            put(`parallelism.${description_written(name)}`, value, { fields: { parallelism: { [name]: value } } });
+            put(`parallelism.${names_written(name)}`, value, { fields: { parallelism: { [name]: value } } });
         for (const [name, count] of Object.entries(source.relations ?? {}))
-            put(description_written(name), count, { fields: {}, relations: { [name]: count } });
+            put(names_written(name), count, { fields: {}, relations: { [name]: count } });
     }
     return found;
 }

@@ -77,7 +77,7 @@ function merged(
   return { run, problems };
 }
 
-/** A default gives way to a statement, and what is open to a value. */
+/** Whether the other one goes before: a statement before a default, a value before an open field. */
 const weaker = (known: Stated, other: Stated): boolean =>
   other.kind === 'value' && (known.kind === 'open' || (known.by === 'framework' && other.by !== 'framework'));
 

@@ -102,14 +102,14 @@ const notConfig: Reading = {
   ],
 };
 
-/** In YAML and TOML any kind of experiment has a `model_type`. */
+/** A file names a model; `model_type` alone says so in JSON only, as experiments of all kinds have it in YAML and TOML. */
 const namesModel = (value: Dictionary, syntax: Syntax): boolean =>
   !isOtherModel(textOf(own(value, 'model_type'))) &&
   (Array.isArray(own(value, 'architectures')) ||
     typeof own(value, 'num_hidden_layers') === 'number' ||
     (syntax === 'json' && typeof own(value, 'model_type') === 'string'));
 
-/** So much of a text is searched for what says that it is a config. */
+/** How many bytes of a file are searched for signs that it is a config. */
 export const startBytes = 65_536;
 
 const modelKey =
@@ -118,9 +118,9 @@ const modelKey =
 /** The name that Transformers gives to a model's config. */
 export const namedConfig = (path: string): boolean => /(^|\/)config\.json$/i.test(path);
 
-/** The name or the first bytes of a file that cannot be read say that it is a model config. */
+/** Whether a file that cannot be read is a model config by its name or its first bytes. */
 export function claimsConfig(path: string, start: Uint8Array = new Uint8Array()): boolean {
-  // Letters of UTF-16 stand between zeros; an escaped letter is still that letter.
+  // In UTF-16 there are zeros between the letters; an escaped letter (`\u006d`) is still that letter.
   const text = Buffer.from(start.subarray(0, startBytes))
     .toString('latin1')
     .replaceAll('\0', '')
@@ -129,7 +129,7 @@ export function claimsConfig(path: string, start: Uint8Array = new Uint8Array())
   return namedConfig(path) || modelKey.test(text);
 }
 
-/** An architecture from keys that no file states in this way; undefined where no model has them. */
+/** The architecture of keys that were put together here; undefined where no model has them. */
 export function readAgain(keys: ModelKeys): Architecture | undefined {
   try {
     const reading = possible(readKeys(keys));

@@ -9,7 +9,7 @@ import type { Beside, Format, ListedFormat, ParsedFile } from './format.ts';
 /** How far a job may reach: files deep, files and bytes in all. */
 export const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 } as const;
 
-/** Statements of one job, the root's first; or the files that must be read before they can be made. */
+/** The statements of one job, that of its root first; or the files that must be read before it can be said what they state. */
 export type Gathering =
   | { readonly kind: 'needs'; readonly paths: readonly string[] }
   | { readonly kind: 'whole'; readonly statements: readonly Statement[]; readonly files: readonly ParsedFile[] }
@@ -103,7 +103,7 @@ export function gather(
   return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
 }
 
-/** What a format trips over in a value that is an object where it has a word. Any other error is one of ours. */
+/** A TypeError of a format means a value of another kind than it expects, say an object for a word; other errors are ours. */
 function ofAnotherKind(error: unknown, { title }: Format): Unreadable {
   if (!(error instanceof TypeError)) throw error;
   return new Unreadable(

@@ -30,7 +30,7 @@ export const alone: JobContext = { known: new Map(), baseModels: {}, beside: [] 
 export const trainingFormatOf = (file: ParsedFile): Format | undefined =>
   formatOf(trainingFormats, file.path, file.source.value);
 
-/** The format is one of files that include each other. */
+/** Whether files of this format include each other. */
 export const isIncluded = (format: string | undefined): boolean =>
   trainingFormats.some(({ id, included }) => id === format && included === true);
 
@@ -55,7 +55,7 @@ export function readJob(root: ParsedFile, format: Format, context: JobContext = 
   }
 }
 
-/** Trainers and models pass over each other's keys, so a few of them must not make a model config something small. */
+/** Trainers ignore the keys of models and models those of trainers, so it is not known which of the two the file is for. */
 const both = ({ id, title }: Format): Reading => ({
   kind: 'unread',
   way: 'impossible',

@@ -81,7 +81,7 @@ function stillThere(side: ConfigSide, name: string): boolean {
 const marks =
   /^(?:n_layer|n_head|n_embd|block_size|gradient_accumulation_steps|max_iters)\b[^=\n]{0,30}=(?!=)|\bTrainer\.Config\b|->\s{0,4}ConfigContainer\b|\brun\.Partial\b|\bTransformerConfig\.\w|^parallel\s{0,4}=\s{0,4}dict\(/m;
 
-/** Some word of the text says that it may state a training, so that it is worth parsing. */
+/** Whether a text has a word that a training has, so that it is worth parsing. */
 export const mayState = (bytes: Uint8Array): boolean => marks.test(Buffer.from(bytes).toString('latin1'));
 
 /** The Python text of a job; a problem where it does not say what the job's function returns. */

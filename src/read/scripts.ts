@@ -11,9 +11,9 @@ import { pathOf } from './trainer.ts';
 
 /** What formats of launch scripts have in common: files that a script reads in, and its arguments with their places. */
 
-/** How deep scripts that scripts read in are followed; the files that they refer to come behind. */
+/** How many scripts deep a script that reads in another one is followed. */
 const rounds = 3;
-/** What a file that a script reads in may have at most. */
+/** The most bytes of a file that a script reads in. */
 const longest = 200_000;
 
 /**
@@ -102,7 +102,7 @@ export function launched(script: ParsedFile, names: LaunchNames = ownNames): Arg
   return found;
 }
 
-/** A text of the dictionary that a script is. */
+/** The text under a key of a script's dictionary; '' where there is none. */
 export function wordsOf({ source: { value } }: ParsedFile, key: string): string {
   const text = isDictionary(value) ? own(value, key) : undefined;
   return typeof text === 'string' ? text : '';
@@ -126,7 +126,7 @@ export function asFile({ path, source }: ParsedFile, flags: Arguments): ParsedFi
   return { path, source: { value, lines, problems: source.problems } };
 }
 
-/** What a launcher says, and what the arguments behind it do. */
+/** The statement of a launcher, joined with that of the arguments behind it. */
 export const joinedStatements = (launch: Statement, inner: Statement): Statement => ({
   ...launch,
   ...inner,
@@ -141,7 +141,7 @@ export function sayLaunch(say: Stating): void {
   say.run('gpus_per_node', 'launch_gpus_per_node');
 }
 
-/** Python's and the shell's words for yes and no become answers. */
+/** Words such as `True` and `false` become booleans. */
 export const spelled = (flags: Arguments): Arguments =>
   new Map(
     [...flags].map(([name, argument]) => [
@@ -158,7 +158,7 @@ const spelledOut = (value: string): unknown =>
       ? value.replace(/^(\.\/)+/, '')
       : value;
 
-/** Files that say the rest: the training file, and accelerate's. */
+/** Refers to the files that a command names: its training files and accelerate's. */
 export function referToConfigs(say: Stating, { path, source: { value } }: ParsedFile, beside: Beside): void {
   const configs = isDictionary(value) ? own(value, 'configs') : undefined;
   const program = isDictionary(value) ? String(own(value, 'program')) : '';
@@ -173,7 +173,7 @@ export function referToConfigs(say: Stating, { path, source: { value } }: Parsed
   if (named !== undefined) say.refer('run', named, '--config_file');
 }
 
-/** `a.b.c=value` words of a command, told of by their own lines. */
+/** The words of a command that are `a.b.c=value`, each with its line. */
 export function overridesOf(script: ParsedFile): Arguments {
   const { value } = script.source;
   const overrides = isDictionary(value) ? own(value, 'overrides') : undefined;
@@ -185,7 +185,7 @@ export function overridesOf(script: ParsedFile): Arguments {
   );
 }
 
-/** The same as `sayLaunch`, for statements that are not made of flags. */
+/** Like `sayLaunch`, for statements that are not made of flags. */
 export function sayLaunchAs(say: Stating, script: ParsedFile): void {
   for (const [name, { value, at }] of launched(script)) {
     const field = ({ launch_gpus: 'gpus', launch_nodes: 'nodes', launch_gpus_per_node: 'gpus_per_node' } as const)[

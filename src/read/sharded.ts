@@ -28,7 +28,7 @@ export function sayDeepSpeed(say: Stating, prefix = ''): void {
   say.run('optimizer', key('optimizer.type'), optimizerOf);
 }
 
-/** A key that a message can point to where the one that decides is absent. */
+/** A key that a message can point to where the deciding one is absent. */
 function firstKey(say: Stating, prefix: string): string {
   const known = ['zero_optimization', 'train_micro_batch_size_per_gpu', 'train_batch_size', 'bf16', 'fp16'];
   return known.map((key) => prefix + key).find((key) => say.at(key) !== undefined) ?? prefix.replace(/\.$/, '');

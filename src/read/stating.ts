@@ -49,7 +49,7 @@ export type Stating = {
   readonly statement: (changes?: { readonly by?: Teller }) => Statement;
 };
 
-/** Words that stand where a number would and give none. */
+/** Words in the place of a value that do not say it. */
 const open = /^(auto|none|null|\$\{?[\w:.,-]*\}?.*|\{\{.*\}\}|<.*>|CONFIG_\w+|TODO.*|\?\?\?)$/i;
 
 /**

@@ -4,12 +4,12 @@ import { pathInside } from './gather.ts';
 import { optimizerOf } from './spellings.ts';
 import { flagOf, type Stating } from './stating.ts';
 
-/** What the formats around Hugging Face's Trainer say alike: optimizers, precision, adapters, attention, the loss. */
+/** What all formats around Hugging Face's Trainer state in the same way: optimizers, precision, adapters, attention, the loss. */
 
 /** Version of Trainer's defaults. */
 export const transformersRead = 'transformers 5.18, TrainingArguments';
 
-/** Names that keep less or more than the optimizer as which they are counted. */
+/** Optimizers that keep less or more than the one they are counted as. */
 const unlike =
   /4bit|galore|apollo|badam|adam_mini|lomo|ademamix|grokadamw|paged|lion_8bit|schedule_free|stable|q_?galore/;
 

@@ -27,7 +27,7 @@ export class Unreadable extends Error {
   }
 }
 
-/** A scalar as text. Objects of a parser have none: one that calls its own key `toString` would throw. */
+/** A scalar as text, '' for an object: one with a key `toString` of its own would throw. */
 export const textOf = (value: unknown): string => (typeof value === 'object' && value !== null ? '' : String(value));
 
 /** A config of a kind that is known, and that no number of this tool is about. */
@@ -52,7 +52,7 @@ export type Reader = {
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
 
-/** Of what these keys count, each is written out, so that a number without bound would take time and memory without bound. */
+/** Each of what these keys count is written out, so an unbounded number would take unbounded time and memory. */
 const repeated = /(?:layers?|cycles|blocks|inputs|stages|depths?)$/i;
 const mostRepeated = 10_000;
 
@@ -226,7 +226,7 @@ export class Fields {
     const { key, value } = found;
     const most = repeated.test(key) ? mostRepeated : largest;
     const number = this.numeric(key, value);
-    // How configs switch a window off.
+    // Configs switch a window off by -1.
     if (number === -1 && least === 0 && /window/.test(key)) return undefined;
     if (number !== undefined && Number.isInteger(number) && number >= least && number <= most) return number;
     const bounds = number !== undefined && number > most ? `from ${least} to ${most}` : `from ${least} on`;

@@ -49,7 +49,7 @@ export function readJson(text: string): Json {
   return { value, lines, duplicates, strict };
 }
 
-/** What stands at the place is not what has to be there. */
+/** The error that something else stands here than must stand here. */
 function unexpected({ text, at, line }: Reader, expected?: string): NotJson {
   if (at >= text.length) return new NotJson('Unexpected end of JSON input', line);
   const letter = String.fromCodePoint(text.codePointAt(at) ?? 0);
@@ -78,7 +78,7 @@ const words = [
   ['null', null],
 ] as const;
 
-/** Goes behind a word or a sign where it stands at the place. */
+/** Takes a word or a sign if it comes next, and says whether it did. */
 function taken(of: Reader, word: string): boolean {
   const found = of.text.startsWith(word, of.at);
   if (found) of.at += word.length;
@@ -111,7 +111,7 @@ function arrayOf(of: Reader, prefix: string | undefined, depth: number): readonl
   return items;
 }
 
-/** Reads what lies between brackets, up to the one that closes. */
+/** Reads one item after the other up to the closing bracket. */
 function eachOf(of: Reader, close: string, expected: string, item: () => void): void {
   space(of);
   while (!taken(of, close)) {
@@ -129,7 +129,7 @@ function note({ lines, duplicates }: Reader, path: string, line: number, twice: 
   lines.set(path, line);
 }
 
-/** What a pattern matches at the place, which goes behind it. */
+/** Takes what a sticky pattern matches next; undefined where it does not match. */
 function match(of: Reader, sticky: RegExp): string | undefined {
   sticky.lastIndex = of.at;
   const found = sticky.exec(of.text)?.[0];
@@ -163,7 +163,7 @@ function numberOf(of: Reader): number {
   return other.startsWith('-') ? -size : size;
 }
 
-/** What a string has between its quotes, up to an escape. */
+/** A stretch of a string without escapes, by its quotes. */
 const stretches = { '"': /[^"\\\n\r]*/y, "'": /[^'\\\n\r]*/y } as const;
 const control = /[^ -\uffff]/;
 
@@ -187,7 +187,7 @@ const escapes: ReadonlyMap<string, string> = new Map(
 const digits = { u: /[\da-fA-F]{4}/y, x: /[\da-fA-F]{2}/y } as const;
 const brokenLine = /\r?\n|[\r\u2028\u2029]/y;
 
-/** What stands for the letters behind a backslash. */
+/** Takes what follows a backslash, and gives what it stands for. */
 function escaped(of: Reader): string {
   const letter = of.text[of.at] ?? '';
   const simple = escapes.get(letter);
@@ -214,10 +214,10 @@ function escaped(of: Reader): string {
 
 const badEscape = 'Bad escaped character';
 
-/** White space that JSON does not have; ends of lines are among JSON's own. */
+/** White space that JSON5 has and JSON does not. */
 const otherSpace = /[\v\f\u00a0\ufeff\u2028\u2029\p{Zs}]+/uy;
 
-/** Goes behind white space and comments. */
+/** Skips white space and comments. */
 function space(of: Reader): void {
   for (;;) {
     const letter = of.text[of.at];
@@ -232,7 +232,7 @@ function space(of: Reader): void {
 
 const lineEnd = /[\n\r\u2028\u2029]/g;
 
-/** Goes behind a comment, where one begins here. */
+/** Skips a comment, and says whether there was one. */
 function comment(of: Reader): boolean {
   const { text, at } = of;
   if (text.startsWith('//', at)) {

@@ -201,7 +201,7 @@ function callExpression(of: Machine, node: Node, scope: Scope): Value {
   return apply(of, node, callee, { positional, keywords, spread }, scope);
 }
 
-/** In arithmetic, an object that a call made is as unknown as what it stands for. */
+/** In arithmetic, the object that stands for a call is unknown. */
 const opened = (value: Value): Value =>
   isTable(value) && typeof value['()'] === 'string' ? new Unknown(`${value['()']}()`) : value;
 

@@ -37,7 +37,7 @@ export class Result {
     if (Array.isArray(value)) return value.map((item: Value, index) => this.plain(item, `${path}.${index}`, level + 1));
     if (!isTable(value)) return value;
     const name = value['()'];
-    // A function in small letters without an argument gives a value, not a config.
+    // A call without arguments of a name in small letters makes a value, not a config.
     if (typeof name === 'string' && Object.keys(value).length === 1 && /^[a-z_.\d]+$/.test(name))
       return `\${${name}()}`;
     return this.table(value, path, level);

@@ -121,7 +121,7 @@ function put(of: Machine, target: Node, value: Value, scope: Scope): void {
   keep(of, owner, key, lineAt(of, target));
 }
 
-/** The object whose attribute is set, made where the file does not show it: an imported config has attributes, too. */
+/** The object whose attribute is set. One that the file does not show, such as an imported config, is made. */
 function ownerOf(of: Machine, node: Node | null, scope: Scope): Table | undefined {
   if (node === null) return undefined;
   const value = nested(of, () => evaluate(of, node, scope));
@@ -156,7 +156,7 @@ function update(of: Machine, node: Node, scope: Scope): void {
   put(of, target, operate(symbol, old, listed(of, rest, scope), sourceOf(of, target)), scope);
 }
 
-/** A call for its effect: what a function outside the file does with an object of ours is not known. */
+/** A call as a statement: what a function from outside the file does to an object of the file is not known. */
 function effect(of: Machine, node: Node | null, scope: Scope): void {
   if (node === null) return;
   if (node.name !== 'CallExpression') {
@@ -192,7 +192,7 @@ function valueOfName(of: Machine, node: Node, scope: Scope): Value | undefined {
   return isRoutine(value) ? undefined : value;
 }
 
-/** A branch whose condition the file itself decides is taken; else what any branch may set is unknown. */
+/** Takes the branch that the file itself decides on; else everything that any branch may set is unknown. */
 function branch(of: Machine, node: Node, scope: Scope): Ending {
   const parts = childrenOf(node);
   for (const [index, part] of parts.entries()) {

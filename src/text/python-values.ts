@@ -43,7 +43,7 @@ const isNumber = (value: Value): value is number | boolean => typeof value === '
 const bounded = (value: number, text: string): Value =>
   Number.isFinite(value) && Math.abs(value) <= most.number ? value : new Unknown(`${text}, which is too large`);
 
-/** An operation on two values; what is unknown in it names itself. */
+/** The result of an operation; where an operand is unknown, that operand. */
 export function operate(operator: string, left: Value, right: Value, text: string): Value {
   const open = [left, right].find((value) => value instanceof Unknown);
   if (open !== undefined) return open;

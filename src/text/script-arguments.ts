@@ -42,13 +42,13 @@ export function argumentsOf(script: Script): ScriptArguments {
   return sorted(chosen, script);
 }
 
-/** What a launch script is about, among commands that look alike. */
+/** Of two commands with as many arguments, one that starts a training is what the script is about. */
 const starts = ({ words: [first] }: Command): boolean =>
   /(^|\/)(llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|tune|trl|oumi|swift|megatron|litgpt|python3?|srun|mpirun)$/.test(
     first?.text ?? '',
   );
 
-/** A command with fewer is not what a launch script is about. */
+/** A command with fewer arguments is not the training that a script launches. */
 const fewest = 3;
 
 const longer = (one: Command, other: Command, counted: (command: Command) => number): Command =>
@@ -117,7 +117,7 @@ function sorted({ words, environment = new Map() }: Command, script: Script): Sc
   };
 }
 
-/** A file that the program is started with is not one more value of the flag before it. */
+/** A training file on the command line is not one more value of the flag before it. */
 const started = /\.ya?ml$/;
 
 /** ms-swift, LLaMA-Factory and others start as many processes as the environment says. */
@@ -157,14 +157,14 @@ function configsOf(program: readonly string[], flags: Readonly<Record<string, un
   return Object.fromEntries(paths.slice(0, 4).map((path) => [path, true]));
 }
 
-/** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
+/** A word behind a flag is its value, unless it is a flag itself; a negative number is a value. */
 const isValue = (word: Word | undefined): boolean =>
   word !== undefined &&
   !isOverride(word.text) &&
   !isProgram(word.text) &&
   (/^-\d/.test(word.text) || !word.text.startsWith('-'));
 
-/** Launchers are followed by the program that they start, whose arguments come behind it. */
+/** The program that a launcher starts; what comes behind it are the program's arguments. */
 const isProgram = (text: string): boolean => /^[^\s=]+\.py$/.test(text);
 
 const isOverride = (text: string): boolean => override.exec(text)?.[1]?.includes('.') === true;

@@ -5,7 +5,7 @@ import { type Piece, shellTokens, type Token } from './shell-words.ts';
 
 /** What words of a shell script become, as far as its text says it. */
 
-/** A word, in which open values stand as the characters that they are. */
+/** A word of a command, with the characters of open values in it. */
 export type Expanded = { readonly text: string; readonly line: number };
 
 export function expandAll(tokens: readonly Token[], machine: Machine): readonly Expanded[] {
@@ -20,7 +20,7 @@ export function expandAll(tokens: readonly Token[], machine: Machine): readonly 
   return words;
 }
 
-/** A word is several where an unquoted variable has spaces, or is a list. */
+/** What one word becomes: several, where an unquoted variable has blanks or is a list. */
 export function expandWord(pieces: readonly Piece[], machine: Machine): readonly string[] {
   const [only] = pieces;
   if (pieces.length === 1 && only?.kind === 'variable') {
@@ -112,7 +112,7 @@ function variable(inside: string, machine: Machine): string {
     case '/':
     case '//': {
       const [from = '', to = ''] = word.split('/', 2);
-      // Patterns, and those that hold at an end alone, are not followed.
+      // Patterns, and texts that must stand at the start or the end (`#`, `%`), are not followed.
       if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from)) return open();
       return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
     }
@@ -146,7 +146,7 @@ const inner = (text: string): readonly Piece[] => {
   return token?.kind === 'word' ? token.pieces : [];
 };
 
-/** Takes what a pattern matches from an end; only `*` and literals, as launch scripts use them. */
+/** Takes what a pattern matches away from an end. Patterns have only `*` and literals, as in launch scripts. */
 function trimmed(value: string, operator: string, pattern: string): string {
   const literal = pattern.replaceAll('*', '');
   const [front, greedy] = [operator.startsWith('#'), operator.length === 2];
@@ -179,7 +179,7 @@ function output(inside: string, machine: Machine): string {
   return unknown(command, machine);
 }
 
-/** Arithmetic as text: its value, or what it needs. */
+/** The value of arithmetic as text, or an open value. */
 export function arithmetic(inside: string, machine: Machine): string {
   const text = expandText(inner(inside), machine);
   const [needed] = needsOf(text, machine);

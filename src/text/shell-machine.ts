@@ -13,7 +13,7 @@ export type Command = {
 /** A text as people see it; `needs` is what must be known before it is. */
 export type Told = { readonly text: string; readonly needs: readonly string[] };
 
-/** A word of a command; its pieces are what lies between its blanks, and a name of an open value is in one of them. */
+/** A word of a command. Its pieces are cut at its blanks, but for those in the name of an open value. */
 export type Word = Told & { readonly line: number; readonly pieces: readonly Told[] };
 
 /** Values of variables and of positional arguments ("1") that the user gives. */
@@ -21,7 +21,7 @@ export type Inputs = Readonly<Record<string, string>>;
 
 export type Sources = (path: string) => string | undefined;
 
-/** Work that one script may cost: statements, how deep they nest, characters of one value and of all words that come of them. */
+/** What one script may cost: statements, how deep they nest, characters of one value and of all words together. */
 export const limits = {
   statements: 20_000,
   calls: 8,
@@ -51,7 +51,7 @@ export type Machine = {
   spent: number;
 };
 
-/** Blocks within blocks and defaults within defaults are followed so far and no further. */
+/** Does something one level deeper: blocks within blocks, defaults within defaults. */
 export function deeper<Result>(machine: Machine, work: () => Result): Result {
   machine.depth += 1;
   if (machine.depth > limits.depth) throw new ShellTooLarge(`The script nests deeper than ${limits.depth} levels.`);

@@ -11,12 +11,12 @@ export const noOpenValues = (): OpenValues => ({ names: [], characters: new Map(
 
 const first = 0xe000;
 const character = /[\uE000-\uF8FF]/g;
-/** As many as the private use area has characters; the last of them stands for all further ones. */
+/** The private use area has so many characters; the last one stands for all further values. */
 const most = 0xf8ff - first + 1;
-/** Characters of a name, which are as many as a name in the policy's `inputs` may have. */
+/** The most characters of a name, as of a name in the policy's `inputs`. */
 const longest = 100;
 
-/** A text from outside, which has no open values: characters of the private use area become one that says nothing. */
+/** A text from outside has no open values: its characters of the private use area are replaced. */
 export const withoutOpen = (text: string): string => text.replaceAll(character, '\uFFFD');
 
 /** The open value of a name. */

@@ -68,7 +68,7 @@ function simple(words: readonly string[], machine: Machine): Truth {
   }
   if (words[0] === '(' && words[1] === '(') return compute(words.slice(2, -2).join(' '), machine);
   const [a = '', operator = '', b = ''] = words;
-  // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
+  // A variable that is stated nowhere is taken as not set, as it is for a default (`${A:-1}`).
   if (words.length === 2 && /^-[zn]$/.test(a) && isVariable(operator, machine)) return known(a === '-z');
   const needs = words.flatMap((word) => needsOf(word, machine));
   if (needs.length > 0) return { kind: 'open', needs };

@@ -23,7 +23,7 @@ const deepest = 20;
 /** `>`, `2>`, `&>>`, `2>&1`. */
 const redirection = /^[\d&]?>>?(?:&\d)?/;
 
-/** A script with more words, or that nests deeper, than any that launches a training. */
+/** A script that has more words or nests deeper than any that launches a training. */
 export class ShellTooLarge extends Error {}
 
 const signs = ['&&', '||', ';;', ';', '|', '&', '(', ')', '<<<', '>>', '>', '<'] as const;
@@ -57,7 +57,7 @@ export function shellTokens(text: string): readonly Token[] {
   while (at < text.length) {
     const letter = text[at] ?? '';
     if (letter === '\\') {
-      // A space behind the last sign of a line is a slip that bash punishes and people do not see.
+      // A blank behind the backslash that joins two lines is a slip that nobody sees: bash does not join them, but people mean it.
       const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
       if (joined !== undefined) line += 1;
       else add({ kind: 'text', text: text[at + 1] ?? '', quoted: true });
@@ -225,10 +225,10 @@ function expansion(text: string, at: number, quoted: boolean, depth: number): Ex
   return { piece: { kind: 'variable', inside, quoted }, next: at + 1 + inside.length };
 }
 
-/** Characters of one expansion, so that brackets without end are not looked for to the end each time. */
+/** The most characters of one expansion: an open bracket must not cost a walk through the whole script each time. */
 const longest = 3_000;
 
-/** Where the brackets that are open end; as far as one expansion may go where they do not. */
+/** Where the open brackets close; where they never do, as far as one expansion may reach. */
 function matching(text: string, from: number, open: string, close: string, opened: number): number {
   let depth = opened;
   const until = Math.min(text.length, from + longest);
@@ -245,7 +245,7 @@ function matching(text: string, from: number, open: string, close: string, opene
   return until;
 }
 
-/** Where the quotes that open at a place close; the same place where they do not before `until`. */
+/** Where the quotes at a place close; the place itself where they do not close before `until`. */
 function quotesEnd(text: string, from: number, until: number): number {
   for (let at = from + 1; at < until; at++) {
     if (text[at] === text[from]) return at;

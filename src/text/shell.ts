@@ -147,14 +147,14 @@ function statements(tokens: readonly Token[], machine: Machine): Outcome {
   return outcome;
 }
 
-/** Assignments alone succeed. */
+/** A statement of nothing but assignments succeeds. */
 function outcomeOf(tokens: readonly Token[], from: number): Outcome {
   let at = from;
   while (tokens[at] !== undefined && assignmentOf(tokens[at]) !== undefined) at += 1;
   return at > from && (at >= tokens.length || tokens[at]?.kind === 'sign') ? { kind: 'known', value: true } : undefined;
 }
 
-/** One statement that is no condition; where it ends. */
+/** Follows one statement that is not a condition, and says where it ends. */
 function statement(tokens: readonly Token[], at: number, machine: Machine): number {
   const word = plain(tokens[at]);
   if (word !== undefined && Object.hasOwn(blocks, word)) {
@@ -167,7 +167,7 @@ function statement(tokens: readonly Token[], at: number, machine: Machine): numb
   return command(tokens, at, machine);
 }
 
-/** What stands behind `&&` or `||` runs as the statement before it turned out; where that is not known, what it assigns is open. */
+/** Runs what follows `&&` or `||` if the statement before it turned out so; where that is not known, what it assigns is open. */
 function guarded(body: readonly Token[], and: boolean, before: Outcome, machine: Machine): Outcome {
   if (before?.kind === 'known') return before.value === and ? run(body, machine) : before;
   if (before === undefined && and) return run(body, machine);
@@ -175,7 +175,7 @@ function guarded(body: readonly Token[], and: boolean, before: Outcome, machine:
   return before;
 }
 
-/** Where the statement that begins at a place ends, as far as a `&&` or `||` before it reaches. */
+/** Where the statement ends that follows a `&&` or `||`. */
 function statementEnd(tokens: readonly Token[], from: number): number {
   let at = from;
   while (isSign(tokens[at], ';')) at += 1;
@@ -187,7 +187,7 @@ function statementEnd(tokens: readonly Token[], from: number): number {
   }
 }
 
-/** Where a condition ends that begins at a place: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where none does. */
+/** Where the condition at a place ends: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where there is none. */
 function conditionEnd(tokens: readonly Token[], from: number): number | undefined {
   const at = plain(tokens[from]) === '!' ? from + 1 : from;
   if (isSign(tokens[at], '(') && isSign(tokens[at + 1], '(')) return closing(tokens, at) + 1;
@@ -255,7 +255,7 @@ function block(kind: string, body: readonly Token[], machine: Machine): void {
   else loop(kind, body, machine);
 }
 
-/** The place of a word of this block itself, not of one within it. */
+/** The place of one of these words in the block itself, not in a block within it. */
 function split(tokens: readonly Token[], words: readonly string[], from = 0): number {
   let first = true;
   for (let at = from; at < tokens.length; at++) {
@@ -382,7 +382,7 @@ function loop(kind: string, tokens: readonly Token[], machine: Machine): void {
 
 const assignment = /^([A-Za-z_]\w*)(\+?)=/;
 
-/** One simple command with what it assigns; where the next statement begins. */
+/** Follows one simple command with what it assigns, and says where the next statement begins. */
 function command(tokens: readonly Token[], from: number, machine: Machine): number {
   let at = from;
   while (['export', 'local', 'declare', 'readonly', 'typeset'].includes(plain(tokens[at]) ?? '')) {
@@ -407,7 +407,7 @@ function command(tokens: readonly Token[], from: number, machine: Machine): numb
     else words.push(token);
   }
   if (words.length > 0) start(expandAll(words, machine), document, target, tokens[begins]?.line ?? 0, machine);
-  // What stands before a command holds for it alone.
+  // Assignments in front of a command hold for that command alone.
   if (words.length > 0 && !exported)
     for (const [name, value] of before)
       if (value === undefined) machine.scope.delete(name);
@@ -415,7 +415,7 @@ function command(tokens: readonly Token[], from: number, machine: Machine): numb
   return at;
 }
 
-/** What a word assigns to, whether it adds to that, and what. */
+/** The variable that a word assigns to, whether it adds to it (`+=`), and the value. */
 function assignmentOf(token: Token | undefined) {
   const [first] = token?.kind === 'word' ? token.pieces : [];
   const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
@@ -426,7 +426,7 @@ function assignmentOf(token: Token | undefined) {
 }
 
 /**
- * An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none.
+ * Makes the assignment at a token (`X=`, `X+=`, `X=( ... )`), and says where it ends: at the same place where there is none.
  *
  * @param before gets what the name held until now
  */
@@ -516,7 +516,7 @@ function wordOf({ text, line }: Expanded, machine: Machine): Word {
 
 const variableName = /^[A-Za-z_]\w*$/;
 
-/** Commands of the shell that change variables. What they read is not known, and neither are the variables that it goes to. */
+/** Commands of the shell that change variables; one that a command reads into is open. */
 function changesVariables(words: readonly Expanded[], machine: Machine): boolean {
   const [name = '', ...rest] = words.map(({ text }) => text);
   const names = rest.filter((word) => variableName.test(word));
@@ -530,7 +530,7 @@ function changesVariables(words: readonly Expanded[], machine: Machine): boolean
   return true;
 }
 
-/** Variables by which launchers are told how much to start. */
+/** Variables that tell launchers how many processes to start. */
 const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'] as const;
 
 function environmentOf(machine: Machine): ReadonlyMap<string, string> {
@@ -561,7 +561,7 @@ function call(body: readonly Token[], words: readonly Expanded[], machine: Machi
 }
 
 function readIn(file: Expanded, machine: Machine): void {
-  // A folder that nobody knows is mostly the script's own.
+  // An unknown folder (`$DIR/model.sh`) is mostly the script's own.
   const path = (isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\//, '') : file.text).replace(/^\/+/, '');
   if (path === '' || isOpen(path) || machine.sourced.length >= 8) return;
   machine.sourced.push(path);

@@ -107,7 +107,7 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
+/** The sentence on a value that is too deep or too large; else undefined. Shared values (aliases) count each time they are met. */
 function exceeds(root: unknown): string | undefined {
   const stack: [unknown, number][] = [[root, 0]];
   let nodes = 0;
@@ -181,7 +181,7 @@ function parseYaml(text: string, dialect: ParseOptions & DocumentOptions & Schem
     uniqueKeys: false,
     merge: true,
     prettyErrors: false,
-    // Where it is silent, it takes the first of several documents without a word.
+    // At any lower level it takes the first of several documents without an error.
     logLevel: 'error',
   });
   const [error] = document.errors;

@@ -9,7 +9,7 @@ import { type Sizes, stateVocabulary } from './megatron-vocabulary.ts';
 
 export const megatronRead = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
 
-/** Arguments that give a layer something which no trait counts, with what it is. */
+/** Arguments that give a model something that is not counted, and what that is. */
 const uncounted: readonly (readonly [name: string, what: string])[] = [
   ['is_hybrid_model', 'state-space layers'],
   ['hybrid_attention_ratio', 'state-space layers'],
@@ -75,7 +75,7 @@ export function stateModel(say: Stating): void {
   stateVocabulary(say, sizesOf(say, layers));
 }
 
-/** What a published model is known again by. */
+/** The sizes by which a published model is recognised. */
 const sizesOf = (say: Stating, layers: readonly string[]): Sizes => ({
   hidden: say.number('hidden_size'),
   layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),

@@ -155,10 +155,10 @@ function refuseOpen(say: Stating, given: Arguments): void {
 const shown = (name: string) =>
   /^\d+$/.test(name) ? `its argument ${name}` : (name.startsWith('<') ? name.slice(1, -1) : name).slice(0, 60);
 
-/** Characters of the line for the policy; what does not fit is asked for once the rest is there. */
+/** The most characters of the policy's line; what does not fit is asked for once the rest is there. */
 const longestLine = 400;
 
-/** The line of the policy for what can be named there; loops and conditions cannot. */
+/** How to state what is open: by a line of the policy, which cannot name loops and conditions. */
 function remedy(needs: readonly string[]): string {
   const inputs = needs.filter((name) => /^\w+$|^\$\(.*\)$/.test(name));
   if (inputs.length === 0) return ', which is not followed; write out what they are.';

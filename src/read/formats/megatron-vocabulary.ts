@@ -46,7 +46,7 @@ export function stateVocabulary(say: Stating, sizes: Sizes): void {
     );
 }
 
-/** Sizes by which a published model is known again. */
+/** Sizes by which a published model is recognised. */
 export type Sizes = {
   readonly hidden: unknown;
   readonly layers: unknown;

@@ -12,13 +12,13 @@ type Pattern = {
 export type Names = {
   readonly exact: ReadonlySet<string>;
   readonly patterns: readonly Pattern[];
-  /** What holding one name against all patterns takes, in pieces. */
+  /** How many pieces of patterns one name is compared with. */
   readonly effort: number;
   /** Expressions that are not followed: they have too many alternatives, or say more than an automaton can. */
   readonly unread: number;
 };
 
-/** At most so many ways of one pattern's alternatives. */
+/** The most texts that one pattern's alternatives may give. */
 const mostWays = 16;
 
 /** No module's name comes near this; a longer entry names none. */

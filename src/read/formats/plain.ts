@@ -7,7 +7,7 @@ import { llamaWidth } from '../shapes.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 
-/** Where a file that nobody's framework prescribes puts its model. */
+/** Where files of no framework put their model. */
 const blocks = [
   '',
   'model.',
@@ -71,7 +71,7 @@ const others = [
   ),
 ];
 
-/** What repositories that train from scratch invent: a decoder's sizes under one of the usual names. */
+/** Files that repositories invent for models of their own: a decoder's sizes, each under one of its usual names. */
 export const plain: Format = {
   id: 'plain',
   title: 'plain sizes (n_layers, d_model, ...) in JSON, YAML or TOML',
