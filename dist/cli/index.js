@@ -37820,6 +37820,10 @@ function foreignClass(fields, types, family) {
         return undefined;
     if (named.kind === undefined || !startsAs(named, types))
         return `a class that is not of this family's code: it is counted as ${types[0] ?? 'the family'} has it, approximately`;
+    if (family.twoStacks && named.name.endsWith('ForCausalLM'))
+        return 'the decoder of a model of two stacks: both are counted, so the count is too high';
+    if (named.name.endsWith('DoubleHeadsModel'))
+        return 'a class with a second head, which is not counted';
     const kinds = classified[named.kind];
     if (family.ownClasses || kinds === undefined || types.some((type) => kinds.has(type)))
         return undefined;
@@ -37906,7 +37910,12 @@ function eagle3(base, shape, fields) {
     return {
         ...base,
         // The target's table, which the draft's checkpoint holds and training leaves as it is.
-        embedding: [pieces_table('embedding.token', shape.vocabularySize, D), join('join', states * target, D)],
+        embedding: [
+            pieces_table('embedding.token', shape.vocabularySize, D),
+            // EAGLE 3.1 normalises each of the joined states.
+            ...(fields.ofFile('fc_norm') === true ? [norm('norm.join', states * target)] : []),
+            join('join', states * target, D),
+        ],
         layers: [
             {
                 name: 'draft',

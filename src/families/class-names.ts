@@ -84,6 +84,9 @@ export function foreignClass(fields: Fields, types: readonly string[], family: F
   if (named === undefined) return undefined;
   if (named.kind === undefined || !startsAs(named, types))
     return `a class that is not of this family's code: it is counted as ${types[0] ?? 'the family'} has it, approximately`;
+  if (family.twoStacks && named.name.endsWith('ForCausalLM'))
+    return 'the decoder of a model of two stacks: both are counted, so the count is too high';
+  if (named.name.endsWith('DoubleHeadsModel')) return 'a class with a second head, which is not counted';
   const kinds = classified[named.kind];
   if (family.ownClasses || kinds === undefined || types.some((type) => kinds.has(type))) return undefined;
   return 'no class of such a name is in any release that this tool knows: its head is counted as in other families, approximately';

@@ -76,7 +76,12 @@ function eagle3(base: Architecture, shape: Shape, fields: Fields): Architecture 
   return {
     ...base,
     // The target's table, which the draft's checkpoint holds and training leaves as it is.
-    embedding: [table('embedding.token', shape.vocabularySize, D), join('join', states * target, D)],
+    embedding: [
+      table('embedding.token', shape.vocabularySize, D),
+      // EAGLE 3.1 normalises each of the joined states.
+      ...(fields.ofFile('fc_norm') === true ? [norm('norm.join', states * target)] : []),
+      join('join', states * target, D),
+    ],
     layers: [
       {
         name: 'draft',

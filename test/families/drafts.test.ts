@@ -47,6 +47,12 @@ describe('a draft for speculative decoding', () => {
     expect(total(whole)).toBe(950_026_240 + (128_256 - 32_000) * 4096);
   });
 
+  it('of EAGLE 3.1 has a norm for each of the joined states', () => {
+    expect(total({ ...eagle3, fc_norm: true, target_hidden_size: 2048 })).toBe(
+      950_026_240 + 3 * 2048 - 3 * 2048 * 4096,
+    );
+  });
+
   it('of DFlash holds its layers and what joins the states', () => {
     expect(total(dflash)).toBe(1_048_626_432);
   });

@@ -48,6 +48,17 @@ describe('a class of other code', () => {
     },
   );
 
+  // Of transformers 5.18.0: BartForCausalLM has the decoder alone, GPT2DoubleHeadsModel a classifier beside its output.
+  it.each([
+    ['bart', 'BartForCausalLM', 'two stacks'],
+    ['whisper', 'WhisperForCausalLM', 'two stacks'],
+    ['gpt2', 'GPT2DoubleHeadsModel', 'a second head'],
+  ])('%s under %s is not exact: %s', (model_type, name, why) => {
+    const { counted, assumptions } = read({ model_type, architectures: [name] });
+    expect(counted.exact).toBe(false);
+    expect(assumptions.find(({ field }) => field === 'architectures')?.reason).toContain(why);
+  });
+
   it('its own class is exact where code comes along', () => {
     expect(under('LlamaForCausalLM', { auto_map: { AutoModel: 'x.y' } }).counted.exact).toBe(true);
   });
