@@ -1,9 +1,25 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { comment } from '../src/report/comment.ts';
-import { reviewOf } from './stories.ts';
+import { config } from './states.ts';
+import { type Pair, reviewOf } from './stories.ts';
 
 const folder = new URL('./golden/', import.meta.url);
+
+/** Stories of several configs say what each side changes of the small Llama of the tests. */
+type Several = readonly {
+  readonly path: string;
+  readonly previousPath?: string;
+  readonly base?: Readonly<Record<string, unknown>>;
+  readonly head?: Readonly<Record<string, unknown>>;
+}[];
+
+const pairsOf = (several: Several): readonly Pair[] =>
+  several.map(({ base, head, ...paths }) => ({
+    ...paths,
+    ...(base === undefined ? {} : { base: config(base) }),
+    ...(head === undefined ? {} : { head: config(head) }),
+  }));
 
 /** `UPDATE_GOLDEN=1 npm test` writes the comments anew; read the difference before you commit it. */
 describe.each(readdirSync(folder))('the story %s', (story) => {
@@ -13,11 +29,13 @@ describe.each(readdirSync(folder))('the story %s', (story) => {
   it('gives the comment that a person has read', () => {
     const [base, head, run] = [text('base.json'), text('head.json'), text('run.yml')];
     const [newRun, policy, newPolicy] = [text('new-run.yml'), text('policy.yml'), text('new-policy.yml')];
+    const several = text('configs.json');
     const { review, settings } = reviewOf(
       {
         path: `configs/${story}.json`,
         ...(base === undefined ? {} : { base }),
         ...(head === undefined ? {} : { head }),
+        ...(several === undefined ? {} : { pairs: pairsOf(JSON.parse(several)) }),
       },
       {},
       {

@@ -10,9 +10,17 @@ export const today = '2026-11-24';
 const bytes = (text: string) => Buffer.from(text);
 const file = (name: string, text: string) => ({ name, bytes: bytes(text) });
 
-/** A review of one config out of two texts, as the action makes it; either side may be absent. */
+/** One config on both sides; either may be absent. */
+export type Pair = {
+  readonly base?: string;
+  readonly head?: string;
+  readonly path?: string;
+  readonly previousPath?: string;
+};
+
+/** A review of one config out of two texts, as the action makes it; or of several. */
 export function reviewOf(
-  texts: { readonly base?: string; readonly head?: string; readonly path?: string; readonly named?: boolean },
+  texts: Pair & { readonly named?: boolean; readonly pairs?: readonly Pair[] },
   inputs: Inputs = {},
   rules: {
     readonly run?: string;
@@ -40,13 +48,12 @@ export function reviewOf(
   const side = (text: string) => ({ kind: 'bytes', bytes: bytes(text) }) as const;
   const commit = (letter: string, label: string) => ({ sha: letter.repeat(40), label });
   const changes = {
-    pairs: [
-      {
-        path: texts.path ?? 'config.json',
-        ...(texts.base === undefined ? {} : { base: side(texts.base) }),
-        ...(texts.head === undefined ? {} : { head: side(texts.head) }),
-      },
-    ],
+    pairs: (texts.pairs ?? [texts]).map(({ path = 'config.json', previousPath, base, head }) => ({
+      path,
+      ...(previousPath === undefined ? {} : { previousPath }),
+      ...(base === undefined ? {} : { base: side(base) }),
+      ...(head === undefined ? {} : { head: side(head) }),
+    })),
     base: commit('a', 'merge base with main'),
     head: commit('b', 'feature'),
     missed: [],

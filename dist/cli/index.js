@@ -54907,13 +54907,20 @@ function quantity(value, unit) {
             return dollars(value);
     }
 }
+/** As exact as a projection is worth reading: three digits. */
+const threeDigits = (value) => Number(value.toPrecision(3));
+/** A count as people say it: `15T`, `1.4T`, `300B`. */
+function shortCount(count) {
+    const [size, prefix] = format_counts.find(([least]) => count >= least) ?? [1, ''];
+    return `${threeDigits(count / size)}${prefix}`;
+}
 /** A move as people write it: `+5.10 GiB`, `-320.00 KiB`, `0`. */
 function signed(value, unit) {
     if (value === 0)
         return '0';
     const size = Math.abs(value);
-    const rounded = unit === 'dollars' ? Number(size.toPrecision(3)) : size;
-    const text = unit === 'bytes' && size < 0.01 * 2 ** 30 ? amountOfBytes(size) : quantity(rounded, unit);
+    const shown = unit === 'dollars' ? threeDigits(size) : size;
+    const text = unit === 'bytes' && size < 0.01 * 2 ** 30 ? amountOfBytes(size) : quantity(shown, unit);
     return `${value < 0 ? '-' : '+'}${text}`;
 }
 const sign = (value, text) => (value > 0 ? `+${text}` : text);
@@ -56076,6 +56083,67 @@ function done(work, milliseconds) {
 const deadline_late = (reason) => ({ kind: 'late', reason });
 const isTimeout = (error) => error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 
+;// CONCATENATED MODULE: ./build/report/charts.js
+const componentNames = {
+    weights: 'Weights',
+    gradients: 'Gradients',
+    optimizer_states: 'Optimizer states',
+    activations: 'Activations',
+    temporary: 'Temporary buffers',
+};
+/** Memory by component, before and after, and of the whole device against what it may be; bytes. */
+function memoryBars(before, after, limit) {
+    const sides = (take) => ({
+        ...(before === undefined ? {} : { before: take(before) }),
+        ...(after === undefined ? {} : { after: take(after) }),
+    });
+    const components = Object.keys(componentNames);
+    return {
+        title: 'Memory of the fullest GPU',
+        bars: [
+            ...components.map((name) => ({
+                label: componentNames[name],
+                ...sides(({ memory }) => memory.components[name]),
+            })),
+            { label: 'Whole device', ...sides(({ memory }) => memory.device) },
+        ],
+        limit,
+    };
+}
+const charts_partNames = {
+    matrix_products: 'Matrix products',
+    attention: 'Attention',
+    memory_bound: 'Memory-bound kernels',
+    loss: 'Loss',
+    recompute: 'Recompute',
+    exposed_tensor: 'Waiting for tensor parallelism',
+    exposed_context: 'Waiting for context parallelism',
+    exposed_expert: 'Waiting for expert parallelism',
+    exposed_pipeline: 'Waiting for pipeline transfers',
+    exposed_data: 'Waiting for data parallelism',
+    bubble: 'Pipeline bubble',
+    optimizer: 'Optimizer',
+    host: 'Waiting for the CPU',
+    jitter: 'Waiting for the slowest GPU',
+};
+/** Below this a share is not told apart. */
+const smallest = 0.01;
+/** Where the time of a step goes; undefined where it is not known. */
+function stepShares({ throughput }) {
+    const { stepTime } = throughput;
+    if (stepTime === null || stepTime === 0)
+        return undefined;
+    const parts = Object.keys(charts_partNames)
+        .map((part) => ({ label: charts_partNames[part], share: throughput.parts[part] / stepTime }))
+        .toSorted((a, b) => b.share - a.share);
+    const told = parts.filter(({ share }) => share >= smallest);
+    const rest = 1 - told.reduce((sum, { share }) => sum + share, 0);
+    return {
+        title: 'Where the time of a step goes',
+        shares: [...told, ...(rest >= smallest / 10 ? [{ label: 'Other', share: rest }] : [])],
+    };
+}
+
 ;// CONCATENATED MODULE: ./node_modules/markdown-table/index.js
 // To do: next major: remove.
 /**
@@ -56655,6 +56723,7 @@ const plainName = (name) => name.replace(/^.*: /, '').replace(/^-+/, '').replace
 
 
 
+
 const mostRows = 12;
 /** Which parts of the model moved. Empty where nothing did. */
 function origins(comparison) {
@@ -56705,13 +56774,6 @@ function settingText({ path, before, after, writtenAs }) {
 }
 const idleText = (fields, others) => `${others ? 'Changed without moving any of this' : 'Changed'}: ${fields.slice(0, mostRows).map(settingText).join('; ')}${fields.length > mostRows ? ` and ${fields.length - mostRows} more` : ''}.`;
 const breakdown_more = (count) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
-const componentNames = {
-    weights: 'Weights',
-    gradients: 'Gradients',
-    optimizer_states: 'Optimizer states',
-    activations: 'Activations',
-    temporary: 'Temporary buffers',
-};
 /** Memory of the fullest GPU by component, old and new. */
 function memoryBreakdown(comparison) {
     const before = comparison.base?.estimate?.memory;
@@ -56720,11 +56782,11 @@ function memoryBreakdown(comparison) {
     if (memory === undefined)
         return '';
     const write = (value) => (value === undefined ? '–' : gib(value));
-    const rows = Object.keys(componentNames).map((key) => {
+    const rows = Object.entries(componentNames).map(([key, name]) => {
         const component = key;
         const [old, now] = [before?.components[component], after?.components[component]];
         return [
-            componentNames[key] ?? key,
+            name,
             write(old),
             write(now),
             old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
@@ -56881,6 +56943,97 @@ function earlier_nameOf(path) {
     return name;
 }
 
+;// CONCATENATED MODULE: ./build/report/gist.js
+
+
+
+/** What a change means, in the one sentence that people who do not train models read; empty where there is nothing to say. */
+function headline(comparison, budgets) {
+    const [before, after] = [comparison.base?.estimate, comparison.head?.estimate];
+    if (after === undefined)
+        return '';
+    const limit = gist_memoryLimit(after, budgets);
+    const allowed = limit === undefined ? '' : `limit ${gib(limit)}`;
+    if (before === undefined)
+        return gist_sentenceOf([`${gib(after.memory.device)} per GPU${allowed === '' ? '' : ` (${allowed})`}`, costOf(after)]);
+    const memory = after.memory.device - before.memory.device;
+    const whole = [gib(after.memory.device), ...(allowed === '' ? [] : [allowed])].join(', ');
+    return gist_sentenceOf([
+        memory === 0 ? `Memory per GPU as before (${whole})` : `${signed(memory, 'bytes')} per GPU (${whole})`,
+        costMoved(before, after),
+    ]);
+}
+const gist_sentenceOf = (parts) => `${parts.filter((part) => part !== '').join(', ')}.`;
+/** What the device may need at most, in bytes: the budget, or else what the accelerator has; undefined where neither is known. */
+function gist_memoryLimit(estimate, { limits }) {
+    const limit = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail');
+    return limit === undefined ? (estimate.memory.capacity ?? undefined) : boundOf(limit, estimate, undefined);
+}
+const machinesOf = ({ run: { run } }) => `${exact(run.gpus)} x ${findAccelerator(run.accelerator)?.name ?? run.accelerator}`;
+/** GPU hours and dollars of the token budget. */
+function costOf(estimate) {
+    const { training } = estimate.throughput;
+    if (training === null)
+        return '';
+    const money = training.costUsd === null ? '' : `, about ${dollars(threeDigits(training.costUsd))}`;
+    return `${exact(threeDigits(training.gpuHours))} GPU hours for ${gist_tokensOf(estimate)}${money} on ${machinesOf(estimate)}`;
+}
+const gist_tokensOf = ({ run: { run } }) => `${shortCount(run.tokens)} tokens`;
+function costMoved(before, after) {
+    const [old, now] = [before.throughput.training, after.throughput.training];
+    if (old === null || now === null)
+        return now === null ? '' : costOf(after);
+    const moved = difference(old.gpuHours, now.gpuHours, 'flops');
+    const [from, to] = [threeDigits(old.gpuHours), threeDigits(now.gpuHours)];
+    const [past, present] = [gist_tokensOf(before), gist_tokensOf(after)];
+    const hours = from === to && past === present
+        ? `GPU hours as before: ${exact(to)} for ${present}`
+        : `${moved ?? '0'} GPU hours: ${exact(from)}${past === present ? '' : ` for ${past}`} to ${exact(to)} for ${present}`;
+    const [was, is] = [machinesOf(before), machinesOf(after)];
+    const dollar = old.costUsd === null || now.costUsd === null ? 0 : now.costUsd - old.costUsd;
+    const money = Math.abs(dollar) < 1 ? '' : `, about ${signed(dollar, 'dollars')}`;
+    return `${hours}${money} on ${is}${was === is ? '' : ` (before: ${was})`}`;
+}
+/** A report in five answers: whether it fits, how well it runs, how long, for how much, and what holds it back. */
+function gist(estimate) {
+    const { throughput } = estimate;
+    const { training, mfu, range } = throughput;
+    const unknown = 'not known for this accelerator';
+    return [
+        { question: 'Does it fit?', answer: gist_fits(estimate) },
+        {
+            question: 'How well does it run?',
+            answer: mfu === null || range === null
+                ? unknown
+                : `${percent(mfu)} of the peak (MFU), ${percent(range[0], 0)} to ${percent(range[1], 0)}`,
+        },
+        {
+            question: 'How long?',
+            answer: training === null
+                ? unknown
+                : `${exact(threeDigits(training.gpuHours))} GPU hours for ${gist_tokensOf(estimate)}: ${format_duration(training.time)} on ${machinesOf(estimate)}`,
+        },
+        { question: 'For how much?', answer: price(estimate) },
+        { question: 'What holds it back?', answer: throughput.limit },
+    ];
+}
+function gist_fits({ memory }) {
+    const band = percent(memory.band, 0);
+    const needs = `${gib(memory.device)} on the fullest GPU (±${band})`;
+    if (memory.capacity === null)
+        return `${needs}; what this accelerator has is not known`;
+    const share = memory.device / memory.capacity;
+    const close = Math.abs(share - 1) <= memory.band ? ', which is within the error' : '';
+    return `${share <= 1 ? 'Yes' : 'No'}: ${needs}, ${percent(share, 0)} of ${gib(memory.capacity)}${close}`;
+}
+function price({ throughput: { training } }) {
+    if (training === null || training.costUsd === null)
+        return 'not known: no price for this accelerator';
+    const each = dollars(training.pricePerGpuHour ?? 0);
+    const basis = training.priceDate === null ? 'as stated' : `an indicative price of ${training.priceDate}`;
+    return `About ${dollars(threeDigits(training.costUsd))} at ${each} per GPU hour (${basis})`;
+}
+
 ;// CONCATENATED MODULE: ./build/report/limits.js
 
 
@@ -56946,6 +57099,49 @@ function statedRun({ estimate }) {
     ]);
 }
 
+;// CONCATENATED MODULE: ./build/report/mermaid.js
+
+/**
+ * The one place where text becomes Mermaid, which GitHub draws in comments and summaries. Labels are ours; whatever stands in
+ * one, nothing that ends a string, a line or the block gets through.
+ */
+const label = (text) => `"${mermaid_words(text, /[^\p{L}\p{N} .,%-]/gu)}"`;
+const mermaid_words = (text, others) => [...text.replace(others, ' ')].slice(0, 60).join('');
+const mermaid_block = (lines) => ['```mermaid', ...lines, '```'].join('\n');
+/** Blue for after, grey for before, red for the limit: readable on light and dark. */
+const palette = ['#3d85c6', '#8c959f', '#d1242f'];
+const shorter = new Map([
+    ['Optimizer states', 'Optimizer'],
+    ['Temporary buffers', 'Temporary'],
+    ['Whole device', 'Device'],
+]);
+/** Bars for one side, a line for the other, and one for the limit. What each is, the words above it say. */
+function barChart({ title, bars, limit }) {
+    const compared = bars.some(({ before, after }) => before !== undefined && after !== undefined);
+    const values = (side) => `[${bars.map((bar) => inGibibytes(bar[side] ?? bar.after ?? bar.before ?? 0)).join(', ')}]`;
+    const highest = Math.max(limit ?? 0, ...bars.flatMap(({ before = 0, after = 0 }) => [before, after]));
+    return mermaid_block([
+        '---',
+        'config:',
+        '  themeVariables:',
+        '    xyChart:',
+        `      plotColorPalette: "${palette.filter((_, index) => index !== 1 || compared).join(', ')}"`,
+        '---',
+        'xychart-beta',
+        `  title ${label(`${title}, GiB`)}`,
+        `  x-axis [${bars.map((bar) => label(shorter.get(bar.label) ?? bar.label)).join(', ')}]`,
+        `  y-axis 0 --> ${inGibibytes(1.05 * highest)}`,
+        `  bar ${values('after')}`,
+        ...(compared ? [`  line ${values('before')}`] : []),
+        ...(limit === undefined ? [] : [`  line [${bars.map(() => inGibibytes(limit)).join(', ')}]`]),
+    ]);
+}
+const pieChart = ({ title, shares }) => mermaid_block([
+    'pie showData',
+    `  title ${mermaid_words(`${title}, %`, /[^\p{L}\p{N} ,%]/gu)}`,
+    ...shares.map((one) => `  ${label(one.label)} : ${(100 * one.share).toFixed(1)}`),
+]);
+
 ;// CONCATENATED MODULE: ./build/report/overview.js
 
 
@@ -56972,25 +57168,59 @@ function ranked(review) {
     return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
 }
 const markOf = (review, comparison) => [overview_marks.fail, overview_marks.warn, overview_marks.pass, overview_marks.pass][overview_rank(review, comparison)] ?? overview_marks.pass;
-/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
+/** The table that everybody reads: what each config costs, was and is, and what it may cost. */
 function overview(review, comparisons, budgetsFor) {
-    const someActive = comparisons.some((comparison) => differsInActive(comparison));
-    const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
-    const heading = [
-        'Config',
-        ...shown.map(({ label, id }) => (id === 'parameters' && someActive ? 'Parameters (active)' : label)),
-    ];
-    const rows = comparisons.map((comparison) => {
-        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
-        if (comparison.status === 'unreadable')
-            return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
-        const budgets = budgetsFor(comparison.path);
-        return [name, ...shown.map(({ id }) => cell(comparison, id) + limitLines(comparison, budgets, id))];
-    });
     // What could not be read is told above, and has no numbers.
     if (comparisons.every(({ status }) => status === 'unreadable'))
         return '';
-    return markdown_table([heading, ...rows], shown.map((_, index) => index + 1));
+    const [only, ...others] = comparisons;
+    return only !== undefined && others.length === 0 && review.comparisons.length === 1
+        ? tableOfOne(review, only, budgetsFor(only.path))
+        : tableOfAll(review, comparisons, budgetsFor);
+}
+/** A row for each metric: what people look at first, and what has a limit. */
+function tableOfOne(review, comparison, budgets) {
+    const compared = comparison.base?.estimate !== undefined && comparison.head?.estimate !== undefined;
+    const limited = new Set(budgets.limits.filter(isHard).map(({ metric }) => metric));
+    const rows = metrics
+        .filter(({ id, shown }) => limited.has(id) || (shown && (id !== 'active_parameters' || differsInActive(comparison))))
+        .flatMap(({ id, label }) => {
+        const change = comparison.changes.find(({ metric }) => metric === id);
+        if (change === undefined)
+            return [];
+        const { before, after, moved } = overview_wordsOf(change);
+        const amounts = compared ? [before, after, moved === '' ? '' : `**${moved}**`] : [before === '' ? after : before];
+        const name = id === 'parameters' && isApproximate(comparison) ? `${label} (approximate)` : label;
+        return [[name, ...amounts.map(figure), limitOf(review, comparison, budgets, id)]];
+    });
+    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+    const heading = [name, ...(compared ? ['Before', 'After', 'Difference'] : ['Value']), 'Limit'];
+    const limits = rows.some((row) => row.at(-1) !== '');
+    return markdown_table([heading, ...rows].map((row) => (limits ? row : row.slice(0, -1))), heading.map((_, index) => index).slice(1));
+}
+/** A row for each config. */
+function tableOfAll(review, comparisons, budgetsFor) {
+    const someActive = comparisons.some((comparison) => differsInActive(comparison));
+    const shown = metrics.filter(({ shown, id }) => shown && (someActive || id !== 'active_parameters'));
+    const [memory, ...others] = shown;
+    const heading = ['Config', memory?.label ?? '', 'Limit', ...others.map(({ label }) => label)];
+    const rows = comparisons.map((comparison) => {
+        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+        if (comparison.status === 'unreadable')
+            return [name, 'could not be read', ...shown.map(() => '–')];
+        const budgets = budgetsFor(comparison.path);
+        const limit = limitOf(review, comparison, budgets, 'memory');
+        return [
+            name,
+            cell(comparison, 'memory'),
+            limit === '' ? '–' : limit,
+            ...others.map(({ id }) => {
+                const most = limitOf(review, comparison, budgets, id);
+                return `${cell(comparison, id)}${most === '' ? '' : `<br>${most}`}`;
+            }),
+        ];
+    });
+    return markdown_table([heading, ...rows], heading.map((_, index) => index).slice(1));
 }
 function state(comparison, { base }) {
     const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
@@ -57006,54 +57236,55 @@ function differsInActive(comparison) {
     return (of('parameters')?.after !== of('active_parameters')?.after ||
         of('parameters')?.before !== of('active_parameters')?.before);
 }
+const isApproximate = ({ head, base }) => (head ?? base)?.estimate?.parameters.exact === false;
 function cell(comparison, id) {
     const change = comparison.changes.find(({ metric }) => metric === id);
-    const metric = findMetric(id);
-    if (change === undefined || metric === undefined)
+    if (change === undefined)
         return '–';
-    const main = movement(change);
-    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
-        ? '<br>approximate'
-        : '';
-    if (id === 'parameters' && differsInActive(comparison)) {
-        const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
-    }
-    return main + approximate;
+    return movement(change) + (id === 'parameters' && isApproximate(comparison) ? '<br>approximate' : '');
 }
-/** What a shown metric may be, under its value. */
-function limitLines(comparison, budgets, id) {
-    const estimate = comparison.head?.estimate;
-    if (estimate === undefined)
+const isHard = ({ severity, bound }) => severity === 'fail' && (bound === 'max' || bound === 'min');
+/** What a metric may be where the change fails beyond it, marked where it is; empty where it may be anything. */
+function limitOf({ verdict }, { path, head }, { limits }, id) {
+    const estimate = head?.estimate;
+    const metric = findMetric(id);
+    if (estimate === undefined || metric === undefined)
         return '';
-    return budgets.limits
-        .filter(({ metric, bound, severity }) => metric === id && severity === 'fail' && (bound === 'max' || bound === 'min'))
-        .map((limit) => {
-        const most = boundOf(limit, estimate, undefined);
-        const unit = findMetric(id)?.unit;
-        if (most === undefined || unit === undefined)
-            return '';
-        return `<br>${limit.bound === 'max' ? 'at\u00a0most' : 'at\u00a0least'}\u00a0${unbroken(quantity(most, unit))}`;
+    const value = metric.take(estimate);
+    const found = verdict.findings.filter((one) => one.path === path && one.metric === id);
+    const worst = ['fail', 'warn'].find((severity) => found.some((one) => one.severity === severity));
+    return limits
+        .filter((limit) => limit.metric === id && isHard(limit))
+        .flatMap(({ bound, ...limit }) => {
+        const most = boundOf({ bound, ...limit }, estimate, undefined);
+        if (most === undefined)
+            return [];
+        const beyond = value !== undefined && (bound === 'max' ? value > most : value < most);
+        const mark = beyond && worst !== undefined ? `${overview_marks[worst]}\u00a0` : '';
+        const words = id === 'memory' ? '' : bound === 'max' ? 'at most ' : 'at least ';
+        return [mark + figure(`${words}${quantity(most, metric.unit)}`)];
     })
-        .join('');
+        .join('<br>');
+}
+/** Both values of a metric and the difference, as far as they are known; in full where rounding shows two alike. */
+function overview_wordsOf({ metric, before, after }) {
+    const unit = findMetric(metric)?.unit ?? 'ratio';
+    const written = (value) => (value === undefined ? '' : quantity(value, unit));
+    const moved = before === undefined || after === undefined ? '' : (difference(before, after, unit) ?? '');
+    if (before !== undefined && after !== undefined && moved !== '' && written(before) === written(after))
+        return { before: exact(before), after: exact(after), moved };
+    return { before: written(before), after: written(after), moved };
 }
 /** A metric before and after, with the difference where both are known. */
 function movement(change) {
-    const unit = findMetric(change.metric)?.unit ?? 'ratio';
-    const { before, after } = change;
-    if (before === undefined && after === undefined)
+    const { before, after, moved } = overview_wordsOf(change);
+    if (before === '' && after === '')
         return 'unknown';
-    if (after === undefined)
-        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
-    if (before === undefined)
-        return unbroken(quantity(after, unit));
-    const moved = difference(before, after, unit);
-    if (moved === undefined)
-        return unbroken(quantity(after, unit));
-    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
-    return old === now
-        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
-        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
+    if (after === '')
+        return `${figure(before)} → gone`;
+    if (before === '' || moved === '')
+        return figure(after);
+    return `${figure(before)} →\u00a0${figure(after)}<br>**${unbroken(moved)}**`;
 }
 /** A finding as one line of markdown. */
 function findingLine(finding) {
@@ -57061,7 +57292,7 @@ function findingLine(finding) {
     const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
     const numbers = unit === undefined || finding.after === undefined
         ? ''
-        : ` ${finding.before === undefined ? '' : `${unbroken(quantity(finding.before, unit))} → `}${unbroken(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${unbroken(quantity(finding.limit, unit))}`}.`;
+        : ` ${finding.before === undefined ? '' : `${figure(quantity(finding.before, unit))} → `}${figure(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${figure(quantity(finding.limit, unit))}`}.`;
     return `${mark} ${numbers}`.trimEnd();
 }
 /** What a waiver makes of a finding, in words; nothing where none covers it. Its reason is foreign: escape on output. */
@@ -57131,6 +57362,9 @@ function run_line_parts(run) {
 
 
 
+
+
+
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 const longestComment = 60_000;
 /** The first line of our comment: with the author, what tells it from everybody else's. */
@@ -57174,6 +57408,7 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
     const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
     return [
         { importance: 10, name: 'heading', body: `## ${comment_heading(review)}` },
+        { importance: 8.9, name: 'headline', body: comment_said(comparisons, options) },
         { importance: 9, name: 'findings', body: findings(review) },
         { importance: 8.2, name: 'run', body: comment_runs(comparisons) },
         { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
@@ -57183,6 +57418,11 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
             body: review.notes.map((note) => `> ${markdown_sentence(note, 500, comment_pathsOf(review))}`).join('\n>\n'),
         },
         ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
+            importance: 7.6 - index / 100,
+            name: 'gist',
+            body: review.base === undefined ? inShort(comparison, comparisons.length > 1) : '',
+        })),
+        ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
             importance: 7.5 - index / 100,
             name: 'changes',
             body: whatChanged(comparison, comparisons.length > 1),
@@ -57190,9 +57430,33 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
         ...comparisons
             .slice(0, 30)
             .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index)),
-        { importance: 3, name: 'settings', body: comment_settings(review) },
+        { importance: 3, name: 'settings', body: comment_settings(review, options.budgetsFor) },
         { importance: 9, name: 'footer', body: comment_footer(review) },
     ].filter(({ body }) => body !== '');
+}
+/** The change that moves most, in one sentence. */
+function comment_said(comparisons, { budgetsFor }) {
+    const told = comparisons.filter(({ status, head }) => status !== 'unchanged' && head?.estimate !== undefined);
+    const both = told.filter(({ base }) => base?.estimate !== undefined);
+    const moves = both.length > 0 ? both : told;
+    const growth = ({ base, head }) => Math.abs((head?.estimate?.memory.device ?? 0) - (base?.estimate?.memory.device ?? 0));
+    const [first] = moves.toSorted((a, b) => growth(b) - growth(a));
+    if (first === undefined)
+        return '';
+    const words = figured(headline(first, budgetsFor(first.path))).replace(/^[^(,]*(?=[ ,])/, '**$&**');
+    return told.length === 1 ? words : `The largest change is ${code(first.path, 120)}: ${words}`;
+}
+/** Words of ours in which an amount of money is no formula. */
+const figured = (words) => words
+    .split(' ')
+    .map((word) => (word.includes('$') ? figure(word) : word))
+    .join(' ');
+/** A report in five answers. */
+function inShort({ path, head }, several) {
+    if (head?.estimate === undefined)
+        return '';
+    const answers = gist(head.estimate).map(({ question, answer }) => `- **${question}** ${figured(answer)}`);
+    return `${several ? `**${code(path, 120)}**\n\n` : ''}${answers.join('\n')}`;
 }
 /** Configs whose changes are shown without a click. */
 const mostUnfolded = 3;
@@ -57236,6 +57500,11 @@ function comment_heading(review) {
         return `❌ Model cost: ${over > 0 ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
     if (override !== undefined)
         return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
+    const unread = review.comparisons.filter(({ status }) => status === 'unreadable').length;
+    if (outcome === 'warn' &&
+        unread > 0 &&
+        findings.every(({ severity, code }) => severity === 'notice' || code === 'unreadable'))
+        return `⚠️ Model cost: ${unread} ${unread === 1 ? 'config' : 'configs'} could not be read`;
     if (outcome === 'warn')
         return `⚠️ Model cost: passed with warnings (${configs})`;
     if (review.comparisons.length > 0)
@@ -57268,37 +57537,68 @@ function comment_remedy({ path, metric, after, limit, from }, review) {
     const left = after - best.saves;
     return ` \`${best.change}\` would bring it to about ${gib(left).replace(' ', '\u00a0')}${left <= limit ? ', within the budget' : ''}.`;
 }
+/** What is in the fold of one config. What cannot be read has no numbers of its own; its finding says why. */
 function configSections(comparison, budgets, several, index) {
-    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
-    const place = index / 100;
     const side = comparison.head ?? comparison.base;
-    const folded = (importance, title, body) => ({
-        importance: importance - place,
-        name: `${title}${of}`,
-        body: body === '' ? '' : details(`${title}${of}`, body),
+    if (side === undefined || comparison.status === 'unreadable')
+        return [];
+    const within = several ? tag(comparison.path, 80) : 'Details';
+    const titled = (importance, title, body) => ({
+        importance: importance - index / 100,
+        name: title,
+        within,
+        body: body === '' ? '' : `**${title}**\n\n${body}`,
     });
-    if (side === undefined)
-        return [];
-    // What cannot be read has no numbers of its own; its finding says why.
-    if (comparison.status === 'unreadable')
-        return [];
+    const shown = index < mostUnfolded;
     return [
-        folded(6.8, 'What changed', index < mostUnfolded ? '' : breakdown_changes(comparison)),
-        folded(6.5, 'Limits', limitsTable(comparison, budgets)),
-        folded(6, 'Where the difference comes from', origins(comparison)),
-        folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
-        folded(4, 'Step time', throughputLine(side)),
-        folded(4, 'Training run', [several ? ownRun(side) : '', statedRun(side)].filter((body) => body !== '').join('\n\n')),
-        folded(4, 'Assumptions', assumptions(side)),
+        titled(6.8, 'What changed', shown ? '' : breakdown_changes(comparison)),
+        titled(6.5, 'Limits', limitsTable(comparison, budgets)),
+        titled(6, 'Where the difference comes from', origins(comparison)),
+        titled(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
+        { importance: 3.6 - index / 100, name: 'memory chart', within, body: memoryChart(comparison, budgets) },
+        titled(4, 'Step time', throughputLine(side)),
+        { importance: 3.5 - index / 100, name: 'step chart', within, body: stepChart(side) },
+        titled(4, 'Training run', [several ? ownRun(side) : '', statedRun(side)].filter((body) => body !== '').join('\n\n')),
+        titled(4, 'Assumptions', assumptions(side)),
     ];
 }
-function comment_settings(review) {
-    if (review.settings.length === 0)
+function memoryChart({ base, head }, budgets) {
+    const [before, after] = [base?.estimate, head?.estimate];
+    if (after === undefined)
+        return '';
+    const limit = gist_memoryLimit(after, budgets);
+    const words = [
+        before === undefined
+            ? 'Bars: each component, and the whole device last.'
+            : 'Bars: after this change, the whole device last. Grey line: before.',
+        ...(limit === undefined ? [] : [`Red line: what the device may need at most, ${unbroken(gib(limit))}.`]),
+    ];
+    return `${words.join(' ')}\n\n${barChart(memoryBars(before, after, limit))}`;
+}
+function stepChart({ estimate }) {
+    const shares = estimate === undefined ? undefined : stepShares(estimate);
+    return shares === undefined ? '' : pieChart(shares);
+}
+function comment_settings(review, budgetsFor) {
+    const held = review.settings.filter((setting) => !isOverridden(setting, review, budgetsFor));
+    if (held.length === 0)
         return '';
     return details('Settings', markdown_table([
         ['Setting', 'Value', 'From'],
-        ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
+        ...held.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
     ]));
+}
+/** A default that holds for no config, as each states something else. */
+function isOverridden({ name, value, origin }, { comparisons }, budgetsFor) {
+    const runs = comparisons.flatMap(({ head, base }) => (head ?? base)?.estimate?.run.run ?? []);
+    if (origin !== 'default' || runs.length === 0)
+        return false;
+    if (name === 'accelerator')
+        return runs.every(({ accelerator }) => accelerator !== value);
+    if (name === 'gpus')
+        return runs.every(({ gpus }) => String(gpus) !== value);
+    return (name === 'memory-budget' &&
+        comparisons.every(({ path }) => budgetsFor(path).limits.every((limit) => limit.metric !== 'memory' || limit.origin !== 'default')));
 }
 const comment_short = (sha) => code(sha.slice(0, 12), 12);
 const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
@@ -57316,13 +57616,25 @@ function comment_fitted(first, all, longest, elsewhere = inSummary) {
         : [
             `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; ${elsewhere} has the whole report.`,
         ];
-    const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
+    const write = () => [first, ...comment_folded(all.filter((section) => !dropped.has(section))), ...note()].join('\n\n');
     for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
         if (write().length <= longest)
             break;
         dropped.add(section);
     }
     return write();
+}
+/** Bodies in their order, those that stand beside each other within one fold in one. */
+function comment_folded(sections) {
+    const bodies = [];
+    for (let at = 0; at < sections.length;) {
+        const { within, body = '' } = sections[at] ?? {};
+        const end = within === undefined ? at + 1 : sections.findIndex((one, index) => index > at && one.within !== within);
+        const members = sections.slice(at, end < 0 ? undefined : end);
+        bodies.push(within === undefined ? body : details(within, members.map((one) => one.body).join('\n\n')));
+        at += members.length;
+    }
+    return bodies;
 }
 
 ;// CONCATENATED MODULE: ./build/report/csv.js
@@ -57660,6 +57972,7 @@ const xml = (foreign) => markdown_plain(foreign, 1_000)
 
 
 
+
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 /** Where each formula comes from, printed with every report. */
@@ -57692,6 +58005,8 @@ function textReport(path, side) {
         rule,
         `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
         rule,
+        ...gist(estimate).map(({ question, answer }) => `  ${question.padEnd(22)} ${answer}`),
+        '',
         ...parameterLines(estimate),
         ...flopLines(estimate),
         ...layerLines(estimate),
@@ -57878,7 +58193,7 @@ function comparisonLines(comparison) {
         ];
     });
     return [
-        `${markdown_plain(comparison.path, 120)}${renamed}: ${comparison.status}${isApproximate(comparison) ? ' (approximate)' : ''}`,
+        `${markdown_plain(comparison.path, 120)}${renamed}: ${comparison.status}${terminal_isApproximate(comparison) ? ' (approximate)' : ''}`,
         ...runLines(comparison),
         ...rows,
         ...changeLines(comparison),
@@ -57888,7 +58203,7 @@ function comparisonLines(comparison) {
         '',
     ];
 }
-const isApproximate = ({ base, head }) => [base, head].some((side) => side?.estimate?.parameters.exact === false);
+const terminal_isApproximate = ({ base, head }) => [base, head].some((side) => side?.estimate?.parameters.exact === false);
 /** The parts that moved most, of parameters or of FLOPs. */
 function movedLines({ parts }, quantity) {
     const all = parts.filter((part) => part.quantity === quantity);
@@ -60288,7 +60603,7 @@ function choiceLine({ parallelism, sharding, microBatchSize, recompute, recomput
     ].join(', ');
 }
 /** The largest part of a step besides matrix products, and its share. */
-function limitOf({ parts, stepTime }) {
+function table_limitOf({ parts, stepTime }) {
     const [largest] = Object.entries(parts)
         .filter(([part]) => part !== 'matrix_products')
         .sort(([, a], [, b]) => b - a);
@@ -60303,7 +60618,7 @@ const cells = ({ names, plan, time }) => [
     `${gib(plan.device)} ±${percent(plan.band, 0)}`,
     time.mfu === null ? '' : percent(time.mfu),
     exact(Math.round(plan.tokensPerSecond / plan.run.gpus)),
-    limitOf(time),
+    table_limitOf(time),
 ];
 /** What was searched, in sentences. */
 function table_wordsOf({ start, found, budget, seconds }) {

@@ -1,5 +1,6 @@
 import type { Comparison, SetField, Side } from '../gate/review.ts';
 import type { MemoryEstimate } from '../model/estimate.ts';
+import { componentNames } from './charts.ts';
 import { difference, exact, flopsText, gib, percent } from './format.ts';
 import { code, figure, sentence, table } from './markdown.ts';
 import { movedBy } from './moved.ts';
@@ -64,14 +65,6 @@ const idleText = (fields: readonly SetField[], others: boolean): string =>
 
 const more = (count: number) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
 
-const componentNames: Readonly<Record<string, string>> = {
-  weights: 'Weights',
-  gradients: 'Gradients',
-  optimizer_states: 'Optimizer states',
-  activations: 'Activations',
-  temporary: 'Temporary buffers',
-};
-
 /** Memory of the fullest GPU by component, old and new. */
 export function memoryBreakdown(comparison: Comparison): string {
   const before = comparison.base?.estimate?.memory;
@@ -79,11 +72,11 @@ export function memoryBreakdown(comparison: Comparison): string {
   const memory = after ?? before;
   if (memory === undefined) return '';
   const write = (value: number | undefined) => (value === undefined ? '–' : gib(value));
-  const rows = Object.keys(componentNames).map((key) => {
+  const rows = Object.entries(componentNames).map(([key, name]) => {
     const component = key as keyof typeof memory.components;
     const [old, now] = [before?.components[component], after?.components[component]];
     return [
-      componentNames[key] ?? key,
+      name,
       write(old),
       write(now),
       old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',

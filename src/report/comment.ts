@@ -2,10 +2,13 @@ import { missedText } from '../gate/missed.ts';
 import type { Comparison, Finding, Review, Side } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
 import { assumptions, changes, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
+import { memoryBars, stepShares } from './charts.ts';
 import { type Memory, memoryLine, pastProblem, remember } from './earlier.ts';
-import { gib } from './format.ts';
+import { gib, unbroken } from './format.ts';
+import { gist, headline, memoryLimit } from './gist.ts';
 import { limitsTable, statedRun } from './limits.ts';
-import { code, details, sentence, table, tag } from './markdown.ts';
+import { code, details, figure, sentence, table, tag } from './markdown.ts';
+import { barChart, pieChart } from './mermaid.ts';
 import { findingLine, overview, ranked, waiverText } from './overview.ts';
 import { runLine, runLineBefore } from './run-line.ts';
 
@@ -60,6 +63,8 @@ export type Section = {
   readonly importance: number;
   readonly body: string;
   readonly name: string;
+  /** The summary of the fold that it stands in, with those beside it that name the same one. */
+  readonly within?: string;
 };
 
 /** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
@@ -74,6 +79,7 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
   return [
     { importance: 10, name: 'heading', body: `## ${heading(review)}` },
+    { importance: 8.9, name: 'headline', body: said(comparisons, options) },
     { importance: 9, name: 'findings', body: findings(review) },
     { importance: 8.2, name: 'run', body: runs(comparisons) },
     { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
@@ -82,6 +88,11 @@ export function sections(review: Review, options: Options, rows = mostRows, else
       name: 'notes',
       body: review.notes.map((note) => `> ${sentence(note, 500, pathsOf(review))}`).join('\n>\n'),
     },
+    ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
+      importance: 7.6 - index / 100,
+      name: 'gist',
+      body: review.base === undefined ? inShort(comparison, comparisons.length > 1) : '',
+    })),
     ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
       importance: 7.5 - index / 100,
       name: 'changes',
@@ -92,9 +103,36 @@ export function sections(review: Review, options: Options, rows = mostRows, else
       .flatMap((comparison, index) =>
         configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index),
       ),
-    { importance: 3, name: 'settings', body: settings(review) },
+    { importance: 3, name: 'settings', body: settings(review, options.budgetsFor) },
     { importance: 9, name: 'footer', body: footer(review) },
   ].filter(({ body }) => body !== '');
+}
+
+/** The change that moves most, in one sentence. */
+function said(comparisons: readonly Comparison[], { budgetsFor }: Options): string {
+  const told = comparisons.filter(({ status, head }) => status !== 'unchanged' && head?.estimate !== undefined);
+  const both = told.filter(({ base }) => base?.estimate !== undefined);
+  const moves = both.length > 0 ? both : told;
+  const growth = ({ base, head }: Comparison) =>
+    Math.abs((head?.estimate?.memory.device ?? 0) - (base?.estimate?.memory.device ?? 0));
+  const [first] = moves.toSorted((a, b) => growth(b) - growth(a));
+  if (first === undefined) return '';
+  const words = figured(headline(first, budgetsFor(first.path))).replace(/^[^(,]*(?=[ ,])/, '**$&**');
+  return told.length === 1 ? words : `The largest change is ${code(first.path, 120)}: ${words}`;
+}
+
+/** Words of ours in which an amount of money is no formula. */
+const figured = (words: string): string =>
+  words
+    .split(' ')
+    .map((word) => (word.includes('$') ? figure(word) : word))
+    .join(' ');
+
+/** A report in five answers. */
+function inShort({ path, head }: Comparison, several: boolean): string {
+  if (head?.estimate === undefined) return '';
+  const answers = gist(head.estimate).map(({ question, answer }) => `- **${question}** ${figured(answer)}`);
+  return `${several ? `**${code(path, 120)}**\n\n` : ''}${answers.join('\n')}`;
 }
 
 /** Configs whose changes are shown without a click. */
@@ -148,6 +186,13 @@ function heading(review: Review): string {
     return `❌ Model cost: ${over > 0 ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
   if (override !== undefined)
     return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
+  const unread = review.comparisons.filter(({ status }) => status === 'unreadable').length;
+  if (
+    outcome === 'warn' &&
+    unread > 0 &&
+    findings.every(({ severity, code }) => severity === 'notice' || code === 'unreadable')
+  )
+    return `⚠️ Model cost: ${unread} ${unread === 1 ? 'config' : 'configs'} could not be read`;
   if (outcome === 'warn') return `⚠️ Model cost: passed with warnings (${configs})`;
   if (review.comparisons.length > 0) return `✅ Model cost: within budget (${configs})`;
   return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
@@ -180,41 +225,80 @@ function remedy({ path, metric, after, limit, from }: Finding, review: Review): 
   return ` \`${best.change}\` would bring it to about ${gib(left).replace(' ', '\u00a0')}${left <= limit ? ', within the budget' : ''}.`;
 }
 
+/** What is in the fold of one config. What cannot be read has no numbers of its own; its finding says why. */
 function configSections(comparison: Comparison, budgets: Budgets, several: boolean, index: number): readonly Section[] {
-  const of = several ? ` · ${tag(comparison.path, 80)}` : '';
-  const place = index / 100;
   const side = comparison.head ?? comparison.base;
-  const folded = (importance: number, title: string, body: string): Section => ({
-    importance: importance - place,
-    name: `${title}${of}`,
-    body: body === '' ? '' : details(`${title}${of}`, body),
+  if (side === undefined || comparison.status === 'unreadable') return [];
+  const within = several ? tag(comparison.path, 80) : 'Details';
+  const titled = (importance: number, title: string, body: string): Section => ({
+    importance: importance - index / 100,
+    name: title,
+    within,
+    body: body === '' ? '' : `**${title}**\n\n${body}`,
   });
-  if (side === undefined) return [];
-  // What cannot be read has no numbers of its own; its finding says why.
-  if (comparison.status === 'unreadable') return [];
+  const shown = index < mostUnfolded;
   return [
-    folded(6.8, 'What changed', index < mostUnfolded ? '' : changes(comparison)),
-    folded(6.5, 'Limits', limitsTable(comparison, budgets)),
-    folded(6, 'Where the difference comes from', origins(comparison)),
-    folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
-    folded(4, 'Step time', throughputLine(side)),
-    folded(
+    titled(6.8, 'What changed', shown ? '' : changes(comparison)),
+    titled(6.5, 'Limits', limitsTable(comparison, budgets)),
+    titled(6, 'Where the difference comes from', origins(comparison)),
+    titled(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
+    { importance: 3.6 - index / 100, name: 'memory chart', within, body: memoryChart(comparison, budgets) },
+    titled(4, 'Step time', throughputLine(side)),
+    { importance: 3.5 - index / 100, name: 'step chart', within, body: stepChart(side) },
+    titled(
       4,
       'Training run',
       [several ? ownRun(side) : '', statedRun(side)].filter((body) => body !== '').join('\n\n'),
     ),
-    folded(4, 'Assumptions', assumptions(side)),
+    titled(4, 'Assumptions', assumptions(side)),
   ];
 }
 
-function settings(review: Review): string {
-  if (review.settings.length === 0) return '';
+function memoryChart({ base, head }: Comparison, budgets: Budgets): string {
+  const [before, after] = [base?.estimate, head?.estimate];
+  if (after === undefined) return '';
+  const limit = memoryLimit(after, budgets);
+  const words = [
+    before === undefined
+      ? 'Bars: each component, and the whole device last.'
+      : 'Bars: after this change, the whole device last. Grey line: before.',
+    ...(limit === undefined ? [] : [`Red line: what the device may need at most, ${unbroken(gib(limit))}.`]),
+  ];
+  return `${words.join(' ')}\n\n${barChart(memoryBars(before, after, limit))}`;
+}
+
+function stepChart({ estimate }: Side): string {
+  const shares = estimate === undefined ? undefined : stepShares(estimate);
+  return shares === undefined ? '' : pieChart(shares);
+}
+
+function settings(review: Review, budgetsFor: Options['budgetsFor']): string {
+  const held = review.settings.filter((setting) => !isOverridden(setting, review, budgetsFor));
+  if (held.length === 0) return '';
   return details(
     'Settings',
     table([
       ['Setting', 'Value', 'From'],
-      ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
+      ...held.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
     ]),
+  );
+}
+
+/** A default that holds for no config, as each states something else. */
+function isOverridden(
+  { name, value, origin }: Review['settings'][number],
+  { comparisons }: Review,
+  budgetsFor: Options['budgetsFor'],
+): boolean {
+  const runs = comparisons.flatMap(({ head, base }) => (head ?? base)?.estimate?.run.run ?? []);
+  if (origin !== 'default' || runs.length === 0) return false;
+  if (name === 'accelerator') return runs.every(({ accelerator }) => accelerator !== value);
+  if (name === 'gpus') return runs.every(({ gpus }) => String(gpus) !== value);
+  return (
+    name === 'memory-budget' &&
+    comparisons.every(({ path }) =>
+      budgetsFor(path).limits.every((limit) => limit.metric !== 'memory' || limit.origin !== 'default'),
+    )
   );
 }
 
@@ -238,11 +322,23 @@ export function fitted(first: string, all: readonly Section[], longest: number, 
       : [
           `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; ${elsewhere} has the whole report.`,
         ];
-  const write = () =>
-    [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
+  const write = () => [first, ...folded(all.filter((section) => !dropped.has(section))), ...note()].join('\n\n');
   for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
     if (write().length <= longest) break;
     dropped.add(section);
   }
   return write();
+}
+
+/** Bodies in their order, those that stand beside each other within one fold in one. */
+function folded(sections: readonly Section[]): readonly string[] {
+  const bodies: string[] = [];
+  for (let at = 0; at < sections.length; ) {
+    const { within, body = '' } = sections[at] ?? {};
+    const end = within === undefined ? at + 1 : sections.findIndex((one, index) => index > at && one.within !== within);
+    const members = sections.slice(at, end < 0 ? undefined : end);
+    bodies.push(within === undefined ? body : details(within, members.map((one) => one.body).join('\n\n')));
+    at += members.length;
+  }
+  return bodies;
 }

@@ -90,12 +90,21 @@ export function quantity(value: number, unit: Unit): string {
   }
 }
 
+/** As exact as a projection is worth reading: three digits. */
+export const threeDigits = (value: number): number => Number(value.toPrecision(3));
+
+/** A count as people say it: `15T`, `1.4T`, `300B`. */
+export function shortCount(count: number): string {
+  const [size, prefix] = counts.find(([least]) => count >= least) ?? [1, ''];
+  return `${threeDigits(count / size)}${prefix}`;
+}
+
 /** A move as people write it: `+5.10 GiB`, `-320.00 KiB`, `0`. */
 export function signed(value: number, unit: Unit): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
-  const rounded = unit === 'dollars' ? Number(size.toPrecision(3)) : size;
-  const text = unit === 'bytes' && size < 0.01 * 2 ** 30 ? amountOfBytes(size) : quantity(rounded, unit);
+  const shown = unit === 'dollars' ? threeDigits(size) : size;
+  const text = unit === 'bytes' && size < 0.01 * 2 ** 30 ? amountOfBytes(size) : quantity(shown, unit);
   return `${value < 0 ? '-' : '+'}${text}`;
 }
 

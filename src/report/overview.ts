@@ -1,8 +1,8 @@
 import { findMetric, metrics } from '../gate/metrics.ts';
 import type { Change, Comparison, Finding, Review } from '../gate/review.ts';
-import { type Budgets, boundOf } from '../gate/rules.ts';
+import { type Budgets, boundOf, type Limit } from '../gate/rules.ts';
 import { difference, exact, quantity, unbroken } from './format.ts';
-import { code, table } from './markdown.ts';
+import { code, figure, table } from './markdown.ts';
 
 /** What stands in front of a config's name. */
 const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' } as const;
@@ -30,30 +30,67 @@ export function ranked(review: Review): readonly Comparison[] {
 const markOf = (review: Review, comparison: Comparison) =>
   [marks.fail, marks.warn, marks.pass, marks.pass][rank(review, comparison)] ?? marks.pass;
 
-/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
+/** The table that everybody reads: what each config costs, was and is, and what it may cost. */
 export function overview(
   review: Review,
   comparisons: readonly Comparison[],
   budgetsFor: (path: string) => Budgets,
 ): string {
-  const someActive = comparisons.some((comparison) => differsInActive(comparison));
-  const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
-  const heading = [
-    'Config',
-    ...shown.map(({ label, id }) => (id === 'parameters' && someActive ? 'Parameters (active)' : label)),
-  ];
-  const rows = comparisons.map((comparison) => {
-    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
-    if (comparison.status === 'unreadable') return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
-    const budgets = budgetsFor(comparison.path);
-    return [name, ...shown.map(({ id }) => cell(comparison, id) + limitLines(comparison, budgets, id))];
-  });
   // What could not be read is told above, and has no numbers.
   if (comparisons.every(({ status }) => status === 'unreadable')) return '';
+  const [only, ...others] = comparisons;
+  return only !== undefined && others.length === 0 && review.comparisons.length === 1
+    ? tableOfOne(review, only, budgetsFor(only.path))
+    : tableOfAll(review, comparisons, budgetsFor);
+}
+
+/** A row for each metric: what people look at first, and what has a limit. */
+function tableOfOne(review: Review, comparison: Comparison, budgets: Budgets): string {
+  const compared = comparison.base?.estimate !== undefined && comparison.head?.estimate !== undefined;
+  const limited = new Set(budgets.limits.filter(isHard).map(({ metric }) => metric));
+  const rows = metrics
+    .filter(
+      ({ id, shown }) => limited.has(id) || (shown && (id !== 'active_parameters' || differsInActive(comparison))),
+    )
+    .flatMap(({ id, label }) => {
+      const change = comparison.changes.find(({ metric }) => metric === id);
+      if (change === undefined) return [];
+      const { before, after, moved } = wordsOf(change);
+      const amounts = compared ? [before, after, moved === '' ? '' : `**${moved}**`] : [before === '' ? after : before];
+      const name = id === 'parameters' && isApproximate(comparison) ? `${label} (approximate)` : label;
+      return [[name, ...amounts.map(figure), limitOf(review, comparison, budgets, id)]];
+    });
+  const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+  const heading = [name, ...(compared ? ['Before', 'After', 'Difference'] : ['Value']), 'Limit'];
+  const limits = rows.some((row) => row.at(-1) !== '');
   return table(
-    [heading, ...rows],
-    shown.map((_, index) => index + 1),
+    [heading, ...rows].map((row) => (limits ? row : row.slice(0, -1))),
+    heading.map((_, index) => index).slice(1),
   );
+}
+
+/** A row for each config. */
+function tableOfAll(review: Review, comparisons: readonly Comparison[], budgetsFor: (path: string) => Budgets): string {
+  const someActive = comparisons.some((comparison) => differsInActive(comparison));
+  const shown = metrics.filter(({ shown, id }) => shown && (someActive || id !== 'active_parameters'));
+  const [memory, ...others] = shown;
+  const heading = ['Config', memory?.label ?? '', 'Limit', ...others.map(({ label }) => label)];
+  const rows = comparisons.map((comparison) => {
+    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+    if (comparison.status === 'unreadable') return [name, 'could not be read', ...shown.map(() => '–')];
+    const budgets = budgetsFor(comparison.path);
+    const limit = limitOf(review, comparison, budgets, 'memory');
+    return [
+      name,
+      cell(comparison, 'memory'),
+      limit === '' ? '–' : limit,
+      ...others.map(({ id }) => {
+        const most = limitOf(review, comparison, budgets, id);
+        return `${cell(comparison, id)}${most === '' ? '' : `<br>${most}`}`;
+      }),
+    ];
+  });
+  return table([heading, ...rows], heading.map((_, index) => index).slice(1));
 }
 
 function state(comparison: Comparison, { base }: Review): string {
@@ -72,52 +109,58 @@ function differsInActive(comparison: Comparison): boolean {
   );
 }
 
+const isApproximate = ({ head, base }: Comparison): boolean => (head ?? base)?.estimate?.parameters.exact === false;
+
 function cell(comparison: Comparison, id: string): string {
   const change = comparison.changes.find(({ metric }) => metric === id);
-  const metric = findMetric(id);
-  if (change === undefined || metric === undefined) return '–';
-  const main = movement(change);
-  const approximate =
-    id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
-      ? '<br>approximate'
-      : '';
-  if (id === 'parameters' && differsInActive(comparison)) {
-    const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-    return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
-  }
-  return main + approximate;
+  if (change === undefined) return '–';
+  return movement(change) + (id === 'parameters' && isApproximate(comparison) ? '<br>approximate' : '');
 }
 
-/** What a shown metric may be, under its value. */
-function limitLines(comparison: Comparison, budgets: Budgets, id: string): string {
-  const estimate = comparison.head?.estimate;
-  if (estimate === undefined) return '';
-  return budgets.limits
-    .filter(
-      ({ metric, bound, severity }) => metric === id && severity === 'fail' && (bound === 'max' || bound === 'min'),
-    )
-    .map((limit) => {
-      const most = boundOf(limit, estimate, undefined);
-      const unit = findMetric(id)?.unit;
-      if (most === undefined || unit === undefined) return '';
-      return `<br>${limit.bound === 'max' ? 'at\u00a0most' : 'at\u00a0least'}\u00a0${unbroken(quantity(most, unit))}`;
+const isHard = ({ severity, bound }: Limit): boolean => severity === 'fail' && (bound === 'max' || bound === 'min');
+
+/** What a metric may be where the change fails beyond it, marked where it is; empty where it may be anything. */
+function limitOf({ verdict }: Review, { path, head }: Comparison, { limits }: Budgets, id: string): string {
+  const estimate = head?.estimate;
+  const metric = findMetric(id);
+  if (estimate === undefined || metric === undefined) return '';
+  const value = metric.take(estimate);
+  const found = verdict.findings.filter((one) => one.path === path && one.metric === id);
+  const worst = (['fail', 'warn'] as const).find((severity) => found.some((one) => one.severity === severity));
+  return limits
+    .filter((limit) => limit.metric === id && isHard(limit))
+    .flatMap(({ bound, ...limit }) => {
+      const most = boundOf({ bound, ...limit }, estimate, undefined);
+      if (most === undefined) return [];
+      const beyond = value !== undefined && (bound === 'max' ? value > most : value < most);
+      const mark = beyond && worst !== undefined ? `${marks[worst]}\u00a0` : '';
+      const words = id === 'memory' ? '' : bound === 'max' ? 'at most ' : 'at least ';
+      return [mark + figure(`${words}${quantity(most, metric.unit)}`)];
     })
-    .join('');
+    .join('<br>');
+}
+
+/** Both values of a metric and the difference, as far as they are known; in full where rounding shows two alike. */
+function wordsOf({ metric, before, after }: Change): {
+  readonly before: string;
+  readonly after: string;
+  readonly moved: string;
+} {
+  const unit = findMetric(metric)?.unit ?? 'ratio';
+  const written = (value: number | undefined) => (value === undefined ? '' : quantity(value, unit));
+  const moved = before === undefined || after === undefined ? '' : (difference(before, after, unit) ?? '');
+  if (before !== undefined && after !== undefined && moved !== '' && written(before) === written(after))
+    return { before: exact(before), after: exact(after), moved };
+  return { before: written(before), after: written(after), moved };
 }
 
 /** A metric before and after, with the difference where both are known. */
 export function movement(change: Change): string {
-  const unit = findMetric(change.metric)?.unit ?? 'ratio';
-  const { before, after } = change;
-  if (before === undefined && after === undefined) return 'unknown';
-  if (after === undefined) return `${unbroken(quantity(before ?? 0, unit))} → gone`;
-  if (before === undefined) return unbroken(quantity(after, unit));
-  const moved = difference(before, after, unit);
-  if (moved === undefined) return unbroken(quantity(after, unit));
-  const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
-  return old === now
-    ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
-    : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
+  const { before, after, moved } = wordsOf(change);
+  if (before === '' && after === '') return 'unknown';
+  if (after === '') return `${figure(before)} → gone`;
+  if (before === '' || moved === '') return figure(after);
+  return `${figure(before)} →\u00a0${figure(after)}<br>**${unbroken(moved)}**`;
 }
 
 /** A finding as one line of markdown. */
@@ -127,7 +170,7 @@ export function findingLine(finding: Finding): string {
   const numbers =
     unit === undefined || finding.after === undefined
       ? ''
-      : ` ${finding.before === undefined ? '' : `${unbroken(quantity(finding.before, unit))} → `}${unbroken(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${unbroken(quantity(finding.limit, unit))}`}.`;
+      : ` ${finding.before === undefined ? '' : `${figure(quantity(finding.before, unit))} → `}${figure(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${figure(quantity(finding.limit, unit))}`}.`;
   return `${mark} ${numbers}`.trimEnd();
 }
 

@@ -16,6 +16,7 @@ import {
   percent,
   quantity,
 } from './format.ts';
+import { gist } from './gist.ts';
 import { plain } from './markdown.ts';
 import { movedBy } from './moved.ts';
 import { waiverText } from './overview.ts';
@@ -56,6 +57,8 @@ export function textReport(path: string, side: Side): string {
     rule,
     `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
     rule,
+    ...gist(estimate).map(({ question, answer }) => `  ${question.padEnd(22)} ${answer}`),
+    '',
     ...parameterLines(estimate),
     ...flopLines(estimate),
     ...layerLines(estimate),

@@ -30,7 +30,7 @@ describe('a pull request', () => {
     expect(body.startsWith(`${key}\n`)).toBe(true);
     expect(body).toContain('## ✅ Model cost: within budget (1 config changed)');
     expect(body).toContain('`configs/model.json`');
-    expect(body).toContain('`intermediate_size` | `11008` | `11264`');
+    expect(body).toContain('`intermediate_size`: `11008` →\u00a0`11264`');
     expect(body).toContain('`aaaaaaaaaaaa`');
     expect(body).not.toContain('moved-on');
     expect(ran.outputs).toMatchObject({

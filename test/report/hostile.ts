@@ -85,7 +85,20 @@ export const hostile = fc
   })
   .map((parts) => parts.join(''));
 
-type Node = { readonly type: string; readonly value?: string; readonly children?: readonly Node[] };
+type Node = {
+  readonly type: string;
+  readonly value?: string;
+  readonly lang?: string | null;
+  readonly children?: readonly Node[];
+};
+
+/** Every line that our charts have: words of ours in quotes, and numbers. */
+const label = `"[\\p{L}\\p{N} .,%-]*"`;
+const numbers = '\\[[\\d., ]*\\]';
+const chart = new RegExp(
+  `^(?:(?:---|config:|  themeVariables:|    xyChart:|      plotColorPalette: "[#\\da-f, ]+"|xychart-beta|pie showData|  title (?:${label}|[\\p{L}\\p{N} ,%]+)|  x-axis \\[(?:${label}(?:, )?)+\\]|  y-axis 0 --> [\\d.]+|  (?:bar|line) ${numbers}|  ${label} : [\\d.]+)(?:\\n|$))+$`,
+  'u',
+);
 
 /** All that we ever write in HTML ourselves; within a summary, foreign text stands in `<code>` without a tag of its own. */
 const ours =
@@ -102,6 +115,8 @@ export function markup(markdown: string, allowed: readonly string[] = []): reado
   const visit = (node: Node): void => {
     if (node.type === 'html' && allowed.includes('html')) {
       if (!ours.test(node.value ?? '')) found.push(`html: ${node.value}`);
+    } else if (node.type === 'code') {
+      if (node.lang !== 'mermaid' || !chart.test(node.value ?? '')) found.push(`code: ${node.value}`);
     } else if (!plainNodes.includes(node.type)) found.push(node.type);
     if (node.type === 'text' && references.test(node.value ?? '')) found.push(`text: ${node.value}`);
     for (const child of node.children ?? []) visit(child);
