@@ -28,6 +28,16 @@ function verdict({ config, total, text }: Row): { readonly text: string; readonl
   return { text: share(counted.total - counted.towers, text), towers: share(counted.towers, total - text) };
 }
 
+/** Of which towers FLOPs, activations and time are counted besides the weights. */
+function computed({ config }: Row): string {
+  const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
+  if (reading.kind === 'unread') return '';
+  const held = reading.architecture.towers.filter(({ parameters }) => parameters > 0);
+  const known = held.filter(({ computes }) => computes !== undefined);
+  if (known.length === held.length) return 'all';
+  return known.length === 0 ? 'none' : known.map(({ name }) => name).join(', ');
+}
+
 const worst = (said: readonly string[]) => said.find((one) => one !== 'exact') ?? 'exact';
 
 /** The second table of docs/coverage.md: models that join towers to a language model. */
@@ -35,18 +45,24 @@ export function multimodalSection(): readonly string[] {
   const types = [...new Set(rows.map(({ model_type }) => model_type))].sort();
   const lines = types.map((type) => {
     const found = rows.filter(({ model_type }) => model_type === type).map((row) => verdict(row));
-    return { type, text: worst(found.map(({ text }) => text)), towers: worst(found.map(({ towers }) => towers)) };
+    const [first] = rows.filter(({ model_type }) => model_type === type);
+    return {
+      type,
+      text: worst(found.map(({ text }) => text)),
+      towers: worst(found.map(({ towers }) => towers)),
+      computed: first === undefined ? '' : computed(first),
+    };
   });
   const both = lines.filter(({ text, towers }) => text === 'exact' && towers === 'exact').length;
   const texts = lines.filter(({ text }) => text === 'exact').length;
   return [
     '## Models made of parts',
     '',
-    `The same for ${types.length} models that join vision or audio towers to a decoder-only language model (\`scripts/oracle/multimodal.py\`): default config, the same written out, and two other shapes of text and towers. The text is exact in every variant for ${texts} of them, text and towers for ${both}. The worst of the variants is shown.`,
+    `The same for ${types.length} models that join vision or audio towers to a decoder-only language model (\`scripts/oracle/multimodal.py\`): default config, the same written out, and two other shapes of text and towers. The text is exact in every variant for ${texts} of them, text and towers for ${both}. The worst of the variants is shown. The last column says of which towers FLOPs, activations and time are counted too; of the others weights, gradients and optimizer states alone. Those of ten encoders are held against the official code to the last FLOP and byte (\`scripts/oracle/encoder_layers.py\`).`,
     '',
-    '| model_type | text | towers |',
-    '|---|---|---|',
-    ...lines.map(({ type, text, towers }) => `| \`${type}\` | ${text} | ${towers} |`),
+    '| model_type | text | towers | FLOPs, activations, time |',
+    '|---|---|---|---|',
+    ...lines.map(({ type, text, towers, computed: which }) => `| \`${type}\` | ${text} | ${towers} | ${which} |`),
     '',
   ];
 }

@@ -35,6 +35,8 @@ export const writtenOutGelu = numbers({
   powered: measured(sources.peaks)(3, 'count'),
   widened: measured(sources.peaks)(3 * 4 + 2, 'byte/element'),
   multiplied: measured(sources.peaks)(6, 'count'),
+  /** of x times a sigmoid (CLIP's `quick_gelu`): the sigmoid */
+  sigmoid: inPyTorch(1, 'count'),
   /** gradients of the widened steps that are alive at once besides those of input and output; with recompute, less a 16-bit one */
   gradients: measured(sources.peaks)(10, 'byte/element'),
   gradientsRecomputed: measured(sources.peaks)(8, 'byte/element'),

@@ -1,9 +1,11 @@
-import type { Tower } from '../model/architecture.ts';
+import type { Tower, TowerStage } from '../model/architecture.ts';
+import { given } from '../model/given.ts';
 import { type Dictionary, type Fields, isDictionary, own, type Reader } from '../text/fields.ts';
 import { classDefaults, compositeDefaults, namesOf } from './defaults.ts';
 import { emu3Tokenizer } from './image-tokenizers.ts';
 import type { Shape } from './shape.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
+import { matrixStage, twoMatricesStage } from './tower-stages.ts';
 import { colors, convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
 import { modeling } from './vocabulary.ts';
 
@@ -94,7 +96,11 @@ export function encoderElements(outer: Fields, key: string): number {
   return encoder?.(subConfig(outer, '', key).part).parameters ?? 0;
 }
 
-type Projector = (D: number, view: View, part: Fields) => number;
+type Count = (D: number, view: View, part: Fields) => number;
+/** What joins an encoder to the text: what it holds and, where this tool writes it out, how it is computed. */
+type Projector =
+  | Count
+  | { readonly holds: Count; readonly stages: (D: number, view: View, part: Fields) => readonly TowerStage[] };
 
 /** One encoder and its projector to the text. A sub-config that is null in the file, where the class allows it, is not there. */
 const tower =
@@ -102,12 +108,16 @@ const tower =
   (view: View): readonly Tower[] => {
     const found = subConfig(view.outer, view.type, key);
     if (optional && !found.stated) return [];
-    const { parameters, width, exact } = encode(view, key, found);
-    const projected = width === 0 ? 0 : projector(width, view, found.part);
-    return [
-      { name, parameters, exact },
-      ...(projected === 0 ? [] : [{ name: `${name}_projector`, parameters: projected, exact }]),
-    ];
+    const { parameters, width, exact, computes } = encode(view, key, found);
+    const encoder = { name, parameters, exact, ...given({ computes }) };
+    const { holds, stages } = typeof projector === 'function' ? { holds: projector, stages: undefined } : projector;
+    const projected = width === 0 ? 0 : holds(width, view, found.part);
+    if (projected === 0) return [encoder];
+    const joined =
+      stages === undefined || computes === undefined
+        ? {}
+        : { computes: { reads: computes.reads, stages: stages(width, view, found.part) } };
+    return [encoder, { name: `${name}_projector`, parameters: projected, exact, ...joined }];
   };
 
 const vision = (projector?: Projector, optional = false) => tower('vision', 'vision_config', projector, optional);
@@ -132,33 +142,72 @@ const featureLayers = (outer: Fields, key = 'vision_feature_layer') => {
 };
 
 /** Two matrices to the text, with biases unless the config goes without (LLaVA 1.5). */
-const llavaProjector: Projector = (D, { outer, T }) => {
-  const bias = outer.boolean('multimodal_projector_bias');
-  return linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
+const llavaProjector: Projector = {
+  holds: (D, { outer, T }) => {
+    const bias = outer.boolean('multimodal_projector_bias');
+    return linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
+  },
+  stages: (D, { outer, T }) => [
+    twoMatricesStage({
+      inputs: D * featureLayers(outer),
+      inner: T,
+      outputs: T,
+      bias: outer.boolean('multimodal_projector_bias'),
+    }),
+  ],
 };
 
-const twoMatrices: Projector = (D, { T }) => linear(D, T) + linear(T, T);
+const twoMatrices: Projector = {
+  holds: (D, { T }) => linear(D, T) + linear(T, T),
+  stages: (D, { T }) => [twoMatricesStage({ inputs: D, inner: T, outputs: T })],
+};
+
+const oneMatrix: Projector = {
+  holds: (D, { T }) => linear(D, T),
+  stages: (D, { T }) => [matrixStage(D, T, true)],
+};
 
 /** Several patches merged into one by a norm and two matrices. */
-const mergedProjector =
-  (patches: (view: View, part: Fields) => number): Projector =>
-  (D, view, part) => {
+const mergedProjector = (patches: (view: View, part: Fields) => number): Projector => ({
+  holds: (D, view, part) => {
     const merged = D * patches(view, part);
     return layerNorm(merged) + linear(merged, view.T) + linear(view.T, view.T);
-  };
+  },
+  stages: (D, view, part) => {
+    const merged = D * patches(view, part);
+    const norm = { style: 'layer', width: merged } as const;
+    return [twoMatricesStage({ inputs: merged, inner: view.T, outputs: view.T, norm }, merged / D)];
+  },
+});
 
 /** Pixtral's: a norm, patches merged by one matrix, two more to the text. */
-const pixtralProjector: Projector = (D, { outer, T }) => {
-  const merge = outer.integer('spatial_merge_size');
-  const bias = outer.boolean('multimodal_projector_bias');
-  return D + merge ** 2 * D * D + linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
+const pixtralProjector: Projector = {
+  holds: (D, { outer, T }) => {
+    const merge = outer.integer('spatial_merge_size');
+    const bias = outer.boolean('multimodal_projector_bias');
+    return D + merge ** 2 * D * D + linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
+  },
+  stages: (D, { outer, T }) => {
+    const merged = outer.integer('spatial_merge_size') ** 2;
+    const bias = outer.boolean('multimodal_projector_bias');
+    const inputs = D * featureLayers(outer);
+    return [
+      matrixStage(merged * D, D, false, merged),
+      twoMatricesStage({ inputs, inner: T, outputs: T, bias }, merged),
+    ];
+  },
 };
 
 /** A norm over one patch, then four of them by two matrices. */
-const fourProjector =
-  (middle: 'norm of one' | 'norm of all'): Projector =>
-  (D, { T }) =>
-    layerNorm(middle === 'norm of one' ? D : 4 * D) + linear(4 * D, 4 * D) + linear(4 * D, T);
+const fourProjector = (middle: 'norm of one' | 'norm of all'): Projector => {
+  const normed = (D: number) => (middle === 'norm of one' ? D : 4 * D);
+  return {
+    holds: (D, { T }) => layerNorm(normed(D)) + linear(4 * D, 4 * D) + linear(4 * D, T),
+    stages: (D, { T }) => [
+      twoMatricesStage({ inputs: 4 * D, inner: 4 * D, outputs: T, norm: { style: 'layer', width: normed(D) } }, 4),
+    ],
+  };
+};
 
 /** Kimi's: a norm over one patch, whose width has a key of its own. */
 const kimiProjector: Projector = (D, { outer, T }) =>
@@ -323,7 +372,13 @@ const gotProjector: Projector = (D, { T }) =>
   convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + linear(T, T);
 
 /** Pixels shuffled into fewer, and one matrix without bias. */
-const shuffledProjector: Projector = (D, { outer, T }) => D * outer.integer('scale_factor') ** 2 * T;
+const shuffledProjector: Projector = {
+  holds: (D, { outer, T }) => D * outer.integer('scale_factor') ** 2 * T,
+  stages: (D, { outer, T }) => {
+    const merged = outer.integer('scale_factor') ** 2;
+    return [matrixStage(D * merged, T, false, merged)];
+  },
+};
 
 const internProjector = mergedProjector(({ outer }) => 1 / outer.number('downsample_ratio') ** 2);
 
@@ -331,7 +386,14 @@ const internProjector = mergedProjector(({ outer }) => 1 / outer.number('downsam
 const newline = extra('image_newline', ({ T }) => T);
 
 /** Gemma's: one matrix; Gemma 3 has a norm before. */
-const gemma3Projector: Projector = (D, { T }) => D + D * T;
+const gemma3Projector: Projector = {
+  holds: (D, { T }) => D + D * T,
+  // Patches are averaged to so many tokens.
+  stages: (D, { outer, T }, part) => {
+    const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
+    return [matrixStage(D, T, false, side ** 2 / outer.integer('mm_tokens_per_image'))];
+  },
+};
 
 /** Gemma 3n: hard tokens of each kind with two norms, and one matrix. */
 const gemma3nProjector: Projector = (D, { T }, part) => part.integer('vocab_size') * D + 2 * D + D * T;
@@ -613,7 +675,20 @@ export const composites: Readonly<Record<string, Composite>> = {
     }),
   },
   lighton_ocr: { source: modeling('lighton_ocr'), towers: vision(pixtralProjector) },
-  llama4: { source: modeling('llama4'), towers: vision((D, { T }) => D * T) },
+  llama4: {
+    source: modeling('llama4'),
+    towers: vision({
+      holds: (D, { T }) => D * T,
+      stages: (D, { T }, part) => [
+        matrixStage(
+          D,
+          T,
+          false,
+          Math.max(1, Math.floor(part.integer('intermediate_size') / part.integer('hidden_size'))),
+        ),
+      ],
+    }),
+  },
   llava: { source: modeling('llava'), towers: vision(llavaProjector) },
   llava_next: { source: modeling('llava_next'), towers: both(vision(llavaProjector), newline) },
   llava_next_video: { source: modeling('llava_next_video'), towers: both(vision(llavaProjector), newline) },
@@ -631,7 +706,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   },
   ministral3: { source: modeling('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralProjector) },
   mistral3: { source: modeling('mistral3'), towers: vision(pixtralProjector) },
-  mllama: { source: modeling('mllama'), towers: vision((D, { T }) => linear(D, T)) },
+  mllama: { source: modeling('mllama'), towers: vision(oneMatrix) },
   muse_glimmer: {
     source: modeling('muse_glimmer'),
     towers: vision((_D, { outer, T }) => {
@@ -655,7 +730,10 @@ export const composites: Readonly<Record<string, Composite>> = {
   paddleocr_vl: { source: modeling('paddleocr_vl'), flat: true, towers: vision(fourProjector('norm of one')) },
   paligemma: {
     source: modeling('paligemma'),
-    towers: vision((D, { outer }) => linear(D, outer.integer('projection_dim'))),
+    towers: vision({
+      holds: (D, { outer }) => linear(D, outer.integer('projection_dim')),
+      stages: (D, { outer }) => [matrixStage(D, outer.integer('projection_dim'), true)],
+    }),
   },
   perception_lm: { source: modeling('perception_lm'), towers: vision(twoMatrices) },
   phi4_multimodal: { source: modeling('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
@@ -663,7 +741,10 @@ export const composites: Readonly<Record<string, Composite>> = {
   qianfan_ocr: { source: modeling('qianfan_ocr'), towers: vision(internProjector) },
   qwen2_5_omni_thinker: { source: modeling('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
   qwen2_5_vl: { source: modeling('qwen2_5_vl'), flat: true, towers: vision() },
-  qwen2_audio: { source: modeling('qwen2_audio'), towers: audio((D, { T }) => linear(D, T)) },
+  qwen2_audio: {
+    source: modeling('qwen2_audio'),
+    towers: audio({ ...oneMatrix, stages: (D, { T }) => [matrixStage(D, T, true, 2)] }),
+  },
   qwen2_vl: { source: modeling('qwen2_vl'), flat: true, towers: vision() },
   qwen3_5: { source: modeling('qwen3_5'), towers: vision() },
   qwen3_5_moe: { source: modeling('qwen3_5_moe'), towers: vision() },
@@ -698,7 +779,13 @@ export const composites: Readonly<Record<string, Composite>> = {
   voxtral: {
     source: modeling('voxtral'),
     fills: true,
-    towers: audio((_D, { T }, part) => part.integer('intermediate_size') * T + T * T),
+    towers: audio({
+      holds: (_D, { T }, part) => part.integer('intermediate_size') * T + T * T,
+      stages: (D, { T }, part) => {
+        const inputs = part.integer('intermediate_size');
+        return [twoMatricesStage({ inputs, inner: T, outputs: T, bias: false }, inputs / D)];
+      },
+    }),
   },
   voxtral_realtime: {
     source: modeling('voxtral_realtime'),

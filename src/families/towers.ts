@@ -1,4 +1,6 @@
+import type { Activation, TowerInput, TowerShape, TowerStage } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
+import { type EncoderLayer, layersStage, matrixStage, patchStage, twoMatricesStage } from './tower-stages.ts';
 
 /**
  * Vision and audio encoders, each counted from its own part of the config, by the part's `model_type`. Letters: D width, L layers,
@@ -8,7 +10,13 @@ import type { Fields } from '../text/fields.ts';
 export type Encoder = (part: Fields) => Encoded;
 
 /** What an encoder holds, and the width of its features; `unknown` names what this tool cannot count of it. */
-export type Encoded = { readonly parameters: number; readonly width: number; readonly unknown?: string };
+export type Encoded = {
+  readonly parameters: number;
+  readonly width: number;
+  readonly unknown?: string;
+  /** How it is computed; absent where its weights alone are counted. */
+  readonly computes?: TowerShape;
+};
 
 // --- pieces -----------------------------------------------------------------------------------------------------------------
 
@@ -75,6 +83,56 @@ function layer({
 
 const vit = (D: number, F: number, L: number) => L * layer({ D, F });
 
+// --- how it is computed ---------------------------------------------------------------------------------------------------------
+
+const activations: Readonly<Record<string, Activation>> = {
+  gelu: 'gelu',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  quick_gelu: 'quick_gelu',
+  silu: 'silu',
+  relu: 'relu',
+};
+
+/** What the config names, else what the class has. */
+const activationOf = (part: Fields, usual: Activation): Activation => {
+  const stated = part.string(['hidden_act', 'hidden_activation', 'activation_function']) ?? '';
+  return (Object.hasOwn(activations, stated) ? activations[stated] : undefined) ?? usual;
+};
+
+/** No count asks for the heads, so a file may be without them: then its weights alone are counted. */
+const headsOf = (part: Fields): number =>
+  part.optionalInteger(['num_attention_heads', 'num_heads', 'encoder_attention_heads'], 1) ?? 0;
+
+/** Images of one size, cut into patches. */
+const fixed = (part: Fields, count = patches(part)): TowerInput => ({
+  kind: 'image',
+  patches: count,
+  patch: pair(part, 'patch_size')[0],
+  merge: 1,
+});
+
+/** Images of any size, of which so many patches on a side become one token of text. */
+const anySize = (part: Fields, merge: number): TowerInput => ({
+  kind: 'image',
+  patch: pair(part, 'patch_size')[0],
+  merge,
+});
+
+/** A matrix that reads pixels, and layers that read patches. */
+const computing = (
+  reads: TowerInput,
+  patch: TowerStage,
+  layers: { readonly L: number; readonly layer: EncoderLayer; readonly extra?: number },
+  ...behind: readonly TowerStage[]
+): { readonly computes?: TowerShape } =>
+  inStages(reads, layers.layer, [patch, layersStage(layers.L, layers.layer, layers.extra), ...behind]);
+
+const inStages = (
+  reads: TowerInput,
+  { D, heads }: EncoderLayer,
+  stages: readonly TowerStage[],
+): { readonly computes?: TowerShape } => (heads > 0 && heads <= D ? { computes: { reads, stages } } : {});
+
 const dimensions = (part: Fields) => ({
   D: part.integer(['hidden_size', 'd_model', 'embed_dim']),
   L: part.integer(['num_hidden_layers', 'depth', 'encoder_layers'], 0),
@@ -89,40 +147,78 @@ const siglipLike =
   (positions: (part: Fields) => number): Encoder =>
   (part) => {
     const { D, L } = dimensions(part);
-    const embedding = linear(pixels(part), D) + positions(part) * D;
-    return { parameters: embedding + vit(D, width(part), L) + layerNorm(D), width: D };
+    const F = width(part);
+    const learned = positions(part);
+    const embedding = linear(pixels(part), D) + learned * D;
+    const layer = { D, F, heads: headsOf(part), activation: activationOf(part, 'gelu_tanh'), rotary: learned === 0 };
+    const reads = learned === 0 ? anySize(part, 2) : fixed(part, learned);
+    return {
+      parameters: embedding + vit(D, F, L) + layerNorm(D),
+      width: D,
+      ...computing(reads, patchStage(pixels(part), D), { L, layer }),
+    };
   };
 
 /** SigLIP with its head, unless the config goes without: one learned query attends to all patches. */
 const siglipWithHead =
   (positions: (part: Fields) => number): Encoder =>
   (part) => {
-    const { parameters, width: D } = siglipLike(positions)(part);
+    const body = siglipLike(positions)(part);
+    const { width: D, computes } = body;
+    if (!part.boolean('vision_use_head')) return body;
     const F = width(part);
     const head = D + 4 * linear(D, D) + layerNorm(D) + linear(D, F) + linear(F, D);
-    return { parameters: parameters + (part.boolean('vision_use_head') ? head : 0), width: D };
+    // Of the head, keys and values are made of all patches; one query reads them.
+    const keys = matrixStage(D, 2 * D, true);
+    return {
+      ...body,
+      parameters: body.parameters + head,
+      ...(computes === undefined ? {} : { computes: { ...computes, stages: [...computes.stages, keys] } }),
+    };
   };
 
 /** CLIP (Radford et al. 2021): a class token, norms before and behind. */
 const clip: Encoder = (part) => {
   const { D, L } = dimensions(part);
+  const F = width(part);
   const positions = patches(part) + 1;
-  return { parameters: D + pixels(part) * D + positions * D + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+  const layer = { D, F, heads: headsOf(part), activation: activationOf(part, 'quick_gelu') };
+  return {
+    parameters: D + pixels(part) * D + positions * D + vit(D, F, L) + 2 * layerNorm(D),
+    width: D,
+    ...computing(fixed(part), patchStage(pixels(part), D, false), { L, layer, extra: 1 }),
+  };
 };
 
 /** BLIP-2's ViT-g: a class token, a norm behind. */
 const blip2: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
-  const layers = L * layer({ D, F: width(part), attentionBias });
-  return { parameters: D + linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D), width: D };
+  const F = width(part);
+  const layers = L * layer({ D, F, attentionBias });
+  const bias = part.boolean('qkv_bias') ? 'all' : 'output';
+  const one: EncoderLayer = { D, F, heads: headsOf(part), attentionBias: bias, fused: true };
+  return {
+    parameters: D + linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D),
+    width: D,
+    ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: one, extra: 1 }),
+  };
 };
 
 /** Pixtral (Mistral 2024): Llama's layers without biases, rotary positions, a norm before. */
 const pixtral: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const one = layer({ D, F: width(part), attentionBias: 0, norm: 'rms', gated: true, bias: false });
-  return { parameters: pixels(part) * D + D + L * one, width: D };
+  const F = width(part);
+  const one = layer({ D, F, attentionBias: 0, norm: 'rms', gated: true, bias: false });
+  const written: EncoderLayer = {
+    ...{ D, F, heads: headsOf(part), attentionBias: 'none', norm: 'rms', gated: true, bias: false, rotary: true },
+    activation: activationOf(part, 'silu'),
+  };
+  return {
+    parameters: pixels(part) * D + D + L * one,
+    width: D,
+    ...computing(anySize(part, 2), patchStage(pixels(part), D, false), { L, layer: written }),
+  };
 };
 
 /** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
@@ -131,21 +227,44 @@ const internvl: Encoder = (part) => {
   const layerNorms = part.string('norm_type') === 'layer_norm';
   const attentionBias = part.boolean(['attention_bias', 'qkv_bias']) ? 4 * D : D;
   const more = 2 * D + (part.boolean(['use_qk_norm', 'qk_normalization']) ? 2 * D : 0);
-  const one = layer({ D, F: width(part), attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
+  const F = width(part);
+  const one = layer({ D, F, attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
+  const written: EncoderLayer = {
+    ...{ D, F, heads: headsOf(part), attentionBias: attentionBias === D ? 'output' : 'all', scaled: true },
+    norm: layerNorms ? 'layer' : 'rms',
+    ...(more > 2 * D ? { queryKeyNorm: 'width', queryKeyStyle: 'rms' } : {}),
+    activation: activationOf(part, 'gelu'),
+  };
   const positions = part.boolean('use_absolute_position_embeddings') ? patches(part) + 1 : 0;
   const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling') ? 0 : layerNorm(D));
-  return { parameters: ends + linear(pixels(part), D) + positions * D + L * one, width: D };
+  return {
+    parameters: ends + linear(pixels(part), D) + positions * D + L * one,
+    width: D,
+    ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: written, extra: 1 }),
+  };
 };
 
 /** Qwen2-VL: patches over two frames, LayerNorms, and a merger of four patches by two matrices to the text's width. */
 const qwen2Vision: Encoder = (part) => {
   const D = part.integer('embed_dim');
   const out = part.integer('hidden_size');
-  const merged = D * part.integer('spatial_merge_size') ** 2;
-  const patch = pixels(part) * part.integer('temporal_patch_size') * D;
-  const layers = vit(D, D * part.integer('mlp_ratio'), part.integer('depth', 0));
-  return { parameters: patch + layers + layerNorm(D) + linear(merged, merged) + linear(merged, out), width: out };
+  const merge = part.integer('spatial_merge_size');
+  const merged = D * merge ** 2;
+  const read = pixels(part) * part.integer('temporal_patch_size');
+  const F = D * part.integer('mlp_ratio');
+  const L = part.integer('depth', 0);
+  const activation = activationOf(part, 'quick_gelu');
+  const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
+  return {
+    parameters: read * D + vit(D, F, L) + layerNorm(D) + linear(merged, merged) + linear(merged, out),
+    width: out,
+    ...computing(anySize(part, merge), patchStage(read, D, false), { L, layer }, qwenMerger(D, merged, out, 'layer')),
+  };
 };
+
+/** Patches merged by two matrices behind a norm over each of them. */
+const qwenMerger = (D: number, merged: number, out: number, style: 'layer' | 'rms'): TowerStage =>
+  twoMatricesStage({ inputs: merged, inner: merged, outputs: out, norm: { style, width: D } }, merged / D);
 
 /** Qwen2.5-VL: RMSNorms, a gated feed-forward with biases, the same merger. */
 const qwen25Vision: Encoder = (part) => {
@@ -153,23 +272,63 @@ const qwen25Vision: Encoder = (part) => {
   const heads = part.integer('num_heads');
   const keyValue = Math.floor(D / heads) * part.integerOr('num_key_value_heads', heads, 1);
   const out = part.integer('out_hidden_size');
-  const merged = D * part.integer('spatial_merge_size') ** 2;
-  const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+  const merge = part.integer('spatial_merge_size');
+  const merged = D * merge ** 2;
+  const read = pixels(part) * part.integer('temporal_patch_size');
+  const F = width(part);
   const attention = { attention: 2 * D * D + 2 * D * keyValue, attentionBias: 2 * D + 2 * keyValue };
-  const one = layer({ D, F: width(part), norm: 'rms', gated: true, ...attention });
-  return { parameters: patch + L * one + D + linear(merged, merged) + linear(merged, out), width: out };
+  const one = layer({ D, F, norm: 'rms', gated: true, ...attention });
+  const written: EncoderLayer = {
+    ...{ D, F, heads, keyValueHeads: keyValue / Math.floor(D / heads), norm: 'rms', gated: true },
+    ...{ rotary: true, byHead: true, fused: keyValue === D, activation: activationOf(part, 'silu') },
+  };
+  return {
+    parameters: read * D + L * one + D + linear(merged, merged) + linear(merged, out),
+    width: out,
+    ...inStages(anySize(part, merge), written, [
+      patchStage(read, D, false),
+      ...windowed(part, L, written),
+      qwenMerger(D, merged, out, 'rms'),
+    ]),
+  };
 };
+
+/** Attention within windows of so many pixels, and over the whole image in the layers that the config names. */
+function windowed(part: Fields, L: number, layer: EncoderLayer): readonly TowerStage[] {
+  const pixels = part.optionalInteger('window_size', 1);
+  if (pixels === undefined) return [layersStage(L, layer)];
+  const listed = part.list('fullatt_block_indexes') ?? [];
+  const full = listed.filter((index) => typeof index === 'number' && index < L).length;
+  const side = Math.max(1, Math.floor(pixels / part.integer('patch_size')));
+  const within = layersStage(L - full, { ...layer, span: { kind: 'chunk', tokens: side * side } });
+  return [{ ...within, name: 'windowed' }, layersStage(full, layer)];
+}
 
 /** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
 const qwen3Vision: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const out = part.integer('out_hidden_size');
-  const merged = D * part.integer('spatial_merge_size') ** 2;
-  const patch = linear(pixels(part) * part.integer('temporal_patch_size'), D);
+  const merge = part.integer('spatial_merge_size');
+  const merged = D * merge ** 2;
+  const read = pixels(part) * part.integer('temporal_patch_size');
+  const F = width(part);
   const merger = (norm: number) => layerNorm(norm) + linear(merged, merged) + linear(merged, out);
   const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
   const positions = part.integer('num_position_embeddings') * D;
-  return { parameters: patch + positions + vit(D, width(part), L) + merger(D) + stacked * merger(merged), width: out };
+  const activation = activationOf(part, 'gelu_tanh');
+  const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
+  const deep = { ...qwenMerger(merged, merged, out, 'layer'), merged: merge ** 2, count: stacked };
+  return {
+    parameters: linear(read, D) + positions + vit(D, F, L) + merger(D) + stacked * merger(merged),
+    width: out,
+    ...computing(
+      anySize(part, merge),
+      patchStage(read, D),
+      { L, layer },
+      qwenMerger(D, merged, out, 'layer'),
+      ...(stacked > 0 ? [deep] : []),
+    ),
+  };
 };
 
 /** GLM-4.1V and 4.5V: a gated feed-forward as wide as the text, a convolution that halves the grid, a gated merger. */
@@ -216,7 +375,18 @@ const llama4Vision: Encoder = (part) => {
   // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
   const adapter = F * inner + inner * out;
   const ends = D + (patches(part) + 1) * D + 2 * layerNorm(D);
-  return { parameters: pixels(part) * D + ends + vit(D, F, L) + adapter, width: part.integer('vision_output_dim') };
+  const written = { D, F, heads: headsOf(part), rotary: true, activation: activationOf(part, 'gelu') };
+  const shuffled = { inputs: F, inner, outputs: out, bias: false };
+  return {
+    parameters: pixels(part) * D + ends + vit(D, F, L) + adapter,
+    width: part.integer('vision_output_dim'),
+    ...computing(
+      fixed(part),
+      patchStage(pixels(part), D, false),
+      { L, layer: written, extra: 1 },
+      twoMatricesStage(shuffled, F / D),
+    ),
+  };
 };
 
 /** Llama 3.2 Vision: layers and gated layers, positions and tiles learned for each aspect ratio. */
@@ -250,7 +420,13 @@ export const moonvit: Encoder = (part) => {
   const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
   const positions =
     part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
-  return { parameters: linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D), width: D };
+  const heads = part.optionalInteger(['vt_num_attention_heads', 'num_attention_heads'], 1) ?? 0;
+  const layer = { D, F, heads, rotary: true, fused: true, activation: activationOf(part, 'gelu_tanh') };
+  return {
+    parameters: linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D),
+    width: D,
+    ...computing(anySize(part, 2), patchStage(pixels(part), D), { L, layer }),
+  };
 };
 
 /** VideoLLaMA 3: SigLIP with rotary positions. */
@@ -419,6 +595,26 @@ const timm: Encoder = (part) => {
 
 // --- audio ------------------------------------------------------------------------------------------------------------------
 
+/** Two convolutions of three frames each, a hundred frames a second, of which the second takes every other; then layers. */
+const hears = ({
+  bins,
+  D,
+  L,
+  layer,
+  window,
+}: {
+  readonly bins: number;
+  readonly D: number;
+  readonly L: number;
+  readonly layer: EncoderLayer;
+  readonly window?: number;
+}): { readonly computes?: TowerShape } =>
+  inStages({ kind: 'sound', perSecond: 50, ...(window === undefined ? {} : { window }) }, layer, [
+    patchStage(3 * bins, D, true, 0.5),
+    { ...patchStage(3 * D, D), name: 'every second frame' },
+    layersStage(L, layer),
+  ]);
+
 /** Whisper's encoder (Radford et al. 2022): two convolutions over time, layers whose keys have no bias, a norm behind. */
 const whisper =
   (positions: boolean): Encoder =>
@@ -426,8 +622,17 @@ const whisper =
     const { D, L } = dimensions(part);
     const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
     const learned = positions ? part.integer('max_source_positions') * D : 0;
-    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
-    return { parameters: ears + learned + L * layer({ D, F, attentionBias: 3 * D }) + layerNorm(D), width: D };
+    const bins = part.integer('num_mel_bins');
+    const ears = convolution(bins, D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    const written: EncoderLayer = {
+      ...{ D, F, heads: headsOf(part), attentionBias: 'all but key', byHead: true },
+      activation: activationOf(part, 'gelu'),
+    };
+    return {
+      parameters: ears + learned + L * layer({ D, F, attentionBias: 3 * D }) + layerNorm(D),
+      width: D,
+      ...hears({ bins, D, L, layer: written, ...(positions ? { window: 30 } : {}) }),
+    };
   };
 
 /** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */

@@ -50,7 +50,47 @@ export type Layer = {
   readonly parallel?: boolean;
 };
 
-export type Tower = { readonly name: string; readonly parameters: number; readonly exact: boolean };
+export type Tower = {
+  readonly name: string;
+  /** All that it holds. What its stages hold is among it, and counted here alone. */
+  readonly parameters: number;
+  readonly exact: boolean;
+  /** How it is computed; absent where this tool does not know its shape. */
+  readonly computes?: TowerShape;
+};
+
+/** What an encoder reads of each sequence, and what becomes of it. */
+export type TowerShape = { readonly reads: TowerInput; readonly stages: readonly TowerStage[] };
+
+export type TowerInput =
+  | {
+      readonly kind: 'image';
+      /** Of one image, where the encoder takes one size alone; else it takes any size. */
+      readonly patches?: number;
+      /** Pixels on a side of one patch, and patches on a side that are merged into one: images are scaled to whole merges. */
+      readonly patch: number;
+      readonly merge: number;
+    }
+  | {
+      readonly kind: 'sound';
+      /** Frames for each second. */
+      readonly perSecond: number;
+      /** Seconds that are read at once, filled up with silence; absent: all of them. */
+      readonly window?: number;
+    };
+
+/** Layers of an encoder, or of what joins it to the text, that are alike. */
+export type TowerStage = {
+  readonly name: string;
+  /** Of its residual stream. */
+  readonly width: number;
+  readonly count: number;
+  readonly parts: readonly Part[];
+  /** Patches or frames that one of its tokens stands for. */
+  readonly merged: number;
+  /** Tokens for each image besides them: a class token, registers. */
+  readonly extra?: number;
+};
 
 /** How the checkpoint stores its matrices. What no scheme covers keeps the checkpoint's own type. */
 export type Quantization = {
@@ -139,6 +179,7 @@ export type Activation =
   | 'gelu_tanh'
   | 'gelu_new'
   | 'gelu_fast'
+  | 'quick_gelu'
   | 'relu'
   | 'relu2'
   | 'swiglu_oai'
@@ -154,6 +195,7 @@ export type Part =
   | StateSpace
   | SharedBlock
   | LinearPart
+  | ActivationPart
   | VectorPart
   | TablePart
   | ResidualStreams
@@ -224,6 +266,8 @@ export type GroupedAttention = {
   readonly rotary: boolean;
   /** The model's own code joins rotated and other elements of a head into a new tensor. */
   readonly rotaryJoined?: boolean;
+  /** The model's own code lays queries out by head, and with them what comes out, which the output matrix then copies. */
+  readonly byHead?: boolean;
   /** One learned logit for each head. */
   /** Scores go through a tanh before the softmax. */
   readonly softcapped?: boolean;
@@ -405,6 +449,14 @@ export type LinearPart = {
   readonly reads?: 'stream';
   /** Weights belong to an earlier layer: computed here, held there. */
   readonly tied?: boolean;
+};
+
+/** A non-linearity between two matrices that are written as single parts; behind a block, what scales its result (`none`). */
+export type ActivationPart = {
+  readonly kind: 'activation';
+  readonly path: string;
+  readonly width: number;
+  readonly activation: Activation;
 };
 
 /** Learned elements that multiply no token by a matrix. */

@@ -1,4 +1,4 @@
-import type { Activation, Component, Role, Sharding, Span } from './architecture.ts';
+import type { Activation, Component, Role, Sharding, Span, TowerInput, TowerStage } from './architecture.ts';
 import type { Freezable } from './run.ts';
 
 /**
@@ -87,6 +87,8 @@ export type AttentionCore = Common & {
   readonly causal: boolean;
   /** Scores go through a tanh first, where they are written out. */
   readonly softcapped?: boolean;
+  /** What comes out is laid out by head, and copied for the next matrix. */
+  readonly byHead?: boolean;
   /** Learned elements (sinks). */
   readonly parameters: number;
   readonly query: Tensor;
@@ -192,6 +194,16 @@ export type Loss = Common & {
 /** The block that an operation is part of, in multi-token prediction too. */
 export const blockOf = ({ block, component }: Operation): Component => block ?? component;
 
+/** An encoder, or what joins one to the text: it holds all its parameters at once. */
+export type TowerOperations = Hold & {
+  /** Absent where its shape is not known: then its weights alone are counted. */
+  readonly computes?: {
+    readonly reads: TowerInput;
+    /** The operations of one layer of each stage. None of them holds anything. */
+    readonly stages: readonly (Omit<TowerStage, 'parts'> & { readonly operations: readonly Operation[] })[];
+  };
+};
+
 /** A model written out. Layers of one kind share one list; `order` says which kind stands where. */
 export type Operations = {
   readonly embedding: readonly Operation[];
@@ -200,8 +212,8 @@ export type Operations = {
   readonly head: readonly Operation[];
   readonly prediction: readonly Operation[];
   readonly predictionDepth: number;
-  /** Encoders and what joins them to the text: each is one operation that holds its parameters, on the first pipeline stage. */
-  readonly towers: readonly Hold[];
+  /** Encoders and what joins them to the text, on the first pipeline stage. */
+  readonly towers: readonly TowerOperations[];
   /** False where no text is generated, so that nothing is cached for it. */
   readonly generates?: false;
 };

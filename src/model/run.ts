@@ -47,6 +47,11 @@ export type TrainingRun = {
   readonly lora?: Lora;
   /** parts of a multimodal model that are not trained: they keep no gradients and no optimizer states */
   readonly freeze?: readonly Freezable[];
+  /** images that an encoder reads of each sequence (tiles, where a processor cuts images into them), and pixels on a side of each */
+  readonly imagesPerSequence?: number;
+  readonly imageSize?: number;
+  /** seconds of sound that an encoder reads of each sequence */
+  readonly audioSecondsPerSequence?: number;
   /** tokens of the whole training */
   readonly tokens: number;
   /** modules that selective recompute drops, in Megatron's names */
@@ -89,6 +94,9 @@ export type TrainingRun = {
   /** bytes of the fullest GPU that nvidia-smi showed of this very run: it gives the memory's calibration, for changes of it too */
   readonly measuredDeviceBytes?: number;
 };
+
+/** What an encoder is taken to read where the run does not say: images, pixels on a side of one, seconds of sound. */
+export const readPerSequence = { images: 1, imageSize: 768, seconds: 30 } as const;
 
 /** Sequences of one micro-batch: those of all its samples. */
 export function sequencesAtOnce({ microBatchSize, sequencesPerSample = 1 }: TrainingRun): number {

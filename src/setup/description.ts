@@ -140,6 +140,24 @@ export const runSchema = lazily(() =>
       .max(4)
       .optional()
       .describe('encoders, projectors, or both (`towers`) of a multimodal model that are not trained'),
+    images_per_sequence: z
+      .number()
+      .nonnegative()
+      .max(10_000)
+      .optional()
+      .describe('images that an encoder reads of each sequence; of a processor that cuts them into tiles, tiles'),
+    image_size: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe('pixels on a side of an image, for encoders that take images of any size'),
+    audio_seconds_per_sequence: z
+      .number()
+      .nonnegative()
+      .max(1e6)
+      .optional()
+      .describe('seconds of sound that an encoder reads of each sequence'),
     tokens: z
       .union([count().or(z.number().positive().max(1e18)), z.string().max(30)])
       .optional()

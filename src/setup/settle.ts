@@ -4,15 +4,16 @@ import { freezableOf } from '../model/freezable.ts';
 import { written } from '../model/names.ts';
 import type { Place } from '../model/place.ts';
 import type { Assumption, Problem } from '../model/reading.ts';
-import type {
-  Freezable,
-  Origin,
-  Parallelism,
-  Relations,
-  RunFields,
-  RunSource,
-  SettledRun,
-  TrainingRun,
+import {
+  type Freezable,
+  type Origin,
+  type Parallelism,
+  type Relations,
+  type RunFields,
+  type RunSource,
+  readPerSequence,
+  type SettledRun,
+  type TrainingRun,
 } from '../model/run.ts';
 import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
 
@@ -111,6 +112,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     parallelism,
     ...shardGroup(desk),
     ...dropout(desk, architecture),
+    ...readByEncoders(desk, architecture),
   };
   notePrediction(desk, architecture, run);
   noteTowers(desk, architecture, run);
@@ -360,17 +362,50 @@ function notePrediction({ assumptions }: Desk, { prediction }: Architecture, { m
   });
 }
 
+/** How much encoders read of each sequence, where the model has such. */
+function readByEncoders(
+  desk: Desk,
+  { towers }: Architecture,
+): Pick<TrainingRun, 'imagesPerSequence' | 'imageSize' | 'audioSecondsPerSequence'> {
+  const { stated } = desk;
+  const reads = towers.flatMap(({ computes }) => computes?.reads ?? []);
+  const images = reads.filter((one) => one.kind === 'image');
+  const take = <Name extends string>(field: Name, value: number | undefined, usual: number, why: string) =>
+    value ?? assume(desk, written(field), usual, why);
+  const { images: count, imageSize, seconds } = readPerSequence;
+  if (stated.imagesPerSequence !== undefined && images.length === 0)
+    desk.problems.push({
+      severity: 'notice',
+      message:
+        'images_per_sequence is stated, but no encoder of this model is counted with what it reads: it changes nothing here.',
+      key: 'images_per_sequence',
+    });
+  const imagesPerSequence = () =>
+    take('imagesPerSequence', stated.imagesPerSequence, count, 'an encoder reads one image for each sequence');
+  const size = () =>
+    take('imageSize', stated.imageSize, imageSize, 'pixels on a side, to which LLaMA-Factory scales images down');
+  const sound = () =>
+    take('audioSecondsPerSequence', stated.audioSecondsPerSequence, seconds, "one of Whisper's windows");
+  return {
+    ...(images.length > 0 ? { imagesPerSequence: imagesPerSequence() } : {}),
+    ...(images.some(({ patches }) => patches === undefined) ? { imageSize: size() } : {}),
+    ...(reads.some(({ kind }) => kind === 'sound') ? { audioSecondsPerSequence: sound() } : {}),
+  };
+}
+
 /** What of encoders is counted, and that they are trained where nobody freezes them. */
 function noteTowers(desk: Desk, { towers }: Architecture, { freeze, lora }: TrainingRun): void {
   const { assumptions } = desk;
   const held = towers.filter(({ parameters }) => parameters > 0);
   noteIdleFreeze(desk, held, freeze ?? []);
   if (held.length === 0) return;
-  assumptions.push({
-    field: 'towers',
-    value: 'weights and their states',
-    reason: 'activations, FLOPs and time of the encoders are not counted yet',
-  });
+  const unknown = held.filter(({ computes }) => computes === undefined).map(({ name }) => name);
+  if (unknown.length > 0)
+    assumptions.push({
+      field: 'towers',
+      value: 'weights and their states',
+      reason: `activations, FLOPs and time of ${unknown.join(', ')} are not counted`,
+    });
   if (freeze === undefined && lora === undefined)
     assumptions.push({
       field: 'freeze',

@@ -87,7 +87,10 @@ describe('encoders in memory', () => {
   });
 
   it('autocast keeps a 16-bit copy of those that are trained', () => {
-    const run = { framework: 'transformers', gpus: 1, sharding: 'none', global_batch_size: 1, recompute: 'none' };
+    const run = {
+      ...{ framework: 'transformers', gpus: 1, sharding: 'none', global_batch_size: 1, recompute: 'none' },
+      images_per_sequence: 0,
+    };
     const peak = (freeze: readonly string[]) => held({ ...run, freeze, sequence_length: 16_384 }).cost.memory;
     // When the last layer goes backward over a long sequence their gradients are not there yet: the optimizer's 8 bytes, the copy's 2.
     expect(peak([]).phase).toBe('backward');
@@ -108,6 +111,98 @@ describe('encoders in memory', () => {
   });
 });
 
+// One image is 24 x 24 patches of 14 pixels; its layers read a class token beside them.
+const [patches, D, F, S] = [576, 1024, 4096, 64];
+const matrices = 4 * D * D + 2 * D * F;
+const layers = 24 * (patches + 1) * (2 * matrices + 4 * D * (patches + 1));
+const patchMatrix = patches * 2 * 3 * 14 * 14 * D;
+const toText = { first: patches * 2 * D * T, second: patches * 2 * T * T };
+
+describe('encoders in FLOPs', () => {
+  const flops = (run: object = {}) => costOf(llava, { sequence_length: S, ...run }).flops;
+  const textAlone = costOf(llava.text_config, { sequence_length: S }).flops;
+
+  it('one image for each sequence, forward', () => {
+    const { forward, parts } = flops();
+    expect(forward.lines['towers']).toBeCloseTo((patchMatrix + layers + toText.first + toText.second) / S, 0);
+    expect(parts.lines['towers.vision_projector']).toBeCloseTo((toText.first + toText.second) / S, 0);
+  });
+
+  it.each([
+    // Pixels need no gradient.
+    [[], 2 * patchMatrix + 3 * (layers + toText.first + toText.second)],
+    // What a frozen encoder gives needs none either.
+    [['vision'], patchMatrix + layers + 2 * toText.first + 3 * toText.second],
+    [['projector'], 2 * patchMatrix + 3 * layers + 2 * (toText.first + toText.second)],
+    [['towers'], patchMatrix + layers + toText.first + toText.second],
+  ])('training with freeze: %j', (freeze, amount) => {
+    expect(flops({ freeze }).training - textAlone.training).toBeCloseTo(amount / S, 0);
+  });
+
+  it('several images are as many times one', () => {
+    const [none, one, five] = [0, 1, 5].map((images) => flops({ images_per_sequence: images }).training);
+    expect(none).toBe(textAlone.training);
+    expect(((five ?? 0) - textAlone.training) / ((one ?? 0) - textAlone.training)).toBeCloseTo(5, 9);
+  });
+
+  it('full recompute runs layers once more, and not single matrices', () => {
+    const { hardware, training } = flops({ recompute: 'full' });
+    const { hardware: alone, training: once } = costOf(llava.text_config, {
+      sequence_length: S,
+      recompute: 'full',
+    }).flops;
+    expect(hardware - training - (alone - once)).toBeCloseTo(layers / S, 0);
+  });
+
+  it('adapters leave them the forward pass', () => {
+    const lora = { rank: 8, targets: ['q_proj'] };
+    const both = [llava, llava.text_config].map(
+      (config) => costOf(config, { sequence_length: S, lora }).flops.training,
+    );
+    expect((both[0] ?? 0) - (both[1] ?? 0)).toBeCloseTo((patchMatrix + layers + toText.first + toText.second) / S, 0);
+  });
+});
+
+describe('encoders in activations and time', () => {
+  const run = { framework: 'fsdp', sharding: 'none', gpus: 1, weights_dtype: 'bf16', sequence_length: 8192 };
+  const activations = (more: object = {}) => costOf(llava, { ...run, ...more }).memory.components.activations;
+  const step = (more: object = {}) => costOf(llava, { ...run, ...more }).throughput.stepTime ?? 0;
+
+  it('images are kept for the backward pass where something of the encoder is trained', () => {
+    const nothing = activations({ images_per_sequence: 0 });
+    expect(activations({ freeze: ['towers'] })).toBe(nothing);
+    const projector = activations({ freeze: ['vision'] }) - nothing;
+    // The projector keeps what it reads, what its non-linearity reads, and that one's result.
+    expect(projector).toBe(2 * patches * (D + 2 * T));
+    // The test of the official code says what a layer of CLIP keeps.
+    expect(activations() - nothing).toBeGreaterThan(24 * patches * 2 * 10 * D);
+    expect(activations({ images_per_sequence: 2 }) - nothing).toBeCloseTo(2 * (activations() - nothing), 0);
+  });
+
+  it('recompute keeps what layers read alone', () => {
+    const kept = (images: number) => activations({ recompute: 'full', images_per_sequence: images });
+    expect(kept(1) - kept(0)).toBe(2 * (24 * (patches + 1) * D + patches * (3 * 14 * 14 + D + 2 * T)));
+  });
+
+  it('a frozen encoder takes less time than a trained one, and none takes least', () => {
+    const times = [{}, { freeze: ['vision'] }, { freeze: ['towers'] }, { images_per_sequence: 0 }].map(step);
+    expect(times.toSorted((a, b) => b - a)).toEqual(times);
+    expect(new Set(times).size).toBe(4);
+  });
+
+  it('on a pipeline they take time on the first stage', () => {
+    const staged = (images: number) =>
+      costOf(llava, {
+        ...run,
+        framework: 'megatron',
+        gpus: 2,
+        parallelism: { pipeline: 2 },
+        images_per_sequence: images,
+      }).throughput.stepTime ?? 0;
+    expect(staged(8)).toBeGreaterThan(staged(0));
+  });
+});
+
 describe('what a report says of encoders', () => {
   const notes = (freeze?: readonly ('vision' | 'audio')[], config: object = llava) => {
     const settling = settleRun([{ origin: 'run', fields: freeze ? { freeze } : {} }], modelOf(config));
@@ -115,11 +210,17 @@ describe('what a report says of encoders', () => {
     return { fields: settling.assumptions.map(({ field }) => field), problems: settling.problems };
   };
 
-  it('what is not counted, and that they are trained where nobody freezes them', () => {
-    expect(notes().fields).toEqual(expect.arrayContaining(['towers', 'freeze']));
-    expect(notes(['vision']).fields).toContain('towers');
+  it('how many images they read, and that they are trained where nobody freezes them', () => {
+    expect(notes().fields).toEqual(expect.arrayContaining(['images_per_sequence', 'freeze']));
+    expect(notes().fields).not.toContain('image_size');
     expect(notes(['vision']).fields).not.toContain('freeze');
-    expect(notes(undefined, small).fields).not.toContain('towers');
+    expect(notes(undefined, small).fields).not.toContain('images_per_sequence');
+  });
+
+  it('what is not counted of encoders whose shape is not known', () => {
+    const sam = { ...llava, model_type: 'got_ocr2', vision_config: { model_type: 'sam_vision_model' } };
+    expect(notes(undefined, sam).fields).toContain('towers');
+    expect(notes().fields).not.toContain('towers');
   });
 
   it('a default of the framework, only of a model that has encoders', () => {

@@ -17,15 +17,21 @@ import { activeParametersOf, mainNetwork, outputProjection } from './weights.ts'
  * - megatron: what Megatron-LM prints at commit d98e8a6.
  * - torchtitan: what torchtitan prints since 2026-08.
  *
- * The last four know no adapters, and count as if every weight were trained.
+ * The last four know no adapters and no encoders, and count as if every weight were trained.
+ *
+ * @param encoders training FLOPs of encoders, for a token of text
  */
-export function conventions(operations: Operations, run: TrainingRun): Readonly<Record<FlopConvention, Flops>> {
+export function conventions(
+  operations: Operations,
+  run: TrainingRun,
+  encoders = 0,
+): Readonly<Record<FlopConvention, Flops>> {
   const main = [...mainNetwork(operations)];
   const S = run.sequenceLength;
   const N = sum(main, activeParametersOf);
   return {
-    causal: flops(trainingFlops(operations, run, 'causal')),
-    full: flops(trainingFlops(operations, run, 'full')),
+    causal: flops(trainingFlops(operations, run, 'causal') + encoders),
+    full: flops(trainingFlops(operations, run, 'full') + encoders),
     palm: flops(6 * N + quadratic(main, S)),
     '6n': flops(6 * N),
     megatron: flops(megatron(operations, run)),

@@ -5,32 +5,40 @@ import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { type Flops, flops } from '../../units.ts';
 import { conventions } from './conventions.ts';
+import { encoderFlops } from './encoders.ts';
 import { forwardFlops } from './forward.ts';
 import { recomputedFlops, type Trained } from './training.ts';
 import { countKinds, mainNetwork } from './weights.ts';
 
 /**
  * FLOPs for one token of a sequence of `run.sequenceLength` tokens, by component and by part, in the conventions of the
- * field. Training trains the multi-token-prediction layers too, unless the run says not to.
+ * field. Encoders read a number of tokens of their own for each sequence, which counts with the sequence's. Training trains the multi-token-prediction layers too, unless the run says not to.
  */
 export function countFlops(operations: Operations, run: TrainingRun): FlopCount {
   const { sequenceLength: S } = run;
   const main = [...mainNetwork(operations)];
-  const counted = conventions(operations, run);
+  const encoders = encoderFlops(operations, run);
+  const counted = conventions(operations, run, encoders.training);
   const counts = countKinds(operations);
   const training = counted.causal;
-  const by = (name: (operation: Operation) => string) =>
-    ledger(
-      flops,
-      main.map(({ operation, times }) => [name(operation), times * forwardFlops(operation, S)] as const),
-    );
+  const by = (name: (operation: Operation) => string, ofEncoder: (path: string) => string) =>
+    ledger(flops, [
+      ...main.map(({ operation, times }) => [name(operation), times * forwardFlops(operation, S)] as const),
+      ...encoders.forward.map(([path, amount]) => [ofEncoder(path), amount] as const),
+    ]);
   return {
     sequenceLength: S,
-    forward: by(({ component }) => component),
+    forward: by(
+      ({ component }) => component,
+      () => 'towers',
+    ),
     training,
-    hardware: flops(training + recomputedFlops(operations, run, 'causal')),
+    hardware: flops(training + recomputedFlops(operations, run, 'causal') + encoders.recomputed),
     conventions: counted,
-    parts: by(({ path }) => path),
+    parts: by(
+      ({ path }) => path,
+      (path) => path,
+    ),
     layers: operations.layers.map((layer, kind) => layerFlops(layer, counts[kind] ?? 0, S)),
     growth: growth(main, S),
     budget: flops(training * run.tokens),

@@ -11,12 +11,12 @@ import type {
 } from '../../model/architecture.ts';
 import { freezableOf } from '../../model/freezable.ts';
 import { given } from '../../model/given.ts';
-import { blockOf, type Hold, type Operation, type Operations, type Tensor } from '../../model/operation.ts';
+import { blockOf, type Operation, type Operations, type Tensor, type TowerOperations } from '../../model/operation.ts';
 import { attention } from './attention.ts';
 import { compressed } from './compressed.ts';
 import { dense, experts } from './feed-forward.ts';
 import { latent } from './latent.ts';
-import { type Block, linear, normalize, read, tensor } from './pieces.ts';
+import { activate, type Block, linear, normalize, read, tensor } from './pieces.ts';
 import { recurrence } from './recurrence.ts';
 
 /**
@@ -51,14 +51,31 @@ export function expand(architecture: Architecture): Operations {
   };
 }
 
-/** An encoder, or what joins it to the text, as the parameters that it holds. */
-const tower = ({ name, parameters }: Tower): Hold => ({
+/** An encoder, or what joins it to the text: the parameters that it holds, and the operations of its stages. */
+const tower = ({ name, parameters, computes }: Tower): TowerOperations => ({
   kind: 'vector',
   path: `towers.${name}`,
   component: 'towers',
   freezable: freezableOf(name),
   elements: parameters,
   flopsPerToken: 0,
+  ...(computes === undefined
+    ? {}
+    : {
+        computes: {
+          reads: computes.reads,
+          stages: computes.stages.map(({ parts, ...stage }) => ({
+            ...stage,
+            operations: [...write(parts, stage.width)].map((one) => ({
+              ...one,
+              path: `towers.${name}.${one.path}`,
+              component: 'towers' as const,
+              block: blockOf(one),
+              heldElsewhere: true,
+            })),
+          })),
+        },
+      }),
 });
 
 /** Where the data stands between two parts of one list. */
@@ -109,6 +126,17 @@ function* part(one: Part, flow: Flow): Step {
       return yield* shared(one, flow);
     case 'linear':
       return yield* single(one, flow);
+    case 'activation': {
+      if (flow.inner === undefined && flow.pending !== undefined) {
+        const output = tensor(`${one.path}_out`, one.width, 'residual');
+        const pending = yield* activate(one.path, 'other', one, { up: flow.pending, gate: undefined, output });
+        return { ...flow, pending };
+      }
+      const up = flow.inner ?? read(stream, one.width);
+      const output = tensor(`${one.path}_out`, one.width, 'tensor');
+      const inner = yield* activate(one.path, 'other', one, { up, gate: undefined, output });
+      return { ...flow, inner, pending: undefined };
+    }
     case 'vector':
       yield { ...one, flopsPerToken: one.flopsPerToken ?? 0 };
       return flow;

@@ -325,8 +325,9 @@ function saveEagerActivation(
  * autocast computes in fp32 with all that follows: the input, the tanh, one more than it, and half of the 16-bit input.
  */
 function writtenOutBytes(name: Activation, bytesEach: number, widens: boolean): number {
-  const { powered, widened, multiplied } = writtenOutGelu;
+  const { powered, widened, multiplied, sigmoid } = writtenOutGelu;
   if (name === 'gelu_fast') return multiplied * bytesEach;
+  if (name === 'quick_gelu') return sigmoid * bytesEach;
   if (name !== 'gelu_new') return 0;
   return widens ? widened : powered * bytesEach;
 }
@@ -350,7 +351,7 @@ function saveEagerAttention(
   if (run.flashAttention && !writesScores(core, run)) {
     save.tensor(key);
     save.tensor(fusedProduct > 0 ? { ...value, elements: fusedProduct } : value);
-    if (rotatedCopies) save.own('copy', output, bytesEach, output.name);
+    if (rotatedCopies || core.byHead === true) save.own('copy', output, bytesEach, output.name);
     saveLogSumExp(core, save);
     return;
   }

@@ -22,7 +22,7 @@ export function memoryBand(operations: Operations, run: TrainingRun): Band {
 /** Models and runs like which none was measured. */
 function unmeasured(operations: Operations, run: TrainingRun): string | undefined {
   if (run.colocated !== undefined || run.rollout !== undefined) return 'several models on one GPU';
-  if (operations.towers.some((one) => parametersOf(one) > 0)) return 'encoders, whose activations are not counted';
+  if (operations.towers.some((one) => parametersOf(one) > 0)) return 'encoders';
   for (const { operations: list } of operations.layers)
     for (const operation of list) {
       if (operation.kind === 'scan') return 'layers with a recurrent state';

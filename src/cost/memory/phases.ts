@@ -6,6 +6,7 @@ import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { divides, isSharded, localElements, replicas, type Stage, trainedElements } from '../placement.ts';
 import { isAutocast } from './activations.ts';
+import { type EncoderMemory, encoderMemory } from './encoders.ts';
 import type { HeldStage } from './held.ts';
 import { gradientsThere, type LayerFigures, type LayerMemory, layerMemory } from './layer.ts';
 import { lossBytes, savedByPrediction } from './loss.ts';
@@ -22,7 +23,8 @@ type Step = {
   readonly states: States;
   /** by kind of layer */
   readonly layers: ReadonlyMap<number, LayerMemory>;
-  /** saved by all layers of the stage when the forward pass ends */
+  readonly encoders: EncoderMemory;
+  /** saved by all layers of the stage, and by encoders, when the forward pass ends */
   readonly activations: number;
   readonly unsharded: Unsharded;
   readonly casts: Casts;
@@ -41,7 +43,13 @@ export function phasesOf(
   figures: LayerFigures = layerMemory,
 ): readonly Phase[] {
   const step = stepOf(operations, run, held, figures);
-  return [...lossPhases(step), ...backwardPhases(step), embeddingPhase(step), optimizerPhase(step)];
+  return [
+    ...lossPhases(step),
+    ...backwardPhases(step),
+    ...encoderPhases(step),
+    embeddingPhase(step),
+    optimizerPhase(step),
+  ];
 }
 
 function stepOf(operations: Operations, run: TrainingRun, held: HeldStage, figures: LayerFigures): Step {
@@ -49,13 +57,18 @@ function stepOf(operations: Operations, run: TrainingRun, held: HeldStage, figur
   const layers = new Map(
     stage.layers.map(({ kind }) => [kind, figures(operations.layers[kind]?.operations ?? [], run, stage)]),
   );
+  const encoders = encoderMemory(operations, run, stage, figures);
   return {
     operations,
     run,
     stage,
     states,
     layers,
-    activations: savedByStage(layers, run, stage) + (stage.head ? savedByPrediction(operations, run) : 0),
+    encoders,
+    activations:
+      savedByStage(layers, run, stage) +
+      (stage.head ? savedByPrediction(operations, run) : 0) +
+      stage.inFlight * encoders.saved,
     unsharded,
     casts: castsOf(operations, run, stage),
     throughout: throughoutOf([
@@ -153,6 +166,22 @@ function layerPhases(
     ],
   });
   return [phase(before, unsharded.inBackward(index), work), phase(left, unsharded.inReduction(index), unreduced)];
+}
+
+/** Encoders are the last to be gone through: one layer at work, with all that they saved and all gradients. */
+function encoderPhases({ states, encoders, throughout }: Step): readonly Phase[] {
+  if (encoders.saved === 0) return [];
+  return [
+    {
+      at: 'backward',
+      throughout,
+      own: [
+        ['gradients', 'gradients', states.gradients],
+        ['activations', 'activations', encoders.saved],
+        ['temporary', 'layer_backward', encoders.work],
+      ],
+    },
+  ];
 }
 
 /** The gradient of the embedding table is dense: all rows in 16 bits, and once more in fp32 where it is reduced into shards. */

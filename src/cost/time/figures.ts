@@ -53,7 +53,10 @@ const pipelineKey = ({ parallelism, pipelineSchedule, layersPerStage = [] }: Tra
 
 function stagesOf(operations: Operations, run: TrainingRun): Stages {
   const all = stages(operations, run);
-  const keys = all.map(({ head, layers }) => `${head} ${layers.map(({ kind, count }) => `${kind}:${count}`).join()}`);
+  const keys = all.map(
+    ({ head, embedding, layers }) =>
+      `${head} ${embedding && operations.towers.length > 0} ${layers.map(({ kind, count }) => `${kind}:${count}`).join()}`,
+  );
   const firsts = [...new Set(keys)];
   const distinct = firsts.flatMap((key) => all[keys.indexOf(key)] ?? []);
   return { distinct, places: keys.map((key) => firsts.indexOf(key)) };

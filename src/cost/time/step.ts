@@ -6,7 +6,8 @@ import type { FlopCount, ThroughputEstimate, TimePart } from '../../model/estima
 import type { Operations } from '../../model/operation.ts';
 import { type SettledRun, type TrainingRun, tokensOfStep } from '../../model/run.ts';
 import { type Seconds, seconds } from '../../units.ts';
-import { microBatches, trainedOperations } from '../placement.ts';
+import { encoderPasses, goesBack } from '../count/encoder-passes.ts';
+import { microBatches, tokensOf, trainedOperations } from '../placement.ts';
 import { errorBand } from './band.ts';
 import { bottleneckOf, largestLoss, remedyFor } from './bottleneck.ts';
 import { type Context, contextOf, peakOf, type TimeFacts } from './context.ts';
@@ -141,10 +142,34 @@ function stageTimes(
       add(parts, time.forward, count);
       add(parts, time.backward, count);
     }
+    if (stage.embedding) addEncoders(operations, run, context, figures, parts);
     if (stage.head) add(parts, figures.head(operations, run, context));
     return { parts, seconds: sum(parts) };
   });
   return places.flatMap((place) => times[place] ?? []);
+}
+
+/** Encoders read their images in front of the first stage's layers, forward alone where they are frozen. */
+function addEncoders(
+  operations: Operations,
+  run: TrainingRun,
+  context: Context,
+  figures: TimeFigures,
+  parts: Parts,
+): void {
+  for (const pass of encoderPasses(operations, run)) {
+    const { tensor } = tokensOf(pass.run);
+    const own = { ...context, T: tensor, t: tensor };
+    const recompute = pass.count > 1 ? pass.run.recompute : 'none';
+    const time = withRecompute(
+      figures.layer(pass.operations, pass.run, own),
+      pass.operations,
+      { ...pass.run, recompute },
+      own,
+    );
+    add(parts, time.forward, pass.count);
+    if (goesBack(pass)) add(parts, time.backward, pass.count);
+  }
 }
 
 /** Transfers between stages, and the time in which stages wait for the first and the last micro-batch. */

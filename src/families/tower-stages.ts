@@ -1,0 +1,163 @@
+import type { Activation, Norm, Part, Span, TowerStage } from '../model/architecture.ts';
+
+/** Stages of encoders and projectors, as the parts from which their FLOPs, activations and time follow (`cost/count/encoder-passes.ts`). */
+
+/** A layer of a Vision Transformer (Dosovitskiy et al. 2021): a norm in front of attention both ways, one in front of the rest. */
+export type EncoderLayer = {
+  readonly D: number;
+  readonly F: number;
+  readonly heads: number;
+  readonly headDim?: number;
+  readonly keyValueHeads?: number;
+  /** Of the attention's four projections. Default: all. */
+  readonly attentionBias?: 'all' | 'none' | 'output' | 'all but output' | 'all but key';
+  readonly norm?: 'layer' | 'rms';
+  readonly gated?: boolean;
+  /** Of the feed-forward. Default: both. */
+  readonly bias?: boolean | 'down';
+  readonly activation?: Activation;
+  readonly rotary?: boolean;
+  readonly span?: Span;
+  readonly queryKeyNorm?: 'head' | 'width';
+  /** Of those norms. Default: as the others. */
+  readonly queryKeyStyle?: 'layer' | 'rms';
+  /** One product makes queries, keys and values. */
+  readonly fused?: boolean;
+  /** Norms behind both blocks too. */
+  readonly sandwich?: boolean;
+  /** What both blocks give is scaled by a learned vector. */
+  readonly scaled?: boolean;
+  /** Queries are laid out by head. */
+  readonly byHead?: boolean;
+};
+
+const attentionBiases = {
+  all: { query: true, key: true, value: true, output: true },
+  none: { query: false, key: false, value: false, output: false },
+  output: { query: false, key: false, value: false, output: true },
+  'all but output': { query: true, key: true, value: true, output: false },
+  'all but key': { query: true, key: false, value: true, output: true },
+} as const;
+
+const norm = (path: string, width: number, style: 'layer' | 'rms', place: 'input' | 'output' = 'input'): Norm => ({
+  kind: 'norm',
+  path,
+  width,
+  style,
+  weight: true,
+  bias: style === 'layer',
+  place,
+});
+
+function attention(layer: EncoderLayer): Part {
+  const { D, heads, headDim = Math.floor(D / heads), keyValueHeads = heads, attentionBias = 'all' } = layer;
+  const { queryKeyNorm: over, norm: usual = 'layer', queryKeyStyle: style = usual } = layer;
+  const { span = { kind: 'full' }, rotary = false } = layer;
+  return {
+    kind: 'attention',
+    inputWidth: D,
+    heads,
+    keyValueHeads,
+    headDim,
+    bias: attentionBiases[attentionBias],
+    span,
+    causal: false,
+    cached: false,
+    rotary,
+    ...(layer.fused === true ? { fused: true } : {}),
+    ...(layer.byHead === true ? { byHead: true } : {}),
+    ...(over === undefined ? {} : { queryKeyNorm: { over, style, weight: true, bias: style === 'layer' } }),
+  };
+}
+
+function layerParts(layer: EncoderLayer): readonly Part[] {
+  const { D, F, norm: style = 'layer', gated = false, bias = true, activation = 'gelu' } = layer;
+  const behind = (block: string): readonly Part[] => [
+    ...(layer.sandwich === true ? [norm(`${block}_norm_behind`, D, style, 'output')] : []),
+    ...(layer.scaled === true
+      ? [
+          { kind: 'activation', path: `${block}_scale`, width: D, activation: 'none' } as const,
+          { kind: 'vector', path: `${block}_scale`, elements: D, component: 'towers' } as const,
+        ]
+      : []),
+  ];
+  return [
+    norm('attention_norm', D, style),
+    attention(layer),
+    ...behind('attention'),
+    norm('feed_forward_norm', D, style),
+    {
+      kind: 'dense',
+      inputWidth: D,
+      width: F,
+      gated,
+      activation,
+      bias: { up: bias === true, down: bias !== false },
+    },
+    ...behind('feed_forward'),
+  ];
+}
+
+/** Layers that read patches, with a class token or registers (`extra`) beside them. */
+export const layersStage = (count: number, layer: EncoderLayer, extra = 0): TowerStage => ({
+  name: 'layers',
+  width: layer.D,
+  count,
+  parts: layerParts(layer),
+  merged: 1,
+  ...(extra > 0 ? { extra } : {}),
+});
+
+const matrix = (path: string, rows: number, columns: number, bias: boolean): Part => ({
+  kind: 'linear',
+  path,
+  rows,
+  columns,
+  bias,
+  component: 'towers',
+});
+
+/** Pixels of a patch, or bins of a frame's neighbours, to the encoder's width. */
+export const patchStage = (pixels: number, D: number, bias = true, merged = 1): TowerStage => ({
+  name: 'patch',
+  width: pixels,
+  count: 1,
+  parts: [matrix('patch', pixels, D, bias)],
+  merged,
+});
+
+type Two = {
+  readonly inputs: number;
+  readonly inner: number;
+  readonly outputs: number;
+  readonly bias?: boolean;
+  readonly activation?: Activation;
+  /** A norm over so many elements in front. */
+  readonly norm?: { readonly style: 'layer' | 'rms'; readonly width: number };
+};
+
+/** Two matrices with a non-linearity between them, of which each row stands for so many patches (`merged`). */
+export const twoMatricesStage = (
+  { inputs, inner, outputs, bias = true, activation = 'gelu', norm: first }: Two,
+  merged = 1,
+): TowerStage => ({
+  name: 'projector',
+  width: inputs,
+  count: 1,
+  parts: [
+    ...(first === undefined ? [] : [{ ...norm('norm', first.width, first.style), repeat: inputs / first.width }]),
+    matrix('first', inputs, inner, bias),
+    { kind: 'activation', path: 'activation', width: inner, activation },
+    matrix('second', inner, outputs, bias),
+  ],
+  merged,
+});
+
+/** One matrix, of which each row stands for so many patches. */
+export const matrixStage = (inputs: number, outputs: number, bias: boolean, merged = 1): TowerStage => ({
+  name: 'projector',
+  width: inputs,
+  count: 1,
+  parts: [matrix('matrix', inputs, outputs, bias)],
+  merged,
+});
