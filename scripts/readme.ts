@@ -7,7 +7,11 @@ import { GitHubServer } from '../test/github-server.ts';
 import { config, pullRequest } from '../test/states.ts';
 
 const between = (text: string, name: string, content: string) =>
-  text.replace(new RegExp(`(<!-- ${name}:begin -->)[\\s\\S]*?(<!-- ${name}:end -->)`), `$1\n${content.trim()}\n$2`);
+  text.replace(
+    new RegExp(`(<!-- ${name}:begin -->)[\\s\\S]*?(<!-- ${name}:end -->)`),
+    // A price in the content ($1,500) is no reference to a group.
+    (_, begin: string, end: string) => `${begin}\n${content.trim()}\n${end}`,
+  );
 
 const comment = spawnSync(
   process.execPath,
