@@ -17,7 +17,7 @@ describe('what the head is compared with', () => {
     const ran = await runAction(server);
     const body = server.state.comments[0]?.body ?? '';
     expect(body).toContain('Compared `aaaaaaaaaaaa` (merge base with main) with `bbbbbbbbbbbb` (wider)');
-    expect(body).toContain('`intermediate_size` | `11008` | `11264`');
+    expect(body).toContain('`intermediate_size`: `11008` →\u00a0`11264`');
     expect(body).not.toContain('num_hidden_layers');
     expect(ran.outputs).toMatchObject({ 'base-sha': sha('a'), 'head-sha': sha('b') });
   });
@@ -61,7 +61,7 @@ describe('what the head is compared with', () => {
     server.state.parents[sha('a')] = [sha('e')];
     const commit = await runAction(server, { baseline: sha('e').slice(0, 12) });
     expect(commit.outputs).toMatchObject({ 'base-sha': sha('e'), changed: '1' });
-    expect(server.state.comments[0]?.body).toContain('`8192` | `11264`');
+    expect(server.state.comments[0]?.body).toContain('`8192` →\u00a0`11264`');
   });
 
   it('is named where there is none', async () => {
@@ -322,7 +322,7 @@ describe('other events', () => {
     expect((await push(sha('a'))).outputs).toMatchObject({ 'base-sha': sha('a'), verdict: 'pass' });
     const forced = await push(sha('d'));
     expect(forced.outputs).toMatchObject({ 'base-sha': sha('d'), changed: '1' });
-    expect(forced.summary).toContain('`16` | `32`');
+    expect(forced.summary).toContain('`16` →\u00a0`32`');
     expect((await push('0'.repeat(40))).outputs['changed']).toBe('1');
     const deleted = await push(sha('b'), '0'.repeat(40));
     expect(deleted.code).toBe(0);

@@ -73,7 +73,7 @@ describe('a change of one file of a job', () => {
     expect(report.comparisons).toMatchObject([
       { path: 'train.yaml', base: { run: { micro_batch_size: 1 } }, head: { run: { micro_batch_size: 8, gpus: 8 } } },
     ]);
-    expect(body).toContain('| `tokens.micro_batch_size` | `1` | `8` |');
+    expect(body).toContain('| `micro_batch_size` (`tokens.micro_batch_size`): `1` →\u00a0`8` |');
     expect(body).toContain('micro-batch 8');
   });
 
@@ -101,7 +101,7 @@ describe('a change of one file of a job', () => {
       head: { run: { sharding: 'none' } },
     });
     expect(ran.outputs).toMatchObject({ verdict: 'fail', 'over-budget': 'true' });
-    expect(body).toContain('| `ds.json: zero_optimization.stage` | `3` | `0` |');
+    expect(body).toContain('| `sharding` (`zero_optimization.stage`): `full` →\u00a0`none` |');
   });
 
   it('only a file that the policy puts beside a job', async () => {

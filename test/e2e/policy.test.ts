@@ -158,7 +158,7 @@ describe('the policy file', () => {
     expect(ran.outputs['changed']).toBe('2');
     expect(ran.log).toContain('file=configs/b.json');
     expect(ran.log).not.toContain('drafts');
-    expect(body()).toContain('| `tokens` | `2000000000000` | `3000000000000` |');
+    expect(body()).toContain('| `tokens`: `2000000000000` →\u00a0`3000000000000` |');
     expect(body()).not.toContain('This change edits');
     const report = JSON.parse(ran.outputs['report'] ?? '');
     expect(report.reports.find((one: { path: string }) => one.path === path)).toMatchObject({

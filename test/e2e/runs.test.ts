@@ -57,7 +57,7 @@ describe('a change of the run alone', () => {
       expect(one.head.memory?.device_bytes).toBeGreaterThan(one.base.memory.device_bytes);
     }
     expect(verdict.findings.map(({ code }) => code)).toEqual(['memory-over-budget', 'memory-over-budget']);
-    expect(body).toContain('| `micro_batch_size` | `1` | `8` |');
+    expect(body).toContain('| `micro_batch_size`: `1` →\u00a0`8` |');
     expect(body).toContain('This change takes memory per GPU over the budget.');
     expect(body).not.toContain('takes effect');
   });
@@ -71,7 +71,7 @@ describe('a change of the run alone', () => {
     const { ran, body } = await judged({ ...both, [policyName]: policy(1) }, { ...both, [policyName]: policy(8) });
     expect(ran.code).toBe(1);
     expect(pathsOf(ran)).toEqual([path]);
-    expect(body).toContain('| `micro_batch_size` | `1` | `8` |');
+    expect(body).toContain('| `micro_batch_size`: `1` →\u00a0`8` |');
     expect(body).not.toContain('takes effect');
   });
 
@@ -155,8 +155,8 @@ describe('a change of the run alone', () => {
       { origin: 'architecture', path: 'intermediate_size', before: '11008', after: '11264' },
       { origin: 'run', path: 'micro_batch_size', before: '1', after: '2' },
     ]);
-    expect(body).toContain('| `intermediate_size` | `11008` | `11264` |');
-    expect(body).toContain('| `micro_batch_size` | `1` | `2` |');
+    expect(body).toContain('| `intermediate_size`: `11008` →\u00a0`11264` |');
+    expect(body).toContain('| `micro_batch_size`: `1` →\u00a0`2` |');
   });
 
   it.each([
