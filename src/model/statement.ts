@@ -48,6 +48,8 @@ export type ModelStatement =
       /** an id of the hub, a preset (`torchtitan:llama3/8B`), or a path in the repository */
       readonly name: string;
       readonly at: Place;
+      /** what a script leaves the name to */
+      readonly needs?: readonly string[];
       readonly changes?: { readonly config: Keys; readonly names: Names };
     };
 

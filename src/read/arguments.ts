@@ -36,11 +36,13 @@ export const joined = (...all: readonly Arguments[]): Arguments => new Map(all.f
 export function statingArguments(file: ParsedFile, format: string, given: Arguments): Stating {
   const value: Record<string, unknown> = Object.create(null);
   const lines = new Map<string, number>();
+  const open = new Map<string, readonly string[]>();
   const places = new Map<string, Place>();
-  for (const [name, { value: one, at }] of given) {
+  for (const [name, { value: one, at, needs }] of given) {
     value[name] = one;
+    if (needs !== undefined) open.set(name, needs);
     places.set(name, at);
     if (at.line !== undefined && at.file === file.path) lines.set(name, at.line);
   }
-  return stating({ path: file.path, source: { value, lines, problems: file.source.problems } }, format, places);
+  return stating({ path: file.path, source: { value, lines, open, problems: file.source.problems } }, format, places);
 }

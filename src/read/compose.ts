@@ -3,7 +3,7 @@ import { build } from '../families/build.ts';
 import { decoder, decoderType } from '../families/decoder.ts';
 import type { Assumption, ModelKeys, Problem, Reading, StatedField } from '../model/reading.ts';
 import type { Keys, ModelStatement, Names, Stated, StatedRun, Statement } from '../model/statement.ts';
-import { placeText, sourcesOfStated } from '../setup/stated.ts';
+import { placeText, problemAt, sourcesOfStated } from '../setup/stated.ts';
 import { Fields, isDictionary, own, statedFields } from '../text/fields.ts';
 import { overlaid } from '../text/merge.ts';
 import { didYouMean } from '../text/nearest.ts';
@@ -11,6 +11,7 @@ import type { Source } from '../text/syntax.ts';
 import type { ParsedFile } from './format.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
+import { leftOpen } from './open.ts';
 
 /** An architecture and where it was said, or one sentence why there is none. */
 type Found =
@@ -33,10 +34,10 @@ export function compose(
   const notes = statements.flatMap(({ problems }) => problems);
   const model = statements.find((one) => one.model !== undefined)?.model;
   if (model === undefined) return { kind: 'unread', way: 'no-model', format, problems: [...notes, withoutModel(root)] };
-  const found = architectureOf(model, models);
+  const path = files[0]?.path ?? '';
+  const found = architectureOf(model, models, path);
   if (found.kind === 'unread')
     return { kind: 'unread', way: 'unknown-name', format, problems: [found.problem, ...notes] };
-  const path = files[0]?.path ?? '';
   const { run, problems } = merged(statements, path);
   const stated = sourcesOfStated(run, path);
   return {
@@ -101,13 +102,13 @@ function conflict(field: string, one: Stated, other: Stated, path: string): Prob
   };
 }
 
-function architectureOf(model: ModelStatement, models: ReadonlyMap<string, ParsedFile>): Found {
+function architectureOf(model: ModelStatement, models: ReadonlyMap<string, ParsedFile>, path: string): Found {
   if (model.kind === 'described') return { kind: 'read', reading: describedAs(model.config, model.names, []) };
   const file = models.get(model.name);
   const published = file === undefined ? findModel(model.name) : undefined;
   const config =
     file === undefined ? published?.config : isDictionary(file.source.value) ? file.source.value : undefined;
-  if (config === undefined) return { kind: 'unread', problem: unknownModel(model) };
+  if (config === undefined) return { kind: 'unread', problem: unknownModel(model, path) };
   const changes = model.changes ?? { config: {}, names: new Map() };
   const origin = file === undefined ? (published?.source ?? '') : file.path;
   const assumption: Assumption = { field: model.at.key, value: model.name, reason: `its sizes are those of ${origin}` };
@@ -116,14 +117,13 @@ function architectureOf(model: ModelStatement, models: ReadonlyMap<string, Parse
   return { kind: 'read', reading: { ...reading, keys: { ...reading.keys, named } } };
 }
 
-function unknownModel({ name, at }: Extract<ModelStatement, { kind: 'named' }>): Problem {
+function unknownModel({ name, at, needs }: Extract<ModelStatement, { kind: 'named' }>, path: string): Problem {
   const shown = name.slice(0, 100);
-  return {
-    severity: 'error',
-    message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add "base_models: { ${shown}: path/of/config.json }" to the policy.`,
-    ...(at.line === undefined ? {} : { line: at.line }),
-    key: at.key,
-  };
+  const message =
+    needs === undefined
+      ? `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(shown, modelNames)} Add "base_models: { ${shown}: path/of/config.json }" to the policy.`
+      : leftOpen(at.key, needs);
+  return problemAt(at, path, { severity: 'error', message });
 }
 
 /** An architecture under canonical keys; messages and lines use the file's own words. */

@@ -119,11 +119,13 @@ export function writtenBy({ source: { value } }: ParsedFile, name: string): stri
 export function asFile({ path, source }: ParsedFile, flags: Arguments): ParsedFile {
   const value: Record<string, unknown> = Object.create(null);
   const lines = new Map<string, number>();
-  for (const [name, { value: given, at }] of flags) {
+  const open = new Map<string, readonly string[]>();
+  for (const [name, { value: given, at, needs }] of flags) {
     value[name] = given;
     if (at.line !== undefined) lines.set(name, at.line);
+    if (needs !== undefined) open.set(name, needs);
   }
-  return { path, source: { value, lines, problems: source.problems } };
+  return { path, source: { value, lines, open, problems: source.problems } };
 }
 
 /** The statement of a launcher, joined with that of the arguments behind it. */
@@ -178,10 +180,10 @@ export function overridesOf(script: ParsedFile): Arguments {
   const { value } = script.source;
   const overrides = isDictionary(value) ? own(value, 'overrides') : undefined;
   return new Map(
-    Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => [
-      key,
-      { value: given, at: placeOf(script, key) },
-    ]),
+    Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => {
+      const needs = script.source.open?.get(key);
+      return [key, { value: given, at: placeOf(script, key), ...(needs === undefined ? {} : { needs }) }];
+    }),
   );
 }
 

@@ -65,7 +65,7 @@ export function stating(file: ParsedFile, format: string, places: ReadonlyMap<st
   const refers: Reference[] = [];
   const assumptions: Statement['assumptions'][number][] = [];
   const problems: Statement['problems'][number][] = [...found];
-  let name: { readonly name: string; readonly at: Place } | undefined;
+  let name: Named | undefined;
 
   const at = (path: string): unknown => valuesAt(root, path)[0] ?? undefined;
   const place = (key: string): Place => places.get(key) ?? placeOf(file, key);
@@ -120,7 +120,8 @@ export function stating(file: ParsedFile, format: string, places: ReadonlyMap<st
     },
     modelIs: canonical,
     named: (model, key) => {
-      name = { name: model, at: place(key) };
+      const needs = file.source.open?.get(key);
+      name = { name: model, at: place(key), ...(needs === undefined ? {} : { needs }) };
     },
     refer: (role, path, key, required = true) => {
       refers.push({ role, path, at: place(key), required });
@@ -153,8 +154,10 @@ export function stating(file: ParsedFile, format: string, places: ReadonlyMap<st
   };
 }
 
+type Named = Pick<Extract<ModelStatement, { kind: 'named' }>, 'name' | 'at' | 'needs'>;
+
 function modelOf(
-  name: { readonly name: string; readonly at: Place } | undefined,
+  name: Named | undefined,
   config: Keys,
   names: ReadonlyMap<string, { readonly key: string; readonly line?: number }>,
 ): ModelStatement | undefined {

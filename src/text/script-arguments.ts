@@ -90,6 +90,8 @@ function sorted({ words, environment = new Map() }: Command, script: Script): Sc
     } else if (key !== undefined && set !== undefined && key.includes('.')) {
       overrides[key] = set;
       lines.set(key, word.line);
+      if (word.needs.length > 0) open.set(key, word.needs);
+      else open.delete(key);
     } else program.push(word.text);
   }
   const gpus = gpusOfNode(script.directives);

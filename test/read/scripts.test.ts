@@ -67,6 +67,27 @@ it('takes from the policy what a command of the script prints, and says where a 
   );
 });
 
+it.each([
+  [
+    'Trainer',
+    'accelerate launch train.py --model_name_or_path $MODEL --per_device_train_batch_size 1',
+    '--model_name_or_path',
+  ],
+  ['verl', 'python3 -m verl.trainer.main_ppo actor_rollout_ref.model.path=$MODEL', 'actor_rollout_ref.model.path'],
+  [
+    'OpenRLHF',
+    'deepspeed --module openrlhf.cli.train_sft --pretrain $MODEL --micro_train_batch_size 1 --max_len 8',
+    '--pretrain',
+  ],
+])('says what a model’s name is left to: %s', (_, script, key) => {
+  const open = job({ 'a.sh': script });
+  expect(open).toMatchObject({ way: 'unknown-name' });
+  expect(open.problems[0]).toBe(
+    `The script leaves ${key} to MODEL. Add \`inputs: { MODEL: ... }\` to the entry of this script in the policy.`,
+  );
+  expect(job({ 'a.sh': script }, { inputs: { MODEL: 'meta-llama/Llama-3.1-8B' } }).layers).toBe(32);
+});
+
 it('says which count of GPUs is open', () => {
   const read = job({ 'a.sh': `torchrun --nproc_per_node 8 --nnodes $NODES pretrain_gpt.py --num-layers 2 ${small}` });
   expect(read.problems.join()).toMatch(/\$NODES.*says no gpus: 8 is assumed/);

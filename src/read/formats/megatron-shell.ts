@@ -3,6 +3,7 @@ import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { parse } from '../../text/syntax.ts';
 import { type Arguments, joined, statingArguments } from '../arguments.ts';
 import type { Format, ParsedFile } from '../format.ts';
+import { leftOpen } from '../open.ts';
 import { flagsOf, launched, spelled, wordsOf, writtenBy } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
 import { sayDefaultsOfSwift, swiftRank, swiftRead, swiftTunerOf } from '../swift.ts';
@@ -148,21 +149,6 @@ function refuseOpen(say: Stating, given: Arguments): void {
   const [first] = open;
   if (first === undefined) return;
   const flags = open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ');
-  const needs = [...new Set(open.flatMap((name) => given.get(name)?.needs ?? []))].slice(0, sizes.length);
-  throw say.refuse(`The script leaves ${flags} to ${needs.map(shown).join(', ')}${remedy(needs)}`, first, OpenModel);
-}
-
-const shown = (name: string) =>
-  /^\d+$/.test(name) ? `its argument ${name}` : (name.startsWith('<') ? name.slice(1, -1) : name).slice(0, 60);
-
-/** The most characters of the policy's line; what does not fit is asked for once the rest is there. */
-const longestLine = 400;
-
-/** How to state what is open: by a line of the policy, which cannot name loops and conditions. */
-function remedy(needs: readonly string[]): string {
-  const inputs = needs.filter((name) => /^\w+$|^\$\(.*\)$/.test(name));
-  if (inputs.length === 0) return ', which is not followed; write out what they are.';
-  const entries = inputs.map((name) => `${/^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name)}: ...`);
-  const line = entries.reduce((all, entry) => (all.length + entry.length > longestLine ? all : `${all}, ${entry}`));
-  return `. Add \`inputs: { ${line} }\` to the entry of this script in the policy.`;
+  const needs = [...new Set(open.flatMap((name) => given.get(name)?.needs ?? []))];
+  throw say.refuse(leftOpen(flags, needs), first, OpenModel);
 }
