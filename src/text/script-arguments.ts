@@ -1,5 +1,6 @@
-import { gpusOfNode, type Script } from './shell.ts';
+import type { Script } from './shell.ts';
 import type { Command, Told, Word } from './shell-machine.ts';
+import { gpusOfNode } from './slurm.ts';
 
 /**
  * The arguments of the command that a script is about, as a dictionary that formats read like any other file: flags without
