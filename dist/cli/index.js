@@ -24574,6 +24574,182 @@ function recipesOf(routines) {
     return recipes;
 }
 
+;// CONCATENATED MODULE: ./build/text/slurm.js
+/** Slurm's directives at the top of a script, without their dashes. */
+function directivesOf(text) {
+    const found = new Map();
+    for (const row of text.split('\n', 5_000)) {
+        if (!row.startsWith('#SBATCH') || row.length > 500)
+            continue;
+        const [, name = '', value = ''] = /^#SBATCH\s+-{1,2}([\w-]+)[=\s]*([^#]*)/.exec(row) ?? [];
+        if (name !== '')
+            found.set(name, value.trim());
+    }
+    return found;
+}
+/** What Slurm tells a job about itself follows from its directives. */
+function slurmVariables(directives) {
+    const nodes = directives.get('nodes') ?? directives.get('N');
+    const gpus = gpusOfNode(directives);
+    return [
+        ...(nodes === undefined
+            ? []
+            : ['SLURM_NNODES', 'SLURM_JOB_NUM_NODES', 'SLURM_JOB_NODES'].map((name) => [name, nodes])),
+        ...(gpus === undefined ? [] : ['SLURM_GPUS_ON_NODE', 'SLURM_GPUS_PER_NODE'].map((name) => [name, gpus])),
+    ];
+}
+/** GPUs of a node by Slurm's directives: `--gres=gpu:a100:8`, `--gpus-per-node=8`. */
+function gpusOfNode(directives) {
+    const gres = directives.get('gres');
+    const stated = directives.get('gpus-per-node') ?? (gres?.startsWith('gpu') === true ? gres : undefined);
+    return /(?:^|:)(\d{1,4})$/.exec(stated ?? '')?.[1];
+}
+
+;// CONCATENATED MODULE: ./build/text/script-arguments.js
+
+/** Flags of launchers that say how much is started. */
+const launchers = {
+    nproc_per_node: 'gpus_per_node',
+    'nproc-per-node': 'gpus_per_node',
+    num_gpus: 'gpus_per_node',
+    'ntasks-per-node': 'gpus_per_node',
+    nnodes: 'nodes',
+    num_nodes: 'nodes',
+    num_machines: 'nodes',
+    nodes: 'nodes',
+    N: 'nodes',
+    num_processes: 'gpus',
+    np: 'gpus',
+};
+const flag = /^--?([A-Za-z][\w.-]{0,200})(?:=(.*))?$/s;
+const override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
+/** The command with the most arguments; where none has any, the lists that a script prepares for others. */
+function argumentsOf(script) {
+    const counted = (command) => command.words.filter(({ text }) => flag.test(text) || override.test(text)).length + Number(starts(command)) / 2;
+    const prepared = { words: script.prepared, line: 1 };
+    const [first, ...rest] = script.commands.length === 0 ? [prepared] : script.commands;
+    const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
+    const chosen = counted(main) < fewest ? longer(main, prepared, counted) : main;
+    return sorted(chosen, script);
+}
+/** Of two commands with as many arguments, one that starts a training is what the script is about. */
+const starts = ({ words: [first] }) => /(^|\/)(llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|tune|trl|oumi|swift|megatron|litgpt|python3?|srun|mpirun)$/.test(first?.text ?? '');
+/** A command with fewer arguments is not the training that a script launches. */
+const fewest = 3;
+const longer = (one, other, counted) => counted(other) > counted(one) ? other : one;
+function sorted({ words, environment = new Map() }, script) {
+    const [flags, overrides, launch] = [{}, {}, {}].map(() => Object.create(null));
+    const lines = new Map();
+    const open = new Map();
+    const program = [];
+    for (let at = 0; at < words.length; at++) {
+        const word = words[at];
+        if (word === undefined || flags === undefined || overrides === undefined || launch === undefined)
+            break;
+        // A quoted word may hold a flag and its value.
+        const [head = word, ...behind] = word.text.startsWith('--') ? word.pieces : [word];
+        const [, name, attached] = flag.exec(head.text) ?? [];
+        const [, key, set] = override.exec(word.text) ?? [];
+        if (name !== undefined) {
+            const values = attached === undefined ? [...behind] : [{ text: attached, needs: head.needs }];
+            const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
+            const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
+            while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
+                const next = words[at + 1];
+                if (next === undefined || (values.length > 0 && started.test(next.text)))
+                    break;
+                values.push(next);
+                at += 1;
+            }
+            const [single, ...others] = values.map(({ text }) => text);
+            const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
+            const needs = [...new Set(values.flatMap((one) => one.needs))];
+            if (needs.length > 0)
+                open.set(`arguments.${name}`, needs);
+            else
+                open.delete(`arguments.${name}`);
+            if (into !== undefined) {
+                launch[into] = value;
+                lines.set(`launch.${into}`, word.line);
+            }
+            flags[name] = value;
+            lines.set(`arguments.${name}`, word.line);
+        }
+        else if (key !== undefined && set !== undefined && key.includes('.')) {
+            overrides[key] = set;
+            lines.set(key, word.line);
+            if (word.needs.length > 0)
+                open.set(key, word.needs);
+            else
+                open.delete(key);
+        }
+        else
+            program.push(word.text);
+    }
+    const gpus = gpusOfNode(script.directives);
+    const nodes = script.directives.get('nodes') ?? script.directives.get('N');
+    return {
+        value: {
+            arguments: flags,
+            overrides,
+            launch: {
+                ...(gpus === undefined ? {} : { gpus_per_node: gpus }),
+                ...(nodes === undefined ? {} : { nodes }),
+                ...fromEnvironment(environment),
+                ...launch,
+                ...included(flags?.['include']),
+            },
+            configs: configsOf(program, flags ?? {}),
+            module: moduleOf(program, flags ?? {}),
+            sections: Object.fromEntries(Object.keys(overrides ?? {}).map((key) => [key.split('.')[0] ?? '', true])),
+            program: program.slice(0, 50).join(' ').slice(0, 1_000),
+            written: Object.fromEntries(script.written),
+            sourced: [...script.sourced],
+        },
+        lines,
+        open,
+    };
+}
+/** A training file on the command line is not one more value of the flag before it. */
+const started = /\.ya?ml$/;
+/** ms-swift, LLaMA-Factory and others start as many processes as the environment says. */
+function fromEnvironment(environment) {
+    const devices = environment.get('CUDA_VISIBLE_DEVICES') ?? environment.get('ASCEND_RT_VISIBLE_DEVICES');
+    const each = environment.get('NPROC_PER_NODE') ?? (devices && /^\d+(,\d+)*$/.test(devices) ? devices : undefined);
+    const nodes = environment.get('NNODES') ?? environment.get('NUM_NODES');
+    return {
+        ...(each === undefined
+            ? {}
+            : { gpus_per_node: /,/.test(each) ? String(each.split(',').length) : each === devices ? '1' : each }),
+        ...(nodes === undefined ? {} : { nodes }),
+    };
+}
+/** DeepSpeed's `--include localhost:0,1,2,3`. */
+function included(value) {
+    const list = typeof value === 'string' ? /^[\w.-]+:(\d+(?:,\d+)*)$/.exec(value)?.[1] : undefined;
+    return list === undefined ? {} : { gpus_per_node: String(list.split(',').length) };
+}
+/** The Python module or file that is started. */
+function moduleOf(program, flags) {
+    const named = [flags['m'], flags['module']].find((one) => typeof one === 'string');
+    const file = program.find((word) => /\.py$/.test(word)) ?? program.find((word) => /^[a-z_]+(\.\w+){2,}$/.test(word));
+    return typeof named === 'string' ? named : (file ?? '');
+}
+/** Training files that the command names: behind `--config`, or by themselves. */
+function configsOf(program, flags) {
+    const named = ['config', 'config-file', 'config_file', 'job.config_file'].map((name) => name === 'config_file' && program.includes('accelerate') ? undefined : flags[name]);
+    const paths = [...program, ...named].filter((path) => typeof path === 'string' && /^[\w./@+-]+\.(ya?ml|toml)$/.test(path));
+    return Object.fromEntries(paths.slice(0, 4).map((path) => [path, true]));
+}
+/** A word behind a flag is its value, unless it is a flag itself; a negative number is a value. */
+const isValue = (word) => word !== undefined &&
+    !isOverride(word.text) &&
+    !isProgram(word.text) &&
+    (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+/** The program that a launcher starts; what comes behind it are the program's arguments. */
+const isProgram = (text) => /^[^\s=]+\.py$/.test(text);
+const isOverride = (text) => override.exec(text)?.[1]?.includes('.') === true;
+
 ;// CONCATENATED MODULE: ./build/text/shell-arithmetic.js
 /** Whole-number arithmetic as bash does it, on a text in which variables are names. */
 /** The value of an expression, or what it needs to have one. */
@@ -24931,6 +25107,15 @@ function quotesEnd(text, from, until) {
     }
     return from;
 }
+/** The text of a word that is one unquoted text. */
+const shell_words_plain = (token) => {
+    if (token?.kind !== 'word' || token.pieces.length !== 1)
+        return undefined;
+    const [piece] = token.pieces;
+    return piece?.kind === 'text' && !piece.quoted ? piece.text : undefined;
+};
+/** Whether a token is one of these signs. */
+const isSign = (token, ...signs) => token?.kind === 'sign' && signs.includes(token.sign);
 
 ;// CONCATENATED MODULE: ./build/text/shell-machine.js
 
@@ -25310,365 +25495,26 @@ function isLike(text, pattern) {
     return true;
 }
 
-;// CONCATENATED MODULE: ./build/text/shell.js
+;// CONCATENATED MODULE: ./build/text/shell-commands.js
 
 
 
 
 
-/**
- * @param files text of a file that the script reads in; undefined where it is not known
- * @throws ShellTooLarge
- */
-function readScript(written, files = () => undefined, inputs = {}) {
-    const text = withoutOpen(written);
-    const directives = directivesOf(text);
-    const machine = {
-        scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: withoutOpen(value) }])),
-        open: noOpenValues(),
-        functions: new Map(),
-        commands: [],
-        sourced: [],
-        written: new Map(),
-        files,
-        positional: [],
-        steps: 0,
-        calls: 0,
-        depth: 0,
-        spent: 0,
-    };
-    for (const [name, value] of slurmVariables(directives))
-        machine.scope.set(name, { list: false, text: value });
-    shell_run(shellTokens(text), machine);
-    const { commands, sourced } = machine;
-    return { commands, directives, prepared: preparedWords(machine), sourced, written: machine.written };
-}
-function preparedWords(machine) {
-    const words = [];
-    for (const value of machine.scope.values()) {
-        const text = value.list ? value.items.join(' ') : value.text;
-        if (words.length < shell_machine_limits.list && /(^|\s)--\w/.test(text))
-            words.push(...piecesOf(text, machine).map((piece) => ({ ...piece, line: 1, pieces: [piece] })));
-    }
-    return words.slice(0, shell_machine_limits.list);
-}
-/** What Slurm tells a job about itself follows from its directives. */
-function slurmVariables(directives) {
-    const nodes = directives.get('nodes') ?? directives.get('N');
-    const gpus = gpusOfNode(directives);
-    return [
-        ...(nodes === undefined
-            ? []
-            : ['SLURM_NNODES', 'SLURM_JOB_NUM_NODES', 'SLURM_JOB_NODES'].map((name) => [name, nodes])),
-        ...(gpus === undefined ? [] : ['SLURM_GPUS_ON_NODE', 'SLURM_GPUS_PER_NODE'].map((name) => [name, gpus])),
-    ];
-}
-/** GPUs of a node by Slurm's directives: `--gres=gpu:a100:8`, `--gpus-per-node=8`. */
-function gpusOfNode(directives) {
-    const gres = directives.get('gres');
-    const stated = directives.get('gpus-per-node') ?? (gres?.startsWith('gpu') === true ? gres : undefined);
-    return /(?:^|:)(\d{1,4})$/.exec(stated ?? '')?.[1];
-}
-function directivesOf(text) {
-    const found = new Map();
-    for (const row of text.split('\n', 5_000)) {
-        if (!row.startsWith('#SBATCH') || row.length > 500)
-            continue;
-        const [, name = '', value = ''] = /^#SBATCH\s+-{1,2}([\w-]+)[=\s]*([^#]*)/.exec(row) ?? [];
-        if (name !== '')
-            found.set(name, value.trim());
-    }
-    return found;
-}
-// --- Statements ---------------------------------------------------------------------------------------------------------
-/** Words that open a block, and the word that closes it. */
-const blocks = {
-    if: 'fi',
-    case: 'esac',
-    for: 'done',
-    while: 'done',
-    until: 'done',
-    select: 'done',
-    '{': '}',
-};
-const shell_plain = (token) => {
-    if (token?.kind !== 'word' || token.pieces.length !== 1)
-        return undefined;
-    const [piece] = token.pieces;
-    return piece?.kind === 'text' && !piece.quoted ? piece.text : undefined;
-};
-const isSign = (token, ...signs) => token?.kind === 'sign' && signs.includes(token.sign);
-/** @throws ShellTooLarge */
-function shell_run(tokens, machine) {
-    return deeper(machine, () => statements(tokens, machine));
-}
-function statements(tokens, machine) {
-    let outcome;
-    for (let at = 0; at < tokens.length;) {
-        machine.steps += 1;
-        if (machine.steps > shell_machine_limits.statements)
-            throw new ShellTooLarge(`The script takes more than ${shell_machine_limits.statements} steps.`);
-        if (isSign(tokens[at], '&&', '||')) {
-            const end = statementEnd(tokens, at + 1);
-            outcome = guarded(tokens.slice(at + 1, end), isSign(tokens[at], '&&'), outcome, machine);
-            at = end;
-        }
-        else if (tokens[at]?.kind !== 'word' && !isSign(tokens[at], '('))
-            at += 1;
-        else {
-            const end = conditionEnd(tokens, at);
-            outcome = end === undefined ? outcomeOf(tokens, at) : test(tokens.slice(at, end), machine);
-            at = end ?? shell_statement(tokens, at, machine);
-        }
-    }
-    return outcome;
-}
-/** A statement of nothing but assignments succeeds. */
-function outcomeOf(tokens, from) {
-    let at = from;
-    while (tokens[at] !== undefined && assignmentOf(tokens[at]) !== undefined)
-        at += 1;
-    return at > from && (at >= tokens.length || tokens[at]?.kind === 'sign') ? { kind: 'known', value: true } : undefined;
-}
-/** Follows one statement that is not a condition, and says where it ends. */
-function shell_statement(tokens, at, machine) {
-    const word = shell_plain(tokens[at]);
-    if (word !== undefined && Object.hasOwn(blocks, word)) {
-        const end = blockEnd(tokens, at, blocks[word] ?? '');
-        shell_block(word, tokens.slice(at + 1, end), machine);
-        return end + 1;
-    }
-    if (isSign(tokens[at], '('))
-        return inSubshell(tokens, at, machine);
-    if (word === 'function' || definesFunction(tokens, at))
-        return shell_define(tokens, at, machine);
-    return command(tokens, at, machine);
-}
-/** Runs what follows `&&` or `||` if the statement before it turned out so; where that is not known, what it assigns is open. */
-function guarded(body, and, before, machine) {
-    if (before?.kind === 'known')
-        return before.value === and ? shell_run(body, machine) : before;
-    if (before === undefined && and)
-        return shell_run(body, machine);
-    either([(into) => shell_run(body, into), () => { }], before?.needs ?? ['<a command>'], machine);
-    return before;
-}
-/** Where the statement ends that follows a `&&` or `||`. */
-function statementEnd(tokens, from) {
-    let at = from;
-    while (isSign(tokens[at], ';'))
-        at += 1;
-    const word = shell_plain(tokens[at]);
-    if (word !== undefined && Object.hasOwn(blocks, word))
-        return blockEnd(tokens, at, blocks[word] ?? '') + 1;
-    for (let end = conditionEnd(tokens, at) ?? at;; end++) {
-        if (isSign(tokens[end], '('))
-            end = shell_closing(tokens, end);
-        else if (end >= tokens.length || isSign(tokens[end], ';', ';;', '&', '&&', '||', ')'))
-            return end;
-    }
-}
-/** Where the condition at a place ends: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where there is none. */
-function conditionEnd(tokens, from) {
-    const at = shell_plain(tokens[from]) === '!' ? from + 1 : from;
-    if (isSign(tokens[at], '(') && isSign(tokens[at + 1], '('))
-        return shell_closing(tokens, at) + 1;
-    const word = shell_plain(tokens[at]);
-    const close = word === '[' ? ']' : word === '[[' ? ']]' : undefined;
-    if (close === undefined)
-        return undefined;
-    let end = at + 1;
-    while (end < tokens.length && shell_plain(tokens[end]) !== close)
-        end += 1;
-    return Math.min(end + 1, tokens.length);
-}
-/** The place of the bracket that closes the one at a place. */
-function shell_closing(tokens, from) {
-    let open = 0;
-    for (let at = from; at < tokens.length; at++) {
-        if (isSign(tokens[at], '('))
-            open += 1;
-        else if (isSign(tokens[at], ')') && --open === 0)
-            return at;
-    }
-    return tokens.length;
-}
-/** What a subshell assigns ends with it. */
-function inSubshell(tokens, from, machine) {
-    const end = shell_closing(tokens, from);
-    const { scope } = machine;
-    machine.scope = new Map(scope);
-    shell_run(tokens.slice(from + 1, end), machine);
-    machine.scope = scope;
-    return end + 1;
-}
-/** `name()`, and not the empty list of `NAME=()`. */
-const definesFunction = (tokens, at) => isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')') && !assignment.test(shell_plain(tokens[at]) ?? '');
-/** Where the block that begins at a word ends. */
-function blockEnd(tokens, from, close) {
-    const open = [close];
-    let first = false;
-    for (let at = from + 1; at < tokens.length; at++) {
-        const word = shell_plain(tokens[at]);
-        if (word !== undefined && word === open.at(-1)) {
-            open.pop();
-            if (open.length === 0)
-                return at;
-        }
-        else if (word !== undefined && first && Object.hasOwn(blocks, word))
-            open.push(blocks[word] ?? '');
-        first = tokens[at]?.kind === 'sign' || ['then', 'do', 'else'].includes(word ?? '');
-    }
-    return tokens.length;
-}
-function shell_define(tokens, from, machine) {
-    const named = shell_plain(tokens[from]) === 'function' ? from + 1 : from;
-    const name = shell_plain(tokens[named]) ?? '';
-    let at = named + 1;
-    while (at < tokens.length && shell_plain(tokens[at]) !== '{')
-        at += 1;
-    const end = blockEnd(tokens, at, '}');
-    machine.functions.set(name, tokens.slice(at + 1, end));
-    return end + 1;
-}
-function shell_block(kind, body, machine) {
-    if (kind === 'if')
-        conditional(body, machine);
-    else if (kind === 'case')
-        cases(body, machine);
-    else if (kind === '{')
-        shell_run(body, machine);
-    else
-        loop(kind, body, machine);
-}
-/** The place of one of these words in the block itself, not in a block within it. */
-function split(tokens, words, from = 0) {
-    let first = true;
-    for (let at = from; at < tokens.length; at++) {
-        const word = shell_plain(tokens[at]);
-        if (first && word !== undefined && words.includes(word))
-            return at;
-        if (first && word !== undefined && Object.hasOwn(blocks, word))
-            at = blockEnd(tokens, at, blocks[word] ?? '');
-        first = tokens[at]?.kind === 'sign' || ['then', 'do', 'else'].includes(word ?? '');
-    }
-    return tokens.length;
-}
-function conditional(tokens, machine) {
-    const then = split(tokens, ['then']);
-    const next = split(tokens, ['elif', 'else'], then + 1);
-    const truth = test(tokens.slice(0, then), machine);
-    const yes = tokens.slice(then + 1, next);
-    const rest = tokens.slice(next + 1);
-    const otherwise = shell_plain(tokens[next]) === 'elif' ? (into) => conditional(rest, into) : (into) => shell_run(rest, into);
-    if (truth.kind === 'known') {
-        if (truth.value)
-            shell_run(yes, machine);
-        else
-            otherwise(machine);
-    }
-    else
-        either([(into) => shell_run(yes, into), otherwise], truth.needs, machine);
-}
-/** Branches whose condition is unknown: a variable that they set differently is left open. */
-function either(branches, needs, machine) {
-    const { scope: before, positional } = machine;
-    const ends = branches.map((branch) => {
-        machine.scope = new Map(before);
-        machine.positional = positional;
-        branch(machine);
-        return machine.scope;
-    });
-    const [first = before, ...others] = ends;
-    const merged = new Map();
-    const names = new Set(ends.flatMap((scope) => [...scope.keys()]));
-    for (const name of names) {
-        const value = first.get(name);
-        const same = others.every((scope) => JSON.stringify(scope.get(name)) === JSON.stringify(value));
-        if (same && value !== undefined)
-            merged.set(name, value);
-        else
-            merged.set(name, uncertain(ends.map((scope) => scope.get(name)), needs, name, machine));
-    }
-    machine.scope = merged;
-}
-/** Lists keep what all branches begin with, and what follows is open. */
-function uncertain(values, needs, name, machine) {
-    const open = shell_open_unknown(needs[0] ?? name, machine);
-    const [first] = values;
-    if (first?.list !== true || values.some((value) => value?.list !== true))
-        return { list: false, text: open };
-    const lists = values.flatMap((value) => (value?.list === true ? [value.items] : []));
-    let common = 0;
-    while (common < first.items.length && lists.every((items) => items[common] === first.items[common]))
-        common += 1;
-    return { list: true, items: [...first.items.slice(0, common), open] };
-}
-function cases(tokens, machine) {
-    const within = tokens.findIndex((token) => shell_plain(token) === 'in');
-    const [subject] = expandAll(tokens.slice(0, within), machine);
-    const needs = needsOf(subject?.text ?? '', machine);
-    const arms = [];
-    for (let at = within + 1; at < tokens.length;) {
-        while (isSign(tokens[at], ';', '('))
-            at += 1;
-        let close = at;
-        while (close < tokens.length && !isSign(tokens[close], ')'))
-            close += 1;
-        if (close >= tokens.length)
-            break;
-        let end = close + 1;
-        while (end < tokens.length && !isSign(tokens[end], ';;'))
-            end += 1;
-        const patterns = expandAll(tokens.slice(at, close).filter(({ kind }) => kind === 'word'), machine);
-        arms.push({ patterns: patterns.map(({ text }) => text), body: tokens.slice(close + 1, end) });
-        at = end + 1;
-    }
-    if (subject === undefined)
-        return;
-    if (needs.length > 0) {
-        const branches = arms.map((arm) => (into) => shell_run(arm.body, into));
-        either([...branches, () => { }], needs, machine);
-        return;
-    }
-    const taken = arms.find(({ patterns }) => patterns.some((pattern) => isLike(subject.text, pattern)));
-    if (taken !== undefined)
-        shell_run(taken.body, machine);
-}
-/** A loop over words takes the first of them, and its variable is open where there are several; other loops are not followed. */
-function loop(kind, tokens, machine) {
-    const begins = split(tokens, ['do']);
-    const body = tokens.slice(begins + 1);
-    const itself = `<the ${kind} loop>`;
-    const maybe = () => either([(into) => shell_run(body, into), () => { }], [itself], machine);
-    if (kind !== 'for') {
-        maybe();
-        return;
-    }
-    const name = shell_plain(tokens[0]) ?? '';
-    const within = tokens.findIndex((token) => shell_plain(token) === 'in');
-    const items = expandAll(tokens.slice(within + 1, begins), machine);
-    const [first] = items;
-    if (first === undefined || within === -1 || within >= begins) {
-        maybe();
-        return;
-    }
-    machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_open_unknown(itself, machine) });
-    shell_run(body, machine);
-}
-// --- Commands -----------------------------------------------------------------------------------------------------------
+/** Commands of a shell script: what they assign, and what they would start. */
+/** The beginning of a word that assigns. */
 const assignment = /^([A-Za-z_]\w*)(\+?)=/;
 /** Follows one simple command with what it assigns, and says where the next statement begins. */
 function command(tokens, from, machine) {
     let at = from;
-    while (['export', 'local', 'declare', 'readonly', 'typeset'].includes(shell_plain(tokens[at]) ?? '')) {
+    while (['export', 'local', 'declare', 'readonly', 'typeset'].includes(shell_words_plain(tokens[at]) ?? '')) {
         at += 1;
-        while (/^-\w+$/.test(shell_plain(tokens[at]) ?? ''))
+        while (/^-\w+$/.test(shell_words_plain(tokens[at]) ?? ''))
             at += 1;
     }
     const exported = at > from;
     const before = new Map();
-    for (let next = shell_assign(tokens, at, machine, before); next > at; next = shell_assign(tokens, at, machine, before))
+    for (let next = shell_commands_assign(tokens, at, machine, before); next > at; next = shell_commands_assign(tokens, at, machine, before))
         at = next;
     const begins = at;
     let target;
@@ -25715,7 +25561,7 @@ function assignmentOf(token) {
  *
  * @param before gets what the name held until now
  */
-function shell_assign(tokens, at, machine, before) {
+function shell_commands_assign(tokens, at, machine, before) {
     const assigned = assignmentOf(tokens[at]);
     if (assigned === undefined)
         return at;
@@ -25747,7 +25593,7 @@ function start(words, document, target, line, machine) {
         return;
     }
     if (body !== undefined) {
-        shell_call(body, words.slice(1), machine);
+        shell_commands_call(body, words.slice(1), machine);
         return;
     }
     if (document === undefined && changesVariables(words, machine))
@@ -25765,7 +25611,7 @@ function start(words, document, target, line, machine) {
     if (inner !== undefined && machine.calls < shell_machine_limits.calls) {
         machine.calls += 1;
         spend(4 * inner.length, machine);
-        shell_run(shellTokens(inner), machine);
+        machine.run(shellTokens(inner), machine);
         machine.calls -= 1;
     }
     else if (words.length > 1 && words.length <= shell_machine_limits.list)
@@ -25776,6 +25622,7 @@ function start(words, document, target, line, machine) {
         });
 }
 const told = (text, machine) => ({ text: shown(text, machine), needs: needsOf(text, machine) });
+/** A text cut at its blanks. */
 const piecesOf = (text, machine) => text
     .trim()
     .split(/\s+/)
@@ -25821,13 +25668,13 @@ function textCommand(words) {
     const text = rest.map((word) => word.text).join(' ');
     return /\s--?\w/.test(text) ? text : undefined;
 }
-function shell_call(body, words, machine) {
+function shell_commands_call(body, words, machine) {
     if (machine.calls >= shell_machine_limits.calls)
         return;
     const { positional } = machine;
     machine.calls += 1;
     machine.positional = words.map(({ text }) => text);
-    shell_run(body, machine);
+    machine.run(body, machine);
     machine.positional = positional;
     machine.calls -= 1;
 }
@@ -25840,151 +25687,325 @@ function readIn(file, machine) {
     const text = machine.files(path);
     if (text !== undefined && machine.calls < shell_machine_limits.calls) {
         machine.calls += 1;
-        shell_run(shellTokens(withoutOpen(text)), machine);
+        machine.run(shellTokens(withoutOpen(text)), machine);
         machine.calls -= 1;
     }
 }
 
-;// CONCATENATED MODULE: ./build/text/script-arguments.js
+;// CONCATENATED MODULE: ./build/text/shell.js
 
-/** Flags of launchers that say how much is started. */
-const launchers = {
-    nproc_per_node: 'gpus_per_node',
-    'nproc-per-node': 'gpus_per_node',
-    num_gpus: 'gpus_per_node',
-    'ntasks-per-node': 'gpus_per_node',
-    nnodes: 'nodes',
-    num_nodes: 'nodes',
-    num_machines: 'nodes',
-    nodes: 'nodes',
-    N: 'nodes',
-    num_processes: 'gpus',
-    np: 'gpus',
-};
-const flag = /^--?([A-Za-z][\w.-]{0,200})(?:=(.*))?$/s;
-const override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
-/** The command with the most arguments; where none has any, the lists that a script prepares for others. */
-function argumentsOf(script) {
-    const counted = (command) => command.words.filter(({ text }) => flag.test(text) || override.test(text)).length + Number(starts(command)) / 2;
-    const prepared = { words: script.prepared, line: 1 };
-    const [first, ...rest] = script.commands.length === 0 ? [prepared] : script.commands;
-    const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
-    const chosen = counted(main) < fewest ? longer(main, prepared, counted) : main;
-    return sorted(chosen, script);
+
+
+
+
+
+
+/**
+ * @param files text of a file that the script reads in; undefined where it is not known
+ * @throws ShellTooLarge
+ */
+function readScript(written, files = () => undefined, inputs = {}) {
+    const text = withoutOpen(written);
+    const directives = directivesOf(text);
+    const machine = {
+        scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: withoutOpen(value) }])),
+        open: noOpenValues(),
+        functions: new Map(),
+        commands: [],
+        sourced: [],
+        written: new Map(),
+        files,
+        positional: [],
+        steps: 0,
+        calls: 0,
+        depth: 0,
+        spent: 0,
+        run: shell_run,
+    };
+    for (const [name, value] of slurmVariables(directives))
+        machine.scope.set(name, { list: false, text: value });
+    shell_run(shellTokens(text), machine);
+    const { commands, sourced } = machine;
+    return { commands, directives, prepared: preparedWords(machine), sourced, written: machine.written };
 }
-/** Of two commands with as many arguments, one that starts a training is what the script is about. */
-const starts = ({ words: [first] }) => /(^|\/)(llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|tune|trl|oumi|swift|megatron|litgpt|python3?|srun|mpirun)$/.test(first?.text ?? '');
-/** A command with fewer arguments is not the training that a script launches. */
-const fewest = 3;
-const longer = (one, other, counted) => counted(other) > counted(one) ? other : one;
-function sorted({ words, environment = new Map() }, script) {
-    const [flags, overrides, launch] = [{}, {}, {}].map(() => Object.create(null));
-    const lines = new Map();
-    const open = new Map();
-    const program = [];
-    for (let at = 0; at < words.length; at++) {
-        const word = words[at];
-        if (word === undefined || flags === undefined || overrides === undefined || launch === undefined)
-            break;
-        // A quoted word may hold a flag and its value.
-        const [head = word, ...behind] = word.text.startsWith('--') ? word.pieces : [word];
-        const [, name, attached] = flag.exec(head.text) ?? [];
-        const [, key, set] = override.exec(word.text) ?? [];
-        if (name !== undefined) {
-            const values = attached === undefined ? [...behind] : [{ text: attached, needs: head.needs }];
-            const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
-            const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
-            while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
-                const next = words[at + 1];
-                if (next === undefined || (values.length > 0 && started.test(next.text)))
-                    break;
-                values.push(next);
-                at += 1;
-            }
-            const [single, ...others] = values.map(({ text }) => text);
-            const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
-            const needs = [...new Set(values.flatMap((one) => one.needs))];
-            if (needs.length > 0)
-                open.set(`arguments.${name}`, needs);
-            else
-                open.delete(`arguments.${name}`);
-            if (into !== undefined) {
-                launch[into] = value;
-                lines.set(`launch.${into}`, word.line);
-            }
-            flags[name] = value;
-            lines.set(`arguments.${name}`, word.line);
-        }
-        else if (key !== undefined && set !== undefined && key.includes('.')) {
-            overrides[key] = set;
-            lines.set(key, word.line);
-        }
-        else
-            program.push(word.text);
+function preparedWords(machine) {
+    const words = [];
+    for (const value of machine.scope.values()) {
+        const text = value.list ? value.items.join(' ') : value.text;
+        if (words.length < shell_machine_limits.list && /(^|\s)--\w/.test(text))
+            words.push(...piecesOf(text, machine).map((piece) => ({ ...piece, line: 1, pieces: [piece] })));
     }
-    const gpus = gpusOfNode(script.directives);
-    const nodes = script.directives.get('nodes') ?? script.directives.get('N');
-    return {
-        value: {
-            arguments: flags,
-            overrides,
-            launch: {
-                ...(gpus === undefined ? {} : { gpus_per_node: gpus }),
-                ...(nodes === undefined ? {} : { nodes }),
-                ...fromEnvironment(environment),
-                ...launch,
-                ...included(flags?.['include']),
-            },
-            configs: configsOf(program, flags ?? {}),
-            module: moduleOf(program, flags ?? {}),
-            sections: Object.fromEntries(Object.keys(overrides ?? {}).map((key) => [key.split('.')[0] ?? '', true])),
-            program: program.slice(0, 50).join(' ').slice(0, 1_000),
-            written: Object.fromEntries(script.written),
-            sourced: [...script.sourced],
-        },
-        lines,
-        open,
-    };
+    return words.slice(0, shell_machine_limits.list);
 }
-/** A training file on the command line is not one more value of the flag before it. */
-const started = /\.ya?ml$/;
-/** ms-swift, LLaMA-Factory and others start as many processes as the environment says. */
-function fromEnvironment(environment) {
-    const devices = environment.get('CUDA_VISIBLE_DEVICES') ?? environment.get('ASCEND_RT_VISIBLE_DEVICES');
-    const each = environment.get('NPROC_PER_NODE') ?? (devices && /^\d+(,\d+)*$/.test(devices) ? devices : undefined);
-    const nodes = environment.get('NNODES') ?? environment.get('NUM_NODES');
-    return {
-        ...(each === undefined
-            ? {}
-            : { gpus_per_node: /,/.test(each) ? String(each.split(',').length) : each === devices ? '1' : each }),
-        ...(nodes === undefined ? {} : { nodes }),
-    };
+// --- Statements ---------------------------------------------------------------------------------------------------------
+/** Words that open a block, and the word that closes it. */
+const blocks = {
+    if: 'fi',
+    case: 'esac',
+    for: 'done',
+    while: 'done',
+    until: 'done',
+    select: 'done',
+    '{': '}',
+};
+/** @throws ShellTooLarge */
+function shell_run(tokens, machine) {
+    return deeper(machine, () => statements(tokens, machine));
 }
-/** DeepSpeed's `--include localhost:0,1,2,3`. */
-function included(value) {
-    const list = typeof value === 'string' ? /^[\w.-]+:(\d+(?:,\d+)*)$/.exec(value)?.[1] : undefined;
-    return list === undefined ? {} : { gpus_per_node: String(list.split(',').length) };
+function statements(tokens, machine) {
+    let outcome;
+    for (let at = 0; at < tokens.length;) {
+        machine.steps += 1;
+        if (machine.steps > shell_machine_limits.statements)
+            throw new ShellTooLarge(`The script takes more than ${shell_machine_limits.statements} steps.`);
+        if (isSign(tokens[at], '&&', '||')) {
+            const end = statementEnd(tokens, at + 1);
+            outcome = guarded(tokens.slice(at + 1, end), isSign(tokens[at], '&&'), outcome, machine);
+            at = end;
+        }
+        else if (tokens[at]?.kind !== 'word' && !isSign(tokens[at], '('))
+            at += 1;
+        else {
+            const end = conditionEnd(tokens, at);
+            outcome = end === undefined ? outcomeOf(tokens, at) : test(tokens.slice(at, end), machine);
+            at = end ?? shell_statement(tokens, at, machine);
+        }
+    }
+    return outcome;
 }
-/** The Python module or file that is started. */
-function moduleOf(program, flags) {
-    const named = [flags['m'], flags['module']].find((one) => typeof one === 'string');
-    const file = program.find((word) => /\.py$/.test(word)) ?? program.find((word) => /^[a-z_]+(\.\w+){2,}$/.test(word));
-    return typeof named === 'string' ? named : (file ?? '');
+/** A statement of nothing but assignments succeeds. */
+function outcomeOf(tokens, from) {
+    let at = from;
+    while (tokens[at] !== undefined && assignmentOf(tokens[at]) !== undefined)
+        at += 1;
+    return at > from && (at >= tokens.length || tokens[at]?.kind === 'sign') ? { kind: 'known', value: true } : undefined;
 }
-/** Training files that the command names: behind `--config`, or by themselves. */
-function configsOf(program, flags) {
-    const named = ['config', 'config-file', 'config_file', 'job.config_file'].map((name) => name === 'config_file' && program.includes('accelerate') ? undefined : flags[name]);
-    const paths = [...program, ...named].filter((path) => typeof path === 'string' && /^[\w./@+-]+\.(ya?ml|toml)$/.test(path));
-    return Object.fromEntries(paths.slice(0, 4).map((path) => [path, true]));
+/** Follows one statement that is not a condition, and says where it ends. */
+function shell_statement(tokens, at, machine) {
+    const word = shell_words_plain(tokens[at]);
+    if (word !== undefined && Object.hasOwn(blocks, word)) {
+        const end = blockEnd(tokens, at, blocks[word] ?? '');
+        shell_block(word, tokens.slice(at + 1, end), machine);
+        return end + 1;
+    }
+    if (isSign(tokens[at], '('))
+        return inSubshell(tokens, at, machine);
+    if (word === 'function' || definesFunction(tokens, at))
+        return shell_define(tokens, at, machine);
+    return command(tokens, at, machine);
 }
-/** A word behind a flag is its value, unless it is a flag itself; a negative number is a value. */
-const isValue = (word) => word !== undefined &&
-    !isOverride(word.text) &&
-    !isProgram(word.text) &&
-    (/^-\d/.test(word.text) || !word.text.startsWith('-'));
-/** The program that a launcher starts; what comes behind it are the program's arguments. */
-const isProgram = (text) => /^[^\s=]+\.py$/.test(text);
-const isOverride = (text) => override.exec(text)?.[1]?.includes('.') === true;
+/** Runs what follows `&&` or `||` if the statement before it turned out so; where that is not known, what it assigns is open. */
+function guarded(body, and, before, machine) {
+    if (before?.kind === 'known')
+        return before.value === and ? shell_run(body, machine) : before;
+    if (before === undefined && and)
+        return shell_run(body, machine);
+    either([(into) => shell_run(body, into), () => { }], before?.needs ?? ['<a command>'], machine);
+    return before;
+}
+/** Where the statement ends that follows a `&&` or `||`. */
+function statementEnd(tokens, from) {
+    let at = from;
+    while (isSign(tokens[at], ';'))
+        at += 1;
+    const word = shell_words_plain(tokens[at]);
+    if (word !== undefined && Object.hasOwn(blocks, word))
+        return blockEnd(tokens, at, blocks[word] ?? '') + 1;
+    for (let end = conditionEnd(tokens, at) ?? at;; end++) {
+        if (isSign(tokens[end], '('))
+            end = shell_closing(tokens, end);
+        else if (end >= tokens.length || isSign(tokens[end], ';', ';;', '&', '&&', '||', ')'))
+            return end;
+    }
+}
+/** Where the condition at a place ends: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where there is none. */
+function conditionEnd(tokens, from) {
+    const at = shell_words_plain(tokens[from]) === '!' ? from + 1 : from;
+    if (isSign(tokens[at], '(') && isSign(tokens[at + 1], '('))
+        return shell_closing(tokens, at) + 1;
+    const word = shell_words_plain(tokens[at]);
+    const close = word === '[' ? ']' : word === '[[' ? ']]' : undefined;
+    if (close === undefined)
+        return undefined;
+    let end = at + 1;
+    while (end < tokens.length && shell_words_plain(tokens[end]) !== close)
+        end += 1;
+    return Math.min(end + 1, tokens.length);
+}
+/** The place of the bracket that closes the one at a place. */
+function shell_closing(tokens, from) {
+    let open = 0;
+    for (let at = from; at < tokens.length; at++) {
+        if (isSign(tokens[at], '('))
+            open += 1;
+        else if (isSign(tokens[at], ')') && --open === 0)
+            return at;
+    }
+    return tokens.length;
+}
+/** What a subshell assigns ends with it. */
+function inSubshell(tokens, from, machine) {
+    const end = shell_closing(tokens, from);
+    const { scope } = machine;
+    machine.scope = new Map(scope);
+    shell_run(tokens.slice(from + 1, end), machine);
+    machine.scope = scope;
+    return end + 1;
+}
+/** `name()`, and not the empty list of `NAME=()`. */
+const definesFunction = (tokens, at) => isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')') && !assignment.test(shell_words_plain(tokens[at]) ?? '');
+/** Where the block that begins at a word ends. */
+function blockEnd(tokens, from, close) {
+    const open = [close];
+    let first = false;
+    for (let at = from + 1; at < tokens.length; at++) {
+        const word = shell_words_plain(tokens[at]);
+        if (word !== undefined && word === open.at(-1)) {
+            open.pop();
+            if (open.length === 0)
+                return at;
+        }
+        else if (word !== undefined && first && Object.hasOwn(blocks, word))
+            open.push(blocks[word] ?? '');
+        first = tokens[at]?.kind === 'sign' || ['then', 'do', 'else'].includes(word ?? '');
+    }
+    return tokens.length;
+}
+function shell_define(tokens, from, machine) {
+    const named = shell_words_plain(tokens[from]) === 'function' ? from + 1 : from;
+    const name = shell_words_plain(tokens[named]) ?? '';
+    let at = named + 1;
+    while (at < tokens.length && shell_words_plain(tokens[at]) !== '{')
+        at += 1;
+    const end = blockEnd(tokens, at, '}');
+    machine.functions.set(name, tokens.slice(at + 1, end));
+    return end + 1;
+}
+function shell_block(kind, body, machine) {
+    if (kind === 'if')
+        conditional(body, machine);
+    else if (kind === 'case')
+        cases(body, machine);
+    else if (kind === '{')
+        shell_run(body, machine);
+    else
+        loop(kind, body, machine);
+}
+/** The place of one of these words in the block itself, not in a block within it. */
+function split(tokens, words, from = 0) {
+    let first = true;
+    for (let at = from; at < tokens.length; at++) {
+        const word = shell_words_plain(tokens[at]);
+        if (first && word !== undefined && words.includes(word))
+            return at;
+        if (first && word !== undefined && Object.hasOwn(blocks, word))
+            at = blockEnd(tokens, at, blocks[word] ?? '');
+        first = tokens[at]?.kind === 'sign' || ['then', 'do', 'else'].includes(word ?? '');
+    }
+    return tokens.length;
+}
+function conditional(tokens, machine) {
+    const then = split(tokens, ['then']);
+    const next = split(tokens, ['elif', 'else'], then + 1);
+    const truth = test(tokens.slice(0, then), machine);
+    const yes = tokens.slice(then + 1, next);
+    const rest = tokens.slice(next + 1);
+    const otherwise = shell_words_plain(tokens[next]) === 'elif' ? (into) => conditional(rest, into) : (into) => shell_run(rest, into);
+    if (truth.kind === 'known') {
+        if (truth.value)
+            shell_run(yes, machine);
+        else
+            otherwise(machine);
+    }
+    else
+        either([(into) => shell_run(yes, into), otherwise], truth.needs, machine);
+}
+/** Branches whose condition is unknown: a variable that they set differently is left open. */
+function either(branches, needs, machine) {
+    const { scope: before, positional } = machine;
+    const ends = branches.map((branch) => {
+        machine.scope = new Map(before);
+        machine.positional = positional;
+        branch(machine);
+        return machine.scope;
+    });
+    const [first = before, ...others] = ends;
+    const merged = new Map();
+    const names = new Set(ends.flatMap((scope) => [...scope.keys()]));
+    for (const name of names) {
+        const value = first.get(name);
+        const same = others.every((scope) => JSON.stringify(scope.get(name)) === JSON.stringify(value));
+        if (same && value !== undefined)
+            merged.set(name, value);
+        else
+            merged.set(name, uncertain(ends.map((scope) => scope.get(name)), needs, name, machine));
+    }
+    machine.scope = merged;
+}
+/** Lists keep what all branches begin with, and what follows is open. */
+function uncertain(values, needs, name, machine) {
+    const open = shell_open_unknown(needs[0] ?? name, machine);
+    const [first] = values;
+    if (first?.list !== true || values.some((value) => value?.list !== true))
+        return { list: false, text: open };
+    const lists = values.flatMap((value) => (value?.list === true ? [value.items] : []));
+    let common = 0;
+    while (common < first.items.length && lists.every((items) => items[common] === first.items[common]))
+        common += 1;
+    return { list: true, items: [...first.items.slice(0, common), open] };
+}
+function cases(tokens, machine) {
+    const within = tokens.findIndex((token) => shell_words_plain(token) === 'in');
+    const [subject] = expandAll(tokens.slice(0, within), machine);
+    const needs = needsOf(subject?.text ?? '', machine);
+    const arms = [];
+    for (let at = within + 1; at < tokens.length;) {
+        while (isSign(tokens[at], ';', '('))
+            at += 1;
+        let close = at;
+        while (close < tokens.length && !isSign(tokens[close], ')'))
+            close += 1;
+        if (close >= tokens.length)
+            break;
+        let end = close + 1;
+        while (end < tokens.length && !isSign(tokens[end], ';;'))
+            end += 1;
+        const patterns = expandAll(tokens.slice(at, close).filter(({ kind }) => kind === 'word'), machine);
+        arms.push({ patterns: patterns.map(({ text }) => text), body: tokens.slice(close + 1, end) });
+        at = end + 1;
+    }
+    if (subject === undefined)
+        return;
+    if (needs.length > 0) {
+        const branches = arms.map((arm) => (into) => shell_run(arm.body, into));
+        either([...branches, () => { }], needs, machine);
+        return;
+    }
+    const taken = arms.find(({ patterns }) => patterns.some((pattern) => isLike(subject.text, pattern)));
+    if (taken !== undefined)
+        shell_run(taken.body, machine);
+}
+/** A loop over words takes the first of them, and its variable is open where there are several; other loops are not followed. */
+function loop(kind, tokens, machine) {
+    const begins = split(tokens, ['do']);
+    const body = tokens.slice(begins + 1);
+    const itself = `<the ${kind} loop>`;
+    const maybe = () => either([(into) => shell_run(body, into), () => { }], [itself], machine);
+    if (kind !== 'for') {
+        maybe();
+        return;
+    }
+    const name = shell_words_plain(tokens[0]) ?? '';
+    const within = tokens.findIndex((token) => shell_words_plain(token) === 'in');
+    const items = expandAll(tokens.slice(within + 1, begins), machine);
+    const [first] = items;
+    if (first === undefined || within === -1 || within >= begins) {
+        maybe();
+        return;
+    }
+    machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_open_unknown(itself, machine) });
+    shell_run(body, machine);
+}
 
 ;// CONCATENATED MODULE: ./build/text/syntax.js
 
@@ -45425,7 +45446,33 @@ function mamba_read(source) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/read/open.js
+/** What a script leaves to its arguments, its environment and its commands, and how the policy states it. */
+/** The most names in a sentence, and the most characters of the policy's line: what does not fit is asked for once the rest is there. */
+const open_most = { names: 8, line: 400 };
+/**
+ * The sentence that a script leaves something open.
+ *
+ * @param what a flag, or several
+ * @param needs names of what it hangs on
+ */
+function open_leftOpen(what, needs) {
+    const few = needs.slice(0, open_most.names);
+    return `The script leaves ${what} to ${few.map(open_shown).join(', ')}${remedy(few)}`;
+}
+const open_shown = (name) => /^\d+$/.test(name) ? `its argument ${name}` : (name.startsWith('<') ? name.slice(1, -1) : name).slice(0, 60);
+/** How to state what is open: by a line of the policy, which cannot name loops and conditions. */
+function remedy(needs) {
+    const inputs = needs.filter((name) => /^\w+$|^\$\(.*\)$/.test(name));
+    if (inputs.length === 0)
+        return ', which is not followed; write out what they are.';
+    const entries = inputs.map((name) => `${/^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name)}: ...`);
+    const line = entries.reduce((all, entry) => (all.length + entry.length > open_most.line ? all : `${all}, ${entry}`));
+    return `. Add \`inputs: { ${line} }\` to the entry of this script in the policy.`;
+}
+
 ;// CONCATENATED MODULE: ./build/read/compose.js
+
 
 
 
@@ -45448,10 +45495,10 @@ function compose(statements, files, models) {
     const model = statements.find((one) => one.model !== undefined)?.model;
     if (model === undefined)
         return { kind: 'unread', way: 'no-model', format, problems: [...notes, withoutModel(root)] };
-    const found = architectureOf(model, models);
+    const path = files[0]?.path ?? '';
+    const found = architectureOf(model, models, path);
     if (found.kind === 'unread')
         return { kind: 'unread', way: 'unknown-name', format, problems: [found.problem, ...notes] };
-    const path = files[0]?.path ?? '';
     const { run, problems } = merged(statements, path);
     const stated = sourcesOfStated(run, path);
     return {
@@ -45504,14 +45551,14 @@ function conflict(field, one, other, path) {
         ...(line === undefined ? {} : { line }),
     };
 }
-function architectureOf(model, models) {
+function architectureOf(model, models, path) {
     if (model.kind === 'described')
         return { kind: 'read', reading: describedAs(model.config, model.names, []) };
     const file = models.get(model.name);
     const published = file === undefined ? findModel(model.name) : undefined;
     const config = file === undefined ? published?.config : isDictionary(file.source.value) ? file.source.value : undefined;
     if (config === undefined)
-        return { kind: 'unread', problem: unknownModel(model) };
+        return { kind: 'unread', problem: unknownModel(model, path) };
     const changes = model.changes ?? { config: {}, names: new Map() };
     const origin = file === undefined ? (published?.source ?? '') : file.path;
     const assumption = { field: model.at.key, value: model.name, reason: `its sizes are those of ${origin}` };
@@ -45519,14 +45566,12 @@ function architectureOf(model, models) {
     const named = { key: model.at.key, name: model.name };
     return { kind: 'read', reading: { ...reading, keys: { ...reading.keys, named } } };
 }
-function unknownModel({ name, at }) {
+function unknownModel({ name, at, needs }, path) {
     const shown = name.slice(0, 100);
-    return {
-        severity: 'error',
-        message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add "base_models: { ${shown}: path/of/config.json }" to the policy.`,
-        ...(at.line === undefined ? {} : { line: at.line }),
-        key: at.key,
-    };
+    const message = needs === undefined
+        ? `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(shown, modelNames)} Add "base_models: { ${shown}: path/of/config.json }" to the policy.`
+        : open_leftOpen(at.key, needs);
+    return problemAt(at, path, { severity: 'error', message });
 }
 /** An architecture under canonical keys; messages and lines use the file's own words. */
 function describedAs(config, names, assumptions) {
@@ -45728,7 +45773,8 @@ function stating(file, format, places = new Map()) {
         },
         modelIs: canonical,
         named: (model, key) => {
-            name = { name: model, at: place(key) };
+            const needs = file.source.open?.get(key);
+            name = { name: model, at: place(key), ...(needs === undefined ? {} : { needs }) };
         },
         refer: (role, path, key, required = true) => {
             refers.push({ role, path, at: place(key), required });
@@ -46954,14 +47000,17 @@ const arguments_joined = (...all) => new Map(all.flatMap((one) => [...one]));
 function statingArguments(file, format, given) {
     const value = Object.create(null);
     const lines = new Map();
+    const open = new Map();
     const places = new Map();
-    for (const [name, { value: one, at }] of given) {
+    for (const [name, { value: one, at, needs }] of given) {
         value[name] = one;
+        if (needs !== undefined)
+            open.set(name, needs);
         places.set(name, at);
         if (at.line !== undefined && at.file === file.path)
             lines.set(name, at.line);
     }
-    return stating({ path: file.path, source: { value, lines, problems: file.source.problems } }, format, places);
+    return stating({ path: file.path, source: { value, lines, open, problems: file.source.problems } }, format, places);
 }
 
 ;// CONCATENATED MODULE: ./build/text/list-expression.js
@@ -48322,12 +48371,15 @@ function writtenBy({ source: { value } }, name) {
 function asFile({ path, source }, flags) {
     const value = Object.create(null);
     const lines = new Map();
-    for (const [name, { value: given, at }] of flags) {
+    const open = new Map();
+    for (const [name, { value: given, at, needs }] of flags) {
         value[name] = given;
         if (at.line !== undefined)
             lines.set(name, at.line);
+        if (needs !== undefined)
+            open.set(name, needs);
     }
-    return { path, source: { value, lines, problems: source.problems } };
+    return { path, source: { value, lines, open, problems: source.problems } };
 }
 /** The statement of a launcher, joined with that of the arguments behind it. */
 const joinedStatements = (launch, inner) => ({
@@ -48373,10 +48425,10 @@ function referToConfigs(say, { path, source: { value } }, beside) {
 function overridesOf(script) {
     const { value } = script.source;
     const overrides = isDictionary(value) ? own(value, 'overrides') : undefined;
-    return new Map(Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => [
-        key,
-        { value: given, at: placeOf(script, key) },
-    ]));
+    return new Map(Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => {
+        const needs = script.source.open?.get(key);
+        return [key, { value: given, at: placeOf(script, key), ...(needs === undefined ? {} : { needs }) }];
+    }));
 }
 /** Like `sayLaunch`, for statements that are not made of flags. */
 function sayLaunchAs(say, script) {
@@ -49702,6 +49754,7 @@ function allocator(file) {
 
 
 
+
 const megatron_shell_telling = [
     'num-layers',
     'hidden-size',
@@ -49829,20 +49882,8 @@ function refuseOpen(say, given) {
     if (first === undefined)
         return;
     const flags = open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ');
-    const needs = [...new Set(open.flatMap((name) => given.get(name)?.needs ?? []))].slice(0, megatron_shell_sizes.length);
-    throw say.refuse(`The script leaves ${flags} to ${needs.map(megatron_shell_shown).join(', ')}${remedy(needs)}`, first, OpenModel);
-}
-const megatron_shell_shown = (name) => /^\d+$/.test(name) ? `its argument ${name}` : (name.startsWith('<') ? name.slice(1, -1) : name).slice(0, 60);
-/** The most characters of the policy's line; what does not fit is asked for once the rest is there. */
-const longestLine = 400;
-/** How to state what is open: by a line of the policy, which cannot name loops and conditions. */
-function remedy(needs) {
-    const inputs = needs.filter((name) => /^\w+$|^\$\(.*\)$/.test(name));
-    if (inputs.length === 0)
-        return ', which is not followed; write out what they are.';
-    const entries = inputs.map((name) => `${/^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name)}: ...`);
-    const line = entries.reduce((all, entry) => (all.length + entry.length > longestLine ? all : `${all}, ${entry}`));
-    return `. Add \`inputs: { ${line} }\` to the entry of this script in the policy.`;
+    const needs = [...new Set(open.flatMap((name) => given.get(name)?.needs ?? []))];
+    throw say.refuse(open_leftOpen(flags, needs), first, OpenModel);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-yaml.js

@@ -49,6 +49,8 @@ export type Machine = {
   calls: number;
   depth: number;
   spent: number;
+  /** Statements have commands, and commands start functions, which are statements. */
+  readonly run: (tokens: readonly Token[], machine: Machine) => unknown;
 };
 
 /** Does something one level deeper: blocks within blocks, defaults within defaults. */

@@ -253,3 +253,14 @@ function quotesEnd(text: string, from: number, until: number): number {
   }
   return from;
 }
+
+/** The text of a word that is one unquoted text. */
+export const plain = (token: Token | undefined): string | undefined => {
+  if (token?.kind !== 'word' || token.pieces.length !== 1) return undefined;
+  const [piece] = token.pieces;
+  return piece?.kind === 'text' && !piece.quoted ? piece.text : undefined;
+};
+
+/** Whether a token is one of these signs. */
+export const isSign = (token: Token | undefined, ...signs: readonly string[]) =>
+  token?.kind === 'sign' && signs.includes(token.sign);

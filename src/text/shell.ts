@@ -1,4 +1,5 @@
-import { type Expanded, expandAll, expandText } from './shell-expansion.ts';
+import { assignment, assignmentOf, command, piecesOf } from './shell-commands.ts';
+import { expandAll } from './shell-expansion.ts';
 import {
   type Command,
   deeper,
@@ -7,14 +8,12 @@ import {
   type Machine,
   type Scope,
   type Sources,
-  spend,
-  type Told,
   type Value,
   type Word,
 } from './shell-machine.ts';
-import { isOpen, needsOf, noOpenValues, shown, unknown, withoutOpen } from './shell-open.ts';
-import { compute, isLike, type Truth, test } from './shell-tests.ts';
-import { type Piece, ShellTooLarge, shellTokens, type Token } from './shell-words.ts';
+import { needsOf, noOpenValues, unknown, withoutOpen } from './shell-open.ts';
+import { isLike, type Truth, test } from './shell-tests.ts';
+import { isSign, plain, ShellTooLarge, shellTokens, type Token } from './shell-words.ts';
 import { directivesOf, slurmVariables } from './slurm.ts';
 
 /**
@@ -53,6 +52,7 @@ export function readScript(written: string, files: Sources = () => undefined, in
     calls: 0,
     depth: 0,
     spent: 0,
+    run,
   };
   for (const [name, value] of slurmVariables(directives)) machine.scope.set(name, { list: false, text: value });
   run(shellTokens(text), machine);
@@ -82,14 +82,6 @@ const blocks: Readonly<Record<string, string>> = {
   select: 'done',
   '{': '}',
 };
-
-const plain = (token: Token | undefined): string | undefined => {
-  if (token?.kind !== 'word' || token.pieces.length !== 1) return undefined;
-  const [piece] = token.pieces;
-  return piece?.kind === 'text' && !piece.quoted ? piece.text : undefined;
-};
-const isSign = (token: Token | undefined, ...signs: readonly string[]) =>
-  token?.kind === 'sign' && signs.includes(token.sign);
 
 /** What the last statement came to: a condition, or undefined for a command, which mostly succeeds. */
 type Outcome = Truth | undefined;
@@ -348,199 +340,4 @@ function loop(kind: string, tokens: readonly Token[], machine: Machine): void {
   }
   machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : unknown(itself, machine) });
   run(body, machine);
-}
-
-// --- Commands -----------------------------------------------------------------------------------------------------------
-
-const assignment = /^([A-Za-z_]\w*)(\+?)=/;
-
-/** Follows one simple command with what it assigns, and says where the next statement begins. */
-function command(tokens: readonly Token[], from: number, machine: Machine): number {
-  let at = from;
-  while (['export', 'local', 'declare', 'readonly', 'typeset'].includes(plain(tokens[at]) ?? '')) {
-    at += 1;
-    while (/^-\w+$/.test(plain(tokens[at]) ?? '')) at += 1;
-  }
-  const exported = at > from;
-  const before = new Map<string, Value | undefined>();
-  for (let next = assign(tokens, at, machine, before); next > at; next = assign(tokens, at, machine, before)) at = next;
-  const begins = at;
-  let target: Token | undefined;
-  const words: Token[] = [];
-  let document: Token | undefined;
-  for (; at < tokens.length; at++) {
-    const token = tokens[at];
-    if (token === undefined) break;
-    if (isSign(token, '>', '>>', '<', '<<<')) {
-      target = isSign(token, '>', '>>') ? tokens[at + 1] : target;
-      at += 1;
-    } else if (token.kind === 'sign') break;
-    else if (token.kind === 'document') document = token;
-    else words.push(token);
-  }
-  if (words.length > 0) start(expandAll(words, machine), document, target, tokens[begins]?.line ?? 0, machine);
-  // Assignments in front of a command hold for that command alone.
-  if (words.length > 0 && !exported)
-    for (const [name, value] of before)
-      if (value === undefined) machine.scope.delete(name);
-      else machine.scope.set(name, value);
-  return at;
-}
-
-/** The variable that a word assigns to, whether it adds to it (`+=`), and the value. */
-function assignmentOf(token: Token | undefined) {
-  const [first] = token?.kind === 'word' ? token.pieces : [];
-  const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
-  if (token?.kind !== 'word' || found === null || first?.kind !== 'text') return undefined;
-  const [all, name = '', more = ''] = found;
-  const rest: readonly Piece[] = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
-  return { name, more, rest };
-}
-
-/**
- * Makes the assignment at a token (`X=`, `X+=`, `X=( ... )`), and says where it ends: at the same place where there is none.
- *
- * @param before gets what the name held until now
- */
-function assign(
-  tokens: readonly Token[],
-  at: number,
-  machine: Machine,
-  before: Map<string, Value | undefined>,
-): number {
-  const assigned = assignmentOf(tokens[at]);
-  if (assigned === undefined) return at;
-  const { name, more, rest } = assigned;
-  const old = machine.scope.get(name);
-  if (!before.has(name)) before.set(name, old);
-  if (
-    rest.every((piece) => piece.kind === 'text' && piece.text === '' && !piece.quoted) &&
-    isSign(tokens[at + 1], '(')
-  ) {
-    let end = at + 2;
-    while (end < tokens.length && !isSign(tokens[end], ')')) end += 1;
-    const items = expandAll(
-      tokens.slice(at + 2, end).filter(({ kind }) => kind === 'word'),
-      machine,
-    ).map(({ text }) => text);
-    const kept = more === '' ? [] : old?.list === true ? old.items : old === undefined ? [] : [old.text];
-    machine.scope.set(name, { list: true, items: [...kept, ...items].slice(0, limits.list) });
-    return end + 1;
-  }
-  const text = expandText(rest, machine);
-  const kept = more === '' || old === undefined ? '' : old.list ? old.items.join(' ') : old.text;
-  machine.scope.set(name, { list: false, text: (kept + text).slice(0, limits.value) });
-  return at + 1;
-}
-
-function start(
-  words: readonly Expanded[],
-  document: Token | undefined,
-  target: Token | undefined,
-  line: number,
-  machine: Machine,
-): void {
-  const [first, second] = words;
-  const name = first?.text ?? '';
-  const body = machine.functions.get(name);
-  if ((name === 'source' || name === '.') && second !== undefined) {
-    readIn(second, machine);
-    return;
-  }
-  if (body !== undefined) {
-    call(body, words.slice(1), machine);
-    return;
-  }
-  if (document === undefined && changesVariables(words, machine)) return;
-  if (document?.kind === 'document') {
-    const text = expandText(document.pieces, machine);
-    const file = target?.kind === 'word' ? expandText(target.pieces, machine) : undefined;
-    if (file !== undefined) machine.written.set(shown(file, machine), shown(text, machine));
-    // `read -r -d '' X <<EOF` keeps a command in a variable, to be started later.
-    else if (name === 'read') machine.scope.set(words.at(-1)?.text ?? '', { list: false, text });
-  }
-  const inner = textCommand(words);
-  if (inner !== undefined && machine.calls < limits.calls) {
-    machine.calls += 1;
-    spend(4 * inner.length, machine);
-    run(shellTokens(inner), machine);
-    machine.calls -= 1;
-  } else if (words.length > 1 && words.length <= limits.list)
-    machine.commands.push({
-      words: words.map((word) => wordOf(word, machine)),
-      line,
-      environment: environmentOf(machine),
-    });
-}
-
-const told = (text: string, machine: Machine): Told => ({ text: shown(text, machine), needs: needsOf(text, machine) });
-
-const piecesOf = (text: string, machine: Machine): readonly Told[] =>
-  text
-    .trim()
-    .split(/\s+/)
-    .map((piece) => told(piece, machine));
-
-function wordOf({ text, line }: Expanded, machine: Machine): Word {
-  const word = told(text, machine);
-  return { ...word, line, pieces: /\s/.test(text) ? piecesOf(text, machine) : [word] };
-}
-
-const variableName = /^[A-Za-z_]\w*$/;
-
-/** Commands of the shell that change variables; one that a command reads into is open. */
-function changesVariables(words: readonly Expanded[], machine: Machine): boolean {
-  const [name = '', ...rest] = words.map(({ text }) => text);
-  const names = rest.filter((word) => variableName.test(word));
-  if (name === 'unset') for (const one of names) machine.scope.delete(one);
-  else if (name === 'let') for (const one of rest) compute(one, machine);
-  else if (name === 'shift') machine.positional = machine.positional.slice(Number(rest[0] ?? 1));
-  else if (name === 'set' && rest[0] === '--') machine.positional = rest.slice(1);
-  else if (['read', 'mapfile', 'readarray'].includes(name) || (name === 'printf' && rest[0] === '-v'))
-    for (const one of names) machine.scope.set(one, { list: false, text: unknown(one, machine) });
-  else return false;
-  return true;
-}
-
-/** Variables that tell launchers how many processes to start. */
-const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'] as const;
-
-function environmentOf(machine: Machine): ReadonlyMap<string, string> {
-  return new Map(
-    telling.flatMap((name): [string, string][] => {
-      const value = machine.scope.get(name);
-      return value === undefined || value.list ? [] : [[name, shown(value.text, machine)]];
-    }),
-  );
-}
-
-/** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */
-function textCommand(words: readonly Expanded[]): string | undefined {
-  const at = words.findIndex(({ text }, index) => text === '-c' && /(^|\/)(ba)?sh$/.test(words[index - 1]?.text ?? ''));
-  const rest = words[0]?.text === 'eval' ? words.slice(1) : at === -1 ? [] : words.slice(at + 1, at + 2);
-  const text = rest.map((word) => word.text).join(' ');
-  return /\s--?\w/.test(text) ? text : undefined;
-}
-
-function call(body: readonly Token[], words: readonly Expanded[], machine: Machine): void {
-  if (machine.calls >= limits.calls) return;
-  const { positional } = machine;
-  machine.calls += 1;
-  machine.positional = words.map(({ text }) => text);
-  run(body, machine);
-  machine.positional = positional;
-  machine.calls -= 1;
-}
-
-function readIn(file: Expanded, machine: Machine): void {
-  // An unknown folder (`$DIR/model.sh`) is mostly the script's own.
-  const path = (isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\//, '') : file.text).replace(/^\/+/, '');
-  if (path === '' || isOpen(path) || machine.sourced.length >= 8) return;
-  machine.sourced.push(path);
-  const text = machine.files(path);
-  if (text !== undefined && machine.calls < limits.calls) {
-    machine.calls += 1;
-    run(shellTokens(withoutOpen(text)), machine);
-    machine.calls -= 1;
-  }
 }
