@@ -281,7 +281,7 @@ function fault(dice: Dice, name: string, bytes: Uint8Array, original: Seed): str
     if (ours.includes(leak) && !quoted.includes(leak))
       return `in the words: ${ours.split('\n').find((line) => line.includes(leak))}`;
   const report = jsonReport(review);
-  const parsed = jsonSchema.safeParse(report);
+  const parsed = jsonSchema().safeParse(report);
   if (!parsed.success) return `the JSON: ${parsed.error.issues[0]?.path.join('.')} ${parsed.error.issues[0]?.message}`;
   const number = wrongNumber(report.reports);
   if (number !== undefined) return `the JSON: ${number}`;

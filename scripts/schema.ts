@@ -9,7 +9,7 @@ import { runSchema } from '../src/setup/description.ts';
 
 /** File name and text of each schema. */
 export const schemas: Readonly<Record<string, string>> = {
-  'report.schema.json': write(z.toJSONSchema(jsonSchema), 'The JSON report of Model Cost Gate, version 1'),
+  'report.schema.json': write(z.toJSONSchema(jsonSchema()), 'The JSON report of Model Cost Gate, version 1'),
   'history.schema.json': write(z.toJSONSchema(historySchema), 'What model-cost history --format json prints'),
   'policy.schema.json': write(z.toJSONSchema(policySchema(), { io: 'input' }), 'A policy file of Model Cost Gate'),
   'run.schema.json': write(z.toJSONSchema(runSchema(), { io: 'input' }), 'A run description of Model Cost Gate'),

@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -52,3 +53,18 @@ export const run = (
   });
   return { code: status, out: stdout, err: stderr };
 };
+
+/** The same while this process goes on, as it must where it answers what the command asks. */
+export async function runBeside(words: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
+  const child = spawn(process.execPath, [cli, ...words], { cwd, env: { ...process.env, FORCE_COLOR: '0', ...env } });
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (piece: Buffer) => {
+    said.out += piece;
+  });
+  child.stderr.on('data', (piece: Buffer) => {
+    said.err += piece;
+  });
+  child.stdin.end();
+  const [code] = await once(child, 'close');
+  return { code, ...said };
+}

@@ -101,7 +101,7 @@ describe('whatever two configs say', () => {
       fc.property(written, written, (base, head) => {
         const { review } = reviewOf({ base, head, named: true });
         const report = jsonReport(review);
-        expect(jsonSchema.safeParse(report).error?.issues).toBeUndefined();
+        expect(jsonSchema().safeParse(report).error?.issues).toBeUndefined();
         expect(wrong(report.reports)).toBe(false);
         expect(JSON.stringify(report)).not.toMatch(/NaN|Infinity|undefined/);
         expect([...jsonPieces(review)].join('')).toBe(jsonText(report));

@@ -36840,14 +36840,14 @@ const ZodTuple = /*@__PURE__*/ $constructor("ZodTuple", (inst, def) => {
     },
 });
 function tuple(items, _paramsOrRest, _params) {
-    const hasRest = _paramsOrRest instanceof core.$ZodType;
+    const hasRest = _paramsOrRest instanceof $ZodType;
     const params = hasRest ? _params : _paramsOrRest;
     const rest = hasRest ? _paramsOrRest : null;
     return new ZodTuple({
         type: "tuple",
         items: items,
         rest,
-        ...util.normalizeParams(params),
+        ...normalizeParams(params),
     });
 }
 const ZodRecord = /*@__PURE__*/ $constructor("ZodRecord", (inst, def) => {
@@ -55921,6 +55921,14 @@ const waivable = [
     'increase',
     'cannot-start',
 ];
+const findingCodes = [
+    ...waivable,
+    'unreadable',
+    'not-looked-at',
+    'not-merged',
+    'approximate',
+    'policy-broken',
+];
 /** It says something of the change itself, so that it is commented. */
 const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
 /** Nothing was compared, and nothing else is worth a word. */
@@ -56469,6 +56477,9 @@ const options = {
     base: { type: 'string', short: 'b' },
     head: { type: 'string' },
     since: { type: 'string' },
+    post: { type: 'string' },
+    'pull-request': { type: 'string' },
+    'comment-key': { type: 'string' },
     framework: { type: 'string' },
     'global-batch-size': { type: 'string' },
     fix: { type: 'string', multiple: true },
@@ -56496,6 +56507,7 @@ const arguments_taken = {
     mfu: [...aboutConfigs, 'tokens-per-second'],
     plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
     history: [...aboutConfigs, 'since', 'head'],
+    comment: ['output', 'help', 'version', 'post', 'pull-request', 'comment-key'],
     list: arguments_always,
 };
 const plainFormats = ['text', 'markdown', 'json'];
@@ -56504,12 +56516,13 @@ const arguments_formats = {
     report: [...plainFormats, 'csv', 'junit'],
     diff: [...plainFormats, 'csv', 'junit'],
     history: [...plainFormats, 'csv'],
+    comment: ['text'],
     mfu: plainFormats,
     plan: plainFormats,
     list: plainFormats,
 };
 const everyFormat = [...new Set(Object.values(arguments_formats).flat())];
-const commands = ['report', 'diff', 'history', 'mfu', 'plan', 'list'];
+const commands = ['report', 'diff', 'history', 'comment', 'mfu', 'plan', 'list'];
 /** @throws Usage with one sentence */
 function arguments_wordsOf(argv) {
     refuseUnknown(argv);
@@ -56591,6 +56604,9 @@ const about = {
     output: '-o, --output FILE           where the result goes (default: standard output)',
     base: '-b, --base REV              git revision to compare with; the merge base is taken',
     head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',
+    post: '    --post WHERE            github or gitlab: creates the comment, or brings it up to date (default: it is only printed)',
+    'pull-request': '    --pull-request N        which one (default: the one that the CI job runs for)',
+    'comment-key': '    --comment-key KEY       tells several comments on one pull request apart (default: default)',
     framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
     'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
     fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
@@ -56602,6 +56618,8 @@ const usage = {
   model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
     history: `  model-cost history CONFIG [--since REV]
                                            what each commit of this repository made of the cost`,
+    comment: `  model-cost comment REPORT.json... [--post github|gitlab]
+                                           the comment of what diff --format json computed`,
     mfu: `  model-cost mfu CONFIG --tokens-per-second N
                                            MFU of a measured run`,
     plan: `  model-cost plan CONFIG --gpus N --accelerator ID
@@ -56617,6 +56635,9 @@ With --memory-budget the report is a check: exit code 1 where a config needs mor
 that only warns where no run is stated).`,
     history: `Commits of the first parent that changed the config, a file that its job refers to, or the policy. A commit whose job
 cannot be read is a row that says so. --run holds for all commits; without it each commit says how its job is trained.`,
+    comment: `A REPORT.json is what diff --format json wrote, or - for standard input. It may come from a job that nobody trusts: it is
+held against its schema, and what it says is shown as text. GitHub needs GITHUB_TOKEN and GITHUB_REPOSITORY; GitLab needs
+GITLAB_TOKEN (scope api) and what GitLab CI sets. Exit code 0 whatever the verdict: the job that computed it has failed already.`,
     mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
     plan: `A plan fits where memory per GPU, with its margin of error, is within the budget (100 % unless stated).`,
     list: '',
@@ -56625,6 +56646,7 @@ const examples = {
     report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
     diff: 'model-cost diff --base origin/main --run configs/run.yml',
     history: 'model-cost history configs/llama-7b.json --since v1.0 --accelerator h100-sxm-80gb --gpus 64',
+    comment: 'model-cost comment report.json --post gitlab',
     mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
     plan: 'model-cost plan config.json --gpus 64 --accelerator h100-sxm-80gb --framework megatron --fix tensor=8',
     list: 'model-cost list accelerators',
@@ -56647,57 +56669,6 @@ function help(topic) {
         '',
     ].join('\n');
 }
-
-;// CONCATENATED MODULE: external "node:vm"
-const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
-;// CONCATENATED MODULE: ./build/deadline.js
-
-/** What one config may take, and all of a run together, in milliseconds. */
-const deadline_most = { each: 5_000, all: 300_000 };
-const job = Symbol.for('model-cost-gate.job');
-const holder = globalThis;
-/** V8 ends what a script calls, wherever it is: in a loop, in a regular expression, past any `catch`. */
-const script = new external_node_vm_namespaceObject.Script(`globalThis[Symbol.for('${job.description}')]()`);
-/**
- * Runs work whose length a stranger's text decides, and stops it where it takes too long, alone or with all before it.
- * It is not for work within such work.
- */
-function deadline({ each, all } = deadline_most) {
-    let left = all;
-    const tooMuch = deadline_late(`was not evaluated: all configs of a run together may take ${all / 1_000} s`);
-    const tooLong = deadline_late(`takes longer than ${each / 1_000} s to evaluate`);
-    return (work) => {
-        if (left <= 0)
-            return tooMuch;
-        const started = performance.now();
-        try {
-            return left < each ? (done(work, left) ?? tooMuch) : (done(work, each) ?? tooLong);
-        }
-        finally {
-            left -= performance.now() - started;
-        }
-    };
-}
-/** undefined where the work was stopped. */
-function done(work, milliseconds) {
-    let result;
-    holder[job] = () => {
-        result = { kind: 'done', result: work() };
-    };
-    try {
-        script.runInThisContext({ timeout: Math.ceil(milliseconds) });
-    }
-    catch (error) {
-        if (!isTimeout(error))
-            throw error;
-    }
-    finally {
-        delete holder[job];
-    }
-    return result;
-}
-const deadline_late = (reason) => ({ kind: 'late', reason });
-const isTimeout = (error) => error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 
 ;// CONCATENATED MODULE: ./build/report/charts.js
 const componentNames = {
@@ -57504,7 +57475,7 @@ const said = object({
 const earlier_memory = object({ open: array(said).max(earlier_most), resolved: array(said).max(earlier_most) });
 const earlier_nothing = { open: [], resolved: [] };
 /** The second line of our comment; empty where there is nothing to remember. */
-function earlier_memoryLine(remembered) {
+function memoryLine(remembered) {
     if (remembered.open.length === 0 && remembered.resolved.length === 0)
         return '';
     return `\n<!-- model-cost-gate state=${encodeURIComponent(JSON.stringify(remembered)).replaceAll('-', '%2D')} -->`;
@@ -57526,7 +57497,7 @@ function earlier_remembered(body = '') {
     }
 }
 /** The problems of a review, and which of the earlier comment's are gone: a second run over the same commit says the same. */
-function earlier_remember(review, earlier) {
+function remember(review, earlier) {
     const { findings } = review.verdict;
     const open = findings
         .filter(({ severity }) => severity !== 'notice')
@@ -57991,13 +57962,13 @@ const marker = (key) => `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_')
  * @param earlier our comment as it stands there: what it complained of and is gone is shown as resolved
  */
 function comment_comment(review, options, earlier) {
-    const memory = earlier_remember(review, earlier);
+    const memory = remember(review, earlier);
     const all = comment_sections(review, options);
     const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
     const table = all.findIndex(({ name }) => name === 'table');
     const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
     const first = marker(options.key);
-    const remembering = comment_fitted(first + earlier_memoryLine(memory), whole, Number.POSITIVE_INFINITY);
+    const remembering = comment_fitted(first + memoryLine(memory), whole, Number.POSITIVE_INFINITY);
     // What is remembered goes first when room runs out, and what is not remembered is not told.
     return remembering.length <= longestComment ? remembering : comment_fitted(first, all, longestComment);
 }
@@ -58253,64 +58224,805 @@ function comment_folded(sections) {
     return bodies;
 }
 
-;// CONCATENATED MODULE: ./build/report/csv.js
+;// CONCATENATED MODULE: ./build/report/estimate-from-json.js
 
-/** Rows as RFC 4180 has them, the first one the heading. */
-const csv = (rows) => rows.map((row) => `${row.map(csv_written).join(',')}\r\n`).join('');
-/** What begins so is computed by a spreadsheet, unless an apostrophe stands before it. */
-const formula = /^[=+\-@]/;
-function csv_written(cell) {
-    if (typeof cell === 'number')
-        return String(cell);
-    const text = markdown_plain(cell ?? '', 1_000).replace(formula, "'$&");
-    return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+
+
+
+
+/**
+ * The estimate that one side of a JSON report was made of, as far as words are made of it; undefined where it has none. Parts by
+ * operation, layers and growth are not in the report. Words that only the engine writes may be anybody's here, and are escaped.
+ */
+function estimateOf(side) {
+    const { parameters: counted, flops: computed, inference } = side;
+    const run = settledOf(side);
+    const memory = memoryOf(side);
+    const throughput = throughputOf(side);
+    if (!counted || !computed || !inference || !run || !memory || !throughput)
+        return undefined;
+    return {
+        parameters: {
+            total: parameters(counted.total),
+            active: parameters(counted.active),
+            activeWithoutEmbedding: parameters(counted.active_without_embedding),
+            activeWithoutEmbeddings: parameters(counted.active_without_embeddings),
+            mtp: parameters(counted.mtp),
+            towers: parameters(counted.towers),
+            trainable: parameters(counted.trainable),
+            components: ledger(parameters, Object.entries(counted.components)),
+            parts: ledger(parameters, []),
+            layers: [],
+            checkpoint: bytes(counted.checkpoint_bytes),
+            exact: side.exact === true,
+        },
+        flops: {
+            sequenceLength: computed.sequence_length,
+            forward: ledger(flops, Object.entries(computed.components)),
+            training: flops(computed.training_per_token),
+            hardware: flops(computed.hardware_per_token),
+            conventions: conventionsOf(computed.conventions),
+            parts: ledger(flops, []),
+            layers: [],
+            growth: [],
+            budget: flops(computed.training_total),
+        },
+        memory,
+        throughput,
+        inference: {
+            cachePerToken: bytes(inference.cache_bytes_per_token),
+            cachePerSequence: bytes(inference.cache_bytes_per_sequence),
+            weights: bytes(inference.weight_bytes),
+            largestBatch: inference.largest_batch,
+        },
+        run,
+        assumptions: side.assumptions ?? [],
+        problems: problemsOf(side.problems ?? []),
+    };
 }
+function conventionsOf(amounts) {
+    const of = (name) => flops(amounts[name] ?? 0);
+    return {
+        causal: of('causal'),
+        full: of('full'),
+        palm: of('palm'),
+        '6n': of('6n'),
+        megatron: of('megatron'),
+        torchtitan: of('torchtitan'),
+    };
+}
+const phases = ['forward', 'loss', 'backward', 'optimizer', 'rollout'];
+function memoryOf({ memory }) {
+    const phase = phases.find((one) => one === memory?.moment);
+    if (!memory || phase === undefined)
+        return undefined;
+    const { components } = memory;
+    const component = (name) => bytes(components[name] ?? 0);
+    return {
+        allocated: bytes(memory.allocated_bytes),
+        reserved: bytes(memory.reserved_bytes),
+        device: bytes(memory.device_bytes),
+        capacity: memory.capacity_bytes === null ? null : bytes(memory.capacity_bytes),
+        components: {
+            weights: component('weights'),
+            gradients: component('gradients'),
+            optimizer_states: component('optimizer_states'),
+            activations: component('activations'),
+            temporary: component('temporary'),
+        },
+        parts: ledger(bytes, []),
+        phase,
+        stage: memory.stage,
+        band: memory.band,
+        basis: markdown_sentence(memory.basis, 300),
+        savings: memory.savings.slice(0, 10).map(({ change, saves_bytes }) => ({
+            // It is written as code.
+            change: markdown_plain(change, 80).replace(/[`|\\]/g, ' '),
+            saves: bytes(saves_bytes),
+        })),
+    };
+}
+function throughputOf({ throughput }) {
+    if (!throughput)
+        return undefined;
+    const { mfu, mfu_range: range, training, step_seconds: step, parts_seconds: parts } = throughput;
+    const part = (name) => seconds(parts[name] ?? 0);
+    return {
+        mfu,
+        hfu: throughput.hfu,
+        range,
+        tokensPerSecondPerGpu: throughput.tokens_per_second_per_gpu,
+        stepTime: step === null ? null : seconds(step),
+        parts: {
+            matrix_products: part('matrix_products'),
+            attention: part('attention'),
+            memory_bound: part('memory_bound'),
+            loss: part('loss'),
+            recompute: part('recompute'),
+            exposed_tensor: part('exposed_tensor'),
+            exposed_context: part('exposed_context'),
+            exposed_expert: part('exposed_expert'),
+            exposed_pipeline: part('exposed_pipeline'),
+            exposed_data: part('exposed_data'),
+            bubble: part('bubble'),
+            optimizer: part('optimizer'),
+            host: part('host'),
+            jitter: part('jitter'),
+        },
+        band: mfu === null || range === null || mfu <= 0 ? 0 : Math.log(range[1] / mfu),
+        basis: markdown_sentence(throughput.basis, 300),
+        limit: throughput.limit,
+        training: training && {
+            time: seconds(training.seconds),
+            gpuHours: training.gpu_hours,
+            energyKilowattHours: training.energy_kwh,
+            costUsd: training.cost_usd,
+            pricePerGpuHour: training.price_per_gpu_hour,
+            priceDate: training.price_date,
+        },
+    };
+}
+const severities = ['error', 'warning', 'notice'];
+/** A severity that this version does not know is none to be quiet about. */
+const problemsOf = (problems) => problems.map(({ severity, ...rest }) => ({
+    severity: severities.find((one) => one === severity) ?? 'warning',
+    ...rest,
+}));
+const allOrigins = ['input', 'run', 'config', 'policy', 'framework', 'default'];
+function settledOf({ run: written, origins = {} }) {
+    const reading = written === undefined ? undefined : runOf(written, 'run');
+    const run = reading?.kind === 'read' ? wholeRun(reading.fields) : undefined;
+    if (run === undefined)
+        return undefined;
+    const known = Object.entries(origins).flatMap(([field, origin]) => {
+        const found = allOrigins.find((one) => one === origin);
+        return found === undefined ? [] : [[field, found]];
+    });
+    return { run, machine: findAccelerator(run.accelerator), origins: Object.fromEntries(known) };
+}
+const estimate_from_json_always = {
+    accelerator: true,
+    gpus: true,
+    sequenceLength: true,
+    microBatchSize: true,
+    globalBatchSize: true,
+    precision: true,
+    optimizer: true,
+    framework: true,
+    sharding: true,
+    recompute: true,
+    flashAttention: true,
+    fusedCrossEntropy: true,
+    compile: true,
+    parallelism: true,
+    expertImbalance: true,
+    tokens: true,
+};
+const undivided = {
+    tensor: 1,
+    pipeline: 1,
+    virtualPipeline: 1,
+    context: 1,
+    expert: 1,
+    expertTensor: 1,
+    sequenceParallel: false,
+};
+function wholeRun(fields) {
+    return estimate_from_json_isWhole(fields) ? { ...fields, parallelism: { ...undivided, ...fields.parallelism } } : undefined;
+}
+const estimate_from_json_isWhole = (fields) => Object.keys(estimate_from_json_always).every((name) => Object.entries(fields).some(([field, value]) => field === name && value !== undefined));
 
-;// CONCATENATED MODULE: ./build/report/csv-tables.js
+;// CONCATENATED MODULE: ./build/report/json-schema.js
 
 
-/** One line for each config of a report, with every metric in its base unit. */
-const reportCsv = ({ comparisons }) => csv([
-    ['path', 'format', 'family', 'exact', 'problem', ...metrics.map(({ id }) => id)],
-    ...comparisons.map(({ path, head }) => [path, ...csv_tables_aboutOf(head), ...valuesOf(head)]),
-]);
-/** One line for each config of a comparison, with every metric before and after, and the gravest finding. */
-const diffCsv = (review) => csv([
-    [
-        'path',
-        'previous_path',
-        'status',
-        'severity',
-        'finding',
-        'problem',
-        ...metrics.flatMap(({ id }) => [`${id}_before`, `${id}_after`]),
-    ],
-    ...review.comparisons.map((one) => [
-        one.path,
-        one.previousPath,
-        one.status,
-        ...graveOf(review, one),
-        problemOf(one.head ?? one.base),
-        ...metrics.flatMap(({ id }) => {
-            const change = one.changes.find(({ metric }) => metric === id);
-            return [change?.before, change?.after];
+
+/** Built when a report is read, which no report that is written needs. */
+const json_schema_schemas = lazily(() => {
+    const amount = schemas_number();
+    const range = tuple([amount, amount]).nullable();
+    const ledger = record(schemas_string(), amount);
+    const problem = object({
+        severity: schemas_string(),
+        message: schemas_string(),
+        line: schemas_number().exactOptional(),
+        key: schemas_string().exactOptional(),
+        rule: schemas_string().exactOptional().describe('the rule that a run breaks which cannot start as it reads'),
+    });
+    /** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */
+    const reportSchema = object({
+        path: schemas_string(),
+        format: schemas_string().nullable(),
+        family: schemas_string().nullable(),
+        exact: schemas_boolean().nullable(),
+        parameters: object({
+            total: amount,
+            active: amount,
+            active_without_embedding: amount,
+            active_without_embeddings: amount,
+            mtp: amount,
+            towers: amount,
+            trainable: amount,
+            checkpoint_bytes: amount,
+            components: ledger,
+            layers: array(object({ name: schemas_string(), count: amount, parameters: amount })),
+        })
+            .nullable(),
+        flops: object({
+            convention: schemas_literal('causal'),
+            sequence_length: amount,
+            forward_per_token: amount,
+            forward_pass: amount,
+            training_per_token: amount,
+            hardware_per_token: amount,
+            training_total: amount,
+            tokens: amount,
+            components: ledger,
+            conventions: ledger,
+            convention_sources: record(schemas_string(), object({ title: schemas_string(), url: schemas_string(), date: schemas_string() })),
+        })
+            .nullable(),
+        memory: object({
+            allocated_bytes: amount,
+            reserved_bytes: amount,
+            device_bytes: amount,
+            capacity_bytes: amount.nullable(),
+            components: ledger,
+            parts: ledger,
+            moment: schemas_string(),
+            stage: amount,
+            band: amount,
+            basis: schemas_string(),
+            savings: array(object({ change: schemas_string(), saves_bytes: amount })),
+        })
+            .nullable(),
+        throughput: object({
+            mfu: amount.nullable(),
+            hfu: amount.nullable(),
+            mfu_range: range,
+            tokens_per_second_per_gpu: amount.nullable(),
+            tokens_per_second_per_gpu_range: range,
+            step_seconds: amount.nullable(),
+            step_seconds_range: range,
+            parts_seconds: ledger,
+            basis: schemas_string(),
+            limit: schemas_string(),
+            training: object({
+                seconds: amount,
+                seconds_range: range,
+                gpu_hours: amount,
+                gpu_hours_range: range,
+                energy_kwh: amount.nullable(),
+                energy_kwh_range: range,
+                cost_usd: amount.nullable(),
+                cost_usd_range: range,
+                price_per_gpu_hour: amount.nullable(),
+                price_date: schemas_string().nullable(),
+            })
+                .nullable(),
+        })
+            .nullable(),
+        inference: object({
+            cache_bytes_per_token: amount,
+            cache_bytes_per_sequence: amount,
+            weight_bytes: amount,
+            largest_batch: amount.nullable(),
+        })
+            .nullable(),
+        run: record(schemas_string(), schemas_unknown()),
+        origins: record(schemas_string(), schemas_string()),
+        assumptions: array(object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
+        problems: array(problem),
+    });
+    const sideSchema = reportSchema.partial();
+    const attributionSchema = object({
+        method: schemas_enum(['exact', 'grouped', 'none'])
+            .describe('over all orders of the changes; with those that move least taken together; or not known'),
+        reason: schemas_string().exactOptional().describe('why it is not known'),
+        shares: array(object({
+            fields: array(object({
+                origin: schemas_enum(['architecture', 'run']),
+                path: schemas_string().describe('the name that it has here, whatever file states it'),
+                written_as: schemas_string().exactOptional().describe('its name in that file, where that is another'),
+                before: schemas_string().exactOptional(),
+                after: schemas_string().exactOptional(),
+                line: schemas_number().exactOptional(),
+            }))
+                .describe('several where they can only be changed together, or are taken together'),
+            moved: record(schemas_string(), amount).describe('by metric; over all shares it adds up to the difference'),
+        })),
+    })
+        .describe('what each change moved, averaged over the orders in which the changes can be made (Shapley values)');
+    const commit = object({ sha: schemas_string(), label: schemas_string() })
+        .describe('what was compared; the head of a working tree has no identity of its own');
+    /** The JSON report, version 1. */
+    const json = object({
+        version: schemas_literal(1),
+        tool: schemas_string().exactOptional().describe('who computed it, with the version: numbers may move with it'),
+        base: commit.exactOptional(),
+        head: commit.exactOptional(),
+        reports: array(reportSchema),
+        comparisons: array(object({
+            path: schemas_string(),
+            previous_path: schemas_string().exactOptional(),
+            status: schemas_enum(['added', 'removed', 'changed', 'unchanged', 'unreadable']),
+            base: sideSchema.nullable(),
+            head: sideSchema.nullable(),
+            changes: array(object({
+                metric: schemas_string(),
+                before: amount.exactOptional(),
+                after: amount.exactOptional(),
+                ratio: amount.exactOptional(),
+            })),
+            fields: array(object({
+                origin: schemas_enum(['architecture', 'run']).describe('of the config as written, or of the run as settled'),
+                path: schemas_string(),
+                before: schemas_string().exactOptional(),
+                after: schemas_string().exactOptional(),
+                line: schemas_number().exactOptional(),
+            }))
+                .describe('what changed; a side that is absent does not have the field'),
+            attribution: attributionSchema.exactOptional(),
+        })),
+        verdict: object({
+            outcome: schemas_enum(['pass', 'warn', 'fail']),
+            findings: array(object({
+                code: schemas_enum(findingCodes),
+                path: schemas_string(),
+                metric: schemas_string().exactOptional(),
+                severity: schemas_enum(['fail', 'warn', 'notice']),
+                before: amount.exactOptional(),
+                after: amount.exactOptional(),
+                limit: amount.exactOptional(),
+                line: schemas_number().exactOptional(),
+                message: schemas_string(),
+                from: object({ what: schemas_enum(['tip', 'merge']), commit: schemas_string() })
+                    .exactOptional()
+                    .describe("the base branch's tip, where its rules or the merge with it are the reason"),
+                waiver: object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).exactOptional(),
+            })),
+            override: object({ label: schemas_string(), by: schemas_string().exactOptional() })
+                .exactOptional()
+                .describe('who let a failure pass, and by which label'),
         }),
-    ]),
-]);
-/** Findings are sorted by severity. */
-function graveOf({ verdict }, { path }) {
-    const finding = verdict.findings.find((one) => one.path === path);
-    return [finding?.severity, finding?.message];
+        notes: array(schemas_string()).exactOptional().describe('sentences about the run as a whole'),
+    });
+    return { json, report: reportSchema, attribution: attributionSchema };
+});
+/** The JSON report, version 1. */
+const jsonSchema = () => json_schema_schemas().json;
+
+;// CONCATENATED MODULE: ./build/report/from-json.js
+
+
+/** A report of several thousand configs is no comment, and its text decides how long the rendering takes. */
+const mostConfigs = 2_000;
+const mostFindings = 5_000;
+/** A JSON report as another job left it. Its text is a stranger's: it is held against the schema, and nothing of it is taken for markup. */
+function readReport(text) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch {
+        return { kind: 'wrong', reason: 'it is not valid JSON.' };
+    }
+    const { success, data, error } = jsonSchema().safeParse(value);
+    if (!success) {
+        const [issue] = error.issues;
+        const place = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.map(String).join('.')}: `;
+        return { kind: 'wrong', reason: `it is not a JSON report of diff or report (${place}${issue?.message ?? ''}).` };
+    }
+    if (data.comparisons.length > mostConfigs || data.verdict.findings.length > mostFindings)
+        return { kind: 'wrong', reason: `it has more than ${mostConfigs} configs or ${mostFindings} findings.` };
+    return { kind: 'read', report: data };
 }
-const csv_tables_aboutOf = (side) => [
-    side?.reading.format,
-    side?.reading.kind === 'read' ? side.reading.family : undefined,
-    side?.estimate === undefined ? undefined : String(side.estimate.parameters.exact),
-    problemOf(side),
-];
-/** Why there are no figures. */
-const problemOf = (side) => side === undefined || side.estimate !== undefined ? undefined : side.reading.problems[0]?.message;
-const valuesOf = (side) => metrics.map(({ take }) => side?.estimate && take(side.estimate));
+/** What several reports found together, as far as a comment tells of it. */
+function reviewOfReports(reports, version) {
+    const [base, head] = ['base', 'head'].map((side) => commitOf(reports.map((report) => report[side])));
+    return {
+        comparisons: reports.flatMap(({ comparisons }) => comparisons.map(comparisonOf)),
+        missed: [],
+        verdict: from_json_joined(reports.map(({ verdict }) => verdict)),
+        ...(base === undefined ? {} : { base }),
+        ...(head === undefined ? {} : { head }),
+        settings: [],
+        notes: reports.flatMap(({ notes = [] }) => notes),
+        version,
+    };
+}
+/** The commit that all reports agree on. */
+function commitOf(commits) {
+    const [first] = commits;
+    return commits.every((one) => one?.sha === first?.sha) ? first : undefined;
+}
+const from_json_severities = ['fail', 'warn', 'notice'];
+const outcomes = ['fail', 'warn', 'pass'];
+function from_json_joined(verdicts) {
+    const findings = verdicts.flatMap((verdict) => verdict.findings);
+    const override = verdicts.find((verdict) => verdict.override !== undefined)?.override;
+    return {
+        outcome: outcomes.find((one) => verdicts.some(({ outcome }) => outcome === one)) ?? 'pass',
+        findings: from_json_severities.flatMap((severity) => findings.filter((finding) => finding.severity === severity)),
+        ...(override === undefined ? {} : { override }),
+    };
+}
+function comparisonOf(one) {
+    const { path, previous_path: previousPath, status, base, head, changes, fields, attribution } = one;
+    return {
+        path,
+        ...(previousPath === undefined ? {} : { previousPath }),
+        status,
+        named: true,
+        ...(base === null ? {} : { base: sideOf(base) }),
+        ...(head === null ? {} : { head: sideOf(head) }),
+        changes,
+        parts: [],
+        fields,
+        ...(attribution === undefined ? {} : { attribution: attributionOf(attribution) }),
+    };
+}
+function sideOf(side) {
+    const estimate = estimateOf(side);
+    // How it was read is of no account; what was wrong with it stands with the estimate.
+    const reading = { kind: 'unread', way: 'no-config', problems: [] };
+    return estimate === undefined ? { reading } : { reading, estimate };
+}
+function attributionOf({ method, reason = '', shares, }) {
+    if (method === 'none')
+        return { kind: 'none', reason };
+    return {
+        kind: 'shares',
+        grouped: method === 'grouped',
+        shares: shares.map(({ fields, moved }) => ({
+            fields: fields.map(({ written_as: writtenAs, ...field }) => ({
+                ...field,
+                ...(writtenAs === undefined ? {} : { writtenAs }),
+            })),
+            moved,
+        })),
+    };
+}
+
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+;// CONCATENATED MODULE: ./build/local/files.js
+
+/** Far above any config, so that a wrong path does not fill the memory. */
+const files_largest = 16 * 2 ** 20;
+/** A file that is larger than any config, with its start as far as it was read. */
+const tooLarge = (path, start) => ({
+    kind: 'refused',
+    why: 'too-large',
+    reason: `${path} is larger than ${files_largest / 2 ** 20} MiB; no config is.`,
+    ...(start === undefined ? {} : { start }),
+});
+/** A file that the user named: its bytes, or a sentence why there are none. A pipe (`<(git show ...)`) is read too. */
+function files_readSide(path) {
+    return files_guarded(path, () => files_read(path, path));
+}
+/** A file that a repository named: links are not followed, and nothing but a regular file is opened. */
+function readTracked(folder, path) {
+    const shown = path.toString('utf8');
+    return files_guarded(shown, () => {
+        const where = Buffer.concat([Buffer.from(`${folder}/`), path]);
+        const found = (0,external_node_fs_namespaceObject.lstatSync)(where);
+        if (found.isSymbolicLink())
+            return symbolicLink;
+        if (!found.isFile())
+            return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
+        return files_read(where, shown);
+    });
+}
+const symbolicLink = {
+    kind: 'refused',
+    why: 'symlink',
+    reason: 'The file is a symbolic link; it is not followed.',
+};
+function files_read(path, shown) {
+    const file = (0,external_node_fs_namespaceObject.openSync)(path, 'r');
+    try {
+        const found = (0,external_node_fs_namespaceObject.fstatSync)(file);
+        if (found.isDirectory())
+            return { kind: 'refused', why: 'folder', reason: `${shown} is a folder; name a config file in it.` };
+        if (!found.isFile() && !found.isFIFO())
+            return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
+        if (found.size > files_largest) {
+            const start = Buffer.alloc(2 ** 16);
+            return tooLarge(shown, start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(file, start)));
+        }
+        return drained((piece) => (0,external_node_fs_namespaceObject.readSync)(file, piece), shown);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+/** All that a file or pipe still gives. */
+function drained(next, shown) {
+    const pieces = [];
+    for (let size = 0; size <= files_largest;) {
+        const piece = Buffer.alloc(2 ** 16);
+        const length = next(piece);
+        if (length === 0)
+            return { kind: 'bytes', bytes: Buffer.concat(pieces) };
+        pieces.push(piece.subarray(0, length));
+        size += length;
+    }
+    return tooLarge(shown, pieces[0]);
+}
+/** What is piped into the command. */
+const readStandardInput = () => files_guarded('standard input', () => drained(nextOfStandardInput, 'standard input'));
+function nextOfStandardInput(piece) {
+    for (;;) {
+        try {
+            return (0,external_node_fs_namespaceObject.readSync)(0, piece);
+        }
+        catch (error) {
+            const code = codeOf(error);
+            // Windows says so at the end of a pipe.
+            if (code === 'EOF')
+                return 0;
+            if (code !== 'EAGAIN')
+                throw error;
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+        }
+    }
+}
+function files_guarded(path, act) {
+    try {
+        return act();
+    }
+    catch (error) {
+        return { kind: 'refused', why: 'unopened', reason: `${path}: ${files_reasonOf(error)}` };
+    }
+}
+const files_reasons = {
+    ENOENT: 'there is no such file.',
+    ENOTDIR: 'there is no such file.',
+    EACCES: 'the file may not be read.',
+    EISDIR: 'that is a folder.',
+    ENOSPC: 'the disk is full.',
+};
+const codeOf = (error) => typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+function files_reasonOf(error) {
+    return files_reasons[codeOf(error)] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+}
+/** Writes a result; a sentence where that was impossible. */
+function writeText(path, text) {
+    try {
+        (0,external_node_fs_namespaceObject.writeFileSync)(path, text);
+        return undefined;
+    }
+    catch (error) {
+        const reason = files_reasonOf(error);
+        return `${path} could not be written: ${reason === files_reasons['ENOENT'] ? 'there is no such folder.' : reason === files_reasons['EACCES'] ? 'no permission.' : reason}`;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/local/post.js
+
+
+
+/** A comment that could not be posted, in a sentence for the user. */
+class PostProblem extends Usage {
+}
+/**
+ * Brings our comment up to date, or writes the first one. What was computed for another commit than the newest is not posted.
+ *
+ * @param begins how our comment begins
+ * @param create false: an existing comment is brought up to date, none is created
+ * @throws PostProblem with one sentence
+ */
+async function post(place, begins, judged, write, create) {
+    const { own, head, open } = await place.find(begins);
+    const first = own.find(({ body }) => earlier_isWhole(body)) ?? own[0];
+    const url = first?.url ?? '';
+    if (!open)
+        return { sentence: 'Not posted: it is closed, and its comment stays as it is.', url };
+    if (judged !== undefined && judged !== head)
+        return { sentence: `Not posted: the report is of ${judged.slice(0, 12)}, and there are newer commits.`, url };
+    if (first === undefined)
+        return create
+            ? { sentence: 'Comment created.', url: await place.create(write(undefined)) }
+            : { sentence: 'Not posted: no model config changed.', url };
+    const body = write(first.body);
+    if (isEqual(first.body, body))
+        return { sentence: 'The comment says so already.', url };
+    return { sentence: 'Comment updated.', url: await place.update(first, body) };
+}
+const isEqual = (one, other) => one.replaceAll('\r\n', '\n').trim() === other.replaceAll('\r\n', '\n').trim();
+/** How long one request may take, in milliseconds. */
+const patience = 30_000;
+/**
+ * The JSON that a request answers.
+ *
+ * @throws PostProblem with the service's own reason
+ */
+async function ask(url, headers, method, body) {
+    const answer = await answerOf(url, {
+        method,
+        headers: { 'user-agent': 'model-cost', 'content-type': 'application/json', ...headers },
+        // Whoever is redirected to is not given the token.
+        redirect: 'error',
+        signal: AbortSignal.timeout(patience),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (answer.ok)
+        return jsonOf(text);
+    throw new PostProblem(`The comment could not be posted: ${answer.status} ${markdown_plain(text, 200)}`);
+}
+async function answerOf(url, request) {
+    try {
+        return await fetch(url, request);
+    }
+    catch (error) {
+        const cause = error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : '';
+        throw new PostProblem(`The comment could not be posted: ${markdown_plain(cause, 200)}`);
+    }
+}
+function jsonOf(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        throw new PostProblem('The comment could not be posted: the answer is not valid JSON.');
+    }
+}
+/**
+ * An answer as it was expected.
+ *
+ * @throws PostProblem where it is otherwise
+ */
+function answered(schema, answer) {
+    const { success, data } = schema.safeParse(answer);
+    if (success)
+        return data;
+    throw new PostProblem('The comment could not be posted: the answer is not one that this version understands.');
+}
+/** An environment variable that posting needs. */
+function post_needed(names, what) {
+    const found = names.map((name) => process.env[name]).find((value) => value !== undefined && value !== '');
+    if (found === undefined)
+        throw new Usage(`Posting needs ${what} in ${names.join(' or ')}.`);
+    return found;
+}
+
+;// CONCATENATED MODULE: ./build/local/post-github.js
+
+
+
+
+
+/** GitHub takes 2,500 comments on a pull request. */
+const mostPages = 50;
+const query = `query ($owner: String!, $name: String!, $number: Int!, $after: String) {
+  repository(owner: $owner, name: $name) { pullRequest(number: $number) { id state headRefOid comments(first: 100, after: $after) {
+    pageInfo { hasNextPage endCursor } nodes { id body url viewerDidAuthor isMinimized } } } } }`;
+const creation = `mutation ($id: ID!, $body: String!) {
+  addComment(input: { subjectId: $id, body: $body }) { commentEdge { node { url } } } }`;
+const change = `mutation ($id: ID!, $body: String!) {
+  updateIssueComment(input: { id: $id, body: $body }) { issueComment { url } } }`;
+/** The comments of a pull request, by the environment that GitHub Actions gives, or another CI system that sets the same. */
+function gitHub(number) {
+    const token = post_needed(['GITHUB_TOKEN', 'GH_TOKEN'], 'a token');
+    const [owner = '', name = ''] = post_needed(['GITHUB_REPOSITORY'], 'the repository').split('/');
+    const url = process.env['GITHUB_GRAPHQL_URL'] || 'https://api.github.com/graphql';
+    const pull = number ?? numberOfEvent();
+    const say = (text, variables) => graphql(url, token, text, variables);
+    let subject = '';
+    return {
+        find: async (begins) => {
+            const own = [];
+            let now = { head: '', open: false };
+            let after = null;
+            for (let count = 0; count < mostPages; count++) {
+                const { pullRequest } = pageOf(await say(query, { owner, name, number: pull, after }));
+                const { nodes, pageInfo } = pullRequest.comments;
+                subject = pullRequest.id;
+                now = { head: pullRequest.headRefOid, open: pullRequest.state === 'OPEN' };
+                own.push(...nodes.filter((one) => one.viewerDidAuthor && !one.isMinimized && one.body.startsWith(begins)));
+                if (!pageInfo.hasNextPage)
+                    break;
+                after = pageInfo.endCursor;
+            }
+            return { ...now, own };
+        },
+        create: async (body) => createdIn(await say(creation, { id: subject, body })),
+        update: async ({ id, url: where }, body) => {
+            await say(change, { id, body });
+            return where;
+        },
+    };
+}
+async function graphql(url, token, text, variables) {
+    const answer = await ask(url, { authorization: `Bearer ${token}` }, 'POST', { query: text, variables });
+    const problems = array(object({ message: schemas_string() })).optional();
+    const { data, errors = [] } = answered(object({ data: schemas_unknown().optional(), errors: problems }), answer);
+    if (errors.length > 0)
+        throw new PostProblem(`The comment could not be posted: ${errors[0]?.message ?? ''}`);
+    return data;
+}
+function pageOf(data) {
+    const node = object({
+        id: schemas_string(),
+        body: schemas_string(),
+        url: schemas_string(),
+        viewerDidAuthor: schemas_boolean(),
+        isMinimized: schemas_boolean(),
+    });
+    const comments = object({
+        pageInfo: object({ hasNextPage: schemas_boolean(), endCursor: schemas_string().nullable() }),
+        nodes: array(node),
+    });
+    const pullRequest = object({ id: schemas_string(), state: schemas_string(), headRefOid: schemas_string(), comments });
+    return answered(object({ repository: object({ pullRequest }) }), data).repository;
+}
+function createdIn(data) {
+    const edge = object({ node: object({ url: schemas_string() }) });
+    return answered(object({ addComment: object({ commentEdge: edge }) }), data).addComment.commentEdge.node.url;
+}
+/** The pull request that the workflow runs for. */
+function numberOfEvent() {
+    const path = process.env['GITHUB_EVENT_PATH'];
+    const side = path === undefined ? undefined : files_readSide(path);
+    const event = side?.kind === 'bytes' ? syntax_parse(side.bytes, 'json') : undefined;
+    const schema = object({ pull_request: object({ number: schemas_number() }) });
+    const { success, data } = schema.safeParse(event?.kind === 'parsed' ? event.value : undefined);
+    if (!success)
+        throw new Usage('Which pull request is meant? State --pull-request N.');
+    return data.pull_request.number;
+}
+
+;// CONCATENATED MODULE: ./build/local/post-gitlab.js
+
+
+
+const pageSize = 100;
+const post_gitlab_mostPages = 50;
+/** The notes of a merge request, by the variables that GitLab CI sets. Its job token may not write notes. */
+function gitLab(number) {
+    const token = post_needed(['GITLAB_TOKEN'], 'a project or group access token with the scope api');
+    const api = process.env['CI_API_V4_URL'] || 'https://gitlab.com/api/v4';
+    const project = post_needed(['CI_MERGE_REQUEST_PROJECT_ID', 'CI_PROJECT_ID'], 'the id of the project');
+    const stated = number ?? Number(process.env['CI_MERGE_REQUEST_IID']);
+    if (!Number.isInteger(stated))
+        throw new Usage('Which merge request is meant? State --pull-request N.');
+    const request = `${api}/projects/${encodeURIComponent(project)}/merge_requests/${stated}`;
+    const say = (url, method = 'GET', body) => ask(url, { 'private-token': token }, method, body);
+    let page = '';
+    const noteUrl = (id) => `${page}#note_${id}`;
+    return {
+        find: async (begins) => {
+            const { id: self } = answered(object({ id: schemas_number() }), await say(`${api}/user`));
+            const merge = object({ sha: schemas_string(), state: schemas_string(), web_url: schemas_string() });
+            const { sha, state, web_url } = answered(merge, await say(request));
+            page = web_url;
+            const own = [];
+            for (let count = 1; count <= post_gitlab_mostPages; count++) {
+                const notes = post_gitlab_notesOf(await say(`${request}/notes?per_page=${pageSize}&page=${count}&sort=asc`));
+                const ours = notes.filter(({ author, body, system }) => author.id === self && !system && body.startsWith(begins));
+                own.push(...ours.map(({ id, body }) => ({ id: String(id), body, url: noteUrl(id) })));
+                if (notes.length < pageSize)
+                    break;
+            }
+            return { own, head: sha, open: state === 'opened' };
+        },
+        create: async (body) => noteUrl(answered(object({ id: schemas_number() }), await say(`${request}/notes`, 'POST', { body })).id),
+        update: async ({ id, url }, body) => {
+            await say(`${request}/notes/${encodeURIComponent(id)}`, 'PUT', { body });
+            return url;
+        },
+    };
+}
+function post_gitlab_notesOf(answer) {
+    const note = object({
+        id: schemas_number(),
+        body: schemas_string(),
+        system: schemas_boolean(),
+        author: object({ id: schemas_number() }),
+    });
+    return answered(array(note), answer);
+}
 
 ;// CONCATENATED MODULE: ./build/facts/conventions.js
 /** Conventions that follow a codebase, which changes what it counts: the version that is reproduced here. */
@@ -58338,7 +59050,7 @@ const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(
 /** A review as the JSON that `schema/report.schema.json` describes. */
 function jsonReport(review) {
     return {
-        version: 1,
+        ...startOf(review),
         reports: review.comparisons.flatMap(headReport),
         comparisons: review.comparisons.map(comparisonReport),
         ...endOf(review),
@@ -58346,7 +59058,7 @@ function jsonReport(review) {
 }
 /** The report's text bit by bit: of a thousand configs it is larger than all that it is made of. */
 function* jsonPieces(review) {
-    yield '{"version":1,"reports":[';
+    yield `${jsonText(startOf(review)).slice(0, -1)},"reports":[`;
     yield* json_listed(review.comparisons, headReport);
     yield '],"comparisons":[';
     yield* json_listed(review.comparisons, (comparison) => [comparisonReport(comparison)]);
@@ -58361,6 +59073,12 @@ function* json_listed(items, reports) {
         }
 }
 const headReport = ({ path, head }) => head === undefined ? [] : [sideReport(path, head)];
+const startOf = ({ version, base, head }) => ({
+    version: 1,
+    tool: `model-cost-gate ${version}`,
+    ...(base === undefined ? {} : { base: { ...base } }),
+    ...(head === undefined ? {} : { head: { ...head } }),
+});
 const endOf = ({ verdict, notes }) => ({
     verdict: { ...verdict, findings: verdict.findings.map((finding) => ({ ...finding })) },
     ...(notes.length === 0 ? {} : { notes: [...notes] }),
@@ -58502,6 +59220,288 @@ function unknowns({ throughput, memory }) {
         ...(memory.capacity === null ? [{ severity: 'notice', message: 'The memory of the accelerator is unknown.' }] : []),
     ];
 }
+
+;// CONCATENATED MODULE: ./build/report/screen.js
+/** Narrower than this a table cannot be read however it is folded. */
+const narrowest = 20;
+/** A text report as a terminal shows it best: lines folded at spaces under their own indent, verdicts in their colour. */
+function onScreen(text, { columns, colour }) {
+    return text
+        .split('\n')
+        .flatMap((line) => {
+        const rows = columns === undefined || columns < narrowest ? [line] : screen_folded(line, columns);
+        return colour ? rows.map((row, index) => (index === 0 ? coloured(row) : row)) : rows;
+    })
+        .join('\n');
+}
+function screen_folded(line, columns) {
+    if (line.length <= columns)
+        return [line];
+    if (/^─+$/.test(line))
+        return [line.slice(0, columns)];
+    const indent = `${/^ */.exec(line)?.[0].slice(0, columns / 4) ?? ''}    `;
+    const rows = [];
+    let rest = line;
+    while (rest.length > columns) {
+        const space = rest.lastIndexOf(' ', columns);
+        const end = space > indent.length ? space : columns;
+        rows.push(rest.slice(0, end).trimEnd());
+        rest = `${indent}${rest.slice(end).trimStart()}`;
+    }
+    return [...rows, rest];
+}
+const red = 31;
+const green = 32;
+const yellow = 33;
+const colours = [
+    [/^verdict: fail|^FAIL(?= )|^ {2}error(?=:| \()/, red],
+    [/^verdict: warn|^WARN(?= )|^ {2}warning(?=:| \()/, yellow],
+    [/^verdict: pass/, green],
+];
+function coloured(line) {
+    const found = colours.find(([pattern]) => pattern.test(line));
+    if (found === undefined)
+        return line;
+    const [pattern, code] = found;
+    return line.replace(pattern, (word) => `\u001b[${code}m${word}\u001b[0m`);
+}
+
+;// CONCATENATED MODULE: ./build/local/print.js
+
+
+
+
+const passed = 0;
+const failed = 1;
+const print_unusable = 2;
+/** A reader that closes early (`| head`) is not an error. */
+function quietPipes() {
+    for (const stream of [process.stdout, process.stderr])
+        stream.on('error', (error) => {
+            if (error.code !== 'EPIPE')
+                throw error;
+        });
+}
+/** Sentences on standard error, one a line. */
+function complain(...sentences) {
+    for (const sentence of sentences)
+        process.stderr.write(`model-cost: ${markdown_plain(sentence, 500)}\n`);
+    return print_unusable;
+}
+/** A sentence beside the result, on standard error, that changes nothing. */
+function print_note(sentence) {
+    complain(sentence);
+}
+/** What is wrong with a config, and on which line; messages that begin with its path already do not say it twice. */
+function complainOf(path, problem) {
+    const { message, line } = problem ?? { message: 'could not be read.' };
+    if (message.startsWith(path))
+        return complain(message);
+    return complain(`${path}${line === undefined ? '' : `:${line}`}: ${message}`);
+}
+/**
+ * A result, to standard output or the file of --output.
+ *
+ * @param prose it is for readers only, and may be dressed for a terminal
+ */
+function print(text, file, prose = false) {
+    if (file === undefined) {
+        process.stdout.write(prose ? dressed(text) : text);
+        return passed;
+    }
+    const problem = writeText(file, text);
+    return problem === undefined ? passed : complain(problem);
+}
+/** For who reads it at a terminal; a pipe gets the bare text, in colour only where FORCE_COLOR asks for it. */
+function dressed(text) {
+    const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+    const { isTTY, columns } = process.stdout;
+    const asked = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
+    const colour = !NO_COLOR && (asked || (isTTY && TERM !== 'dumb' && FORCE_COLOR !== '0'));
+    return onScreen(text, { colour, columns: isTTY ? columns : undefined });
+}
+/** A line that overwrites itself, on a terminal only; an empty message clears it. */
+function progress(message) {
+    if (process.stderr.isTTY)
+        process.stderr.write(`\r\u001b[K${message}`);
+}
+/** JSON as it is printed: indented, with a line end. */
+const print_json = (value) => `${jsonText(value, 2)}\n`;
+
+;// CONCATENATED MODULE: ./build/local/comment.js
+
+
+
+
+
+
+
+
+
+
+/** Reports that one comment is made of. */
+const mostReports = 20;
+/** What was held against limits is among the findings; the limits themselves are not in a report. */
+const unlimited = () => ({ limits: [], failOn: 'over-budget', waivers: [] });
+/** Makes the comment of what `diff --format json` computed, and posts it where it is asked to. The verdict was told by who computed it. */
+async function commentCommand(words) {
+    if (words.files.length === 0)
+        throw new Usage('comment needs a report: model-cost comment REPORT.json...');
+    if (words.files.length > mostReports)
+        throw new Usage(`comment takes at most ${mostReports} reports.`);
+    const key = comment_keyOf(words);
+    const place = comment_placeOf(words);
+    const reports = words.files.map(reportIn);
+    const review = reviewOfReports(reports, run_version);
+    const nothing = isEmpty(review);
+    const write = (earlier) => nothing ? resolvedComment(review, key, earlier) : comment_comment(review, { key, budgetsFor: unlimited }, earlier);
+    const code = print(nothing ? 'No model config changed.\n' : `${write()}\n`, words.option('output'));
+    if (code !== passed || place === undefined)
+        return code;
+    const posted = await post(place, marker(key), commitIn(review.head?.sha), write, !nothing && tellsOfChange(review));
+    print_note(`${posted.sentence}${posted.url === '' ? '' : ` ${posted.url}`}`);
+    return passed;
+}
+/** The head as a commit: a working tree has none, and then nobody knows whether the report is of the newest. */
+const commitIn = (sha) => sha !== undefined && /^[0-9a-f]{40,64}$/.test(sha) ? sha : undefined;
+function comment_keyOf(words) {
+    const key = words.option('comment-key') ?? 'default';
+    if (!/^[\w.-]{1,60}$/.test(key))
+        throw new Usage('--comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
+    return key;
+}
+function comment_placeOf(words) {
+    const [where, text] = [words.option('post'), words.option('pull-request')];
+    const number = text === undefined ? undefined : Number(text);
+    if (number !== undefined && !(Number.isInteger(number) && number > 0))
+        throw new Usage(`--pull-request is "${text?.slice(0, 60)}", but must be the number of a pull or merge request.`);
+    if (where === undefined)
+        return undefined;
+    if (where === 'github')
+        return gitHub(number);
+    if (where === 'gitlab')
+        return gitLab(number);
+    throw new Usage(`--post is "${where.slice(0, 60)}", but must be github or gitlab; docs/ci.md has recipes for others.`);
+}
+function reportIn(word) {
+    const side = word === standardInput ? readStandardInput() : files_readSide(word);
+    if (side.kind === 'refused')
+        throw new Usage(side.reason);
+    const reading = readReport(Buffer.from(side.bytes).toString('utf8'));
+    if (reading.kind === 'wrong')
+        throw new Usage(`${word} cannot be used: ${reading.reason}`);
+    return reading.report;
+}
+
+;// CONCATENATED MODULE: external "node:vm"
+const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
+;// CONCATENATED MODULE: ./build/deadline.js
+
+/** What one config may take, and all of a run together, in milliseconds. */
+const deadline_most = { each: 5_000, all: 300_000 };
+const job = Symbol.for('model-cost-gate.job');
+const holder = globalThis;
+/** V8 ends what a script calls, wherever it is: in a loop, in a regular expression, past any `catch`. */
+const script = new external_node_vm_namespaceObject.Script(`globalThis[Symbol.for('${job.description}')]()`);
+/**
+ * Runs work whose length a stranger's text decides, and stops it where it takes too long, alone or with all before it.
+ * It is not for work within such work.
+ */
+function deadline({ each, all } = deadline_most) {
+    let left = all;
+    const tooMuch = deadline_late(`was not evaluated: all configs of a run together may take ${all / 1_000} s`);
+    const tooLong = deadline_late(`takes longer than ${each / 1_000} s to evaluate`);
+    return (work) => {
+        if (left <= 0)
+            return tooMuch;
+        const started = performance.now();
+        try {
+            return left < each ? (done(work, left) ?? tooMuch) : (done(work, each) ?? tooLong);
+        }
+        finally {
+            left -= performance.now() - started;
+        }
+    };
+}
+/** undefined where the work was stopped. */
+function done(work, milliseconds) {
+    let result;
+    holder[job] = () => {
+        result = { kind: 'done', result: work() };
+    };
+    try {
+        script.runInThisContext({ timeout: Math.ceil(milliseconds) });
+    }
+    catch (error) {
+        if (!isTimeout(error))
+            throw error;
+    }
+    finally {
+        delete holder[job];
+    }
+    return result;
+}
+const deadline_late = (reason) => ({ kind: 'late', reason });
+const isTimeout = (error) => error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
+
+;// CONCATENATED MODULE: ./build/report/csv.js
+
+/** Rows as RFC 4180 has them, the first one the heading. */
+const csv = (rows) => rows.map((row) => `${row.map(csv_written).join(',')}\r\n`).join('');
+/** What begins so is computed by a spreadsheet, unless an apostrophe stands before it. */
+const formula = /^[=+\-@]/;
+function csv_written(cell) {
+    if (typeof cell === 'number')
+        return String(cell);
+    const text = markdown_plain(cell ?? '', 1_000).replace(formula, "'$&");
+    return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+;// CONCATENATED MODULE: ./build/report/csv-tables.js
+
+
+/** One line for each config of a report, with every metric in its base unit. */
+const reportCsv = ({ comparisons }) => csv([
+    ['path', 'format', 'family', 'exact', 'problem', ...metrics.map(({ id }) => id)],
+    ...comparisons.map(({ path, head }) => [path, ...csv_tables_aboutOf(head), ...valuesOf(head)]),
+]);
+/** One line for each config of a comparison, with every metric before and after, and the gravest finding. */
+const diffCsv = (review) => csv([
+    [
+        'path',
+        'previous_path',
+        'status',
+        'severity',
+        'finding',
+        'problem',
+        ...metrics.flatMap(({ id }) => [`${id}_before`, `${id}_after`]),
+    ],
+    ...review.comparisons.map((one) => [
+        one.path,
+        one.previousPath,
+        one.status,
+        ...graveOf(review, one),
+        problemOf(one.head ?? one.base),
+        ...metrics.flatMap(({ id }) => {
+            const change = one.changes.find(({ metric }) => metric === id);
+            return [change?.before, change?.after];
+        }),
+    ]),
+]);
+/** Findings are sorted by severity. */
+function graveOf({ verdict }, { path }) {
+    const finding = verdict.findings.find((one) => one.path === path);
+    return [finding?.severity, finding?.message];
+}
+const csv_tables_aboutOf = (side) => [
+    side?.reading.format,
+    side?.reading.kind === 'read' ? side.reading.family : undefined,
+    side?.estimate === undefined ? undefined : String(side.estimate.parameters.exact),
+    problemOf(side),
+];
+/** Why there are no figures. */
+const problemOf = (side) => side === undefined || side.estimate !== undefined ? undefined : side.reading.problems[0]?.message;
+const valuesOf = (side) => metrics.map(({ take }) => side?.estimate && take(side.estimate));
 
 ;// CONCATENATED MODULE: ./build/report/junit.js
 
@@ -58879,8 +59879,6 @@ function fieldText({ path, before, after, writtenAs }) {
     return `${markdown_plain(path, 60)}${own} ${written(before)} -> ${written(after)}`;
 }
 
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
 ;// CONCATENATED MODULE: ./build/jobs.js
@@ -59058,119 +60056,6 @@ function* jobsUsing({ touched = [], pairs }, settings, inTime, everywhere) {
     return { pairs: using, missed: [...answer.missed, ...rest] };
 }
 
-;// CONCATENATED MODULE: ./build/local/files.js
-
-/** Far above any config, so that a wrong path does not fill the memory. */
-const files_largest = 16 * 2 ** 20;
-/** A file that is larger than any config, with its start as far as it was read. */
-const tooLarge = (path, start) => ({
-    kind: 'refused',
-    why: 'too-large',
-    reason: `${path} is larger than ${files_largest / 2 ** 20} MiB; no config is.`,
-    ...(start === undefined ? {} : { start }),
-});
-/** A file that the user named: its bytes, or a sentence why there are none. A pipe (`<(git show ...)`) is read too. */
-function files_readSide(path) {
-    return files_guarded(path, () => files_read(path, path));
-}
-/** A file that a repository named: links are not followed, and nothing but a regular file is opened. */
-function readTracked(folder, path) {
-    const shown = path.toString('utf8');
-    return files_guarded(shown, () => {
-        const where = Buffer.concat([Buffer.from(`${folder}/`), path]);
-        const found = (0,external_node_fs_namespaceObject.lstatSync)(where);
-        if (found.isSymbolicLink())
-            return symbolicLink;
-        if (!found.isFile())
-            return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
-        return files_read(where, shown);
-    });
-}
-const symbolicLink = {
-    kind: 'refused',
-    why: 'symlink',
-    reason: 'The file is a symbolic link; it is not followed.',
-};
-function files_read(path, shown) {
-    const file = (0,external_node_fs_namespaceObject.openSync)(path, 'r');
-    try {
-        const found = (0,external_node_fs_namespaceObject.fstatSync)(file);
-        if (found.isDirectory())
-            return { kind: 'refused', why: 'folder', reason: `${shown} is a folder; name a config file in it.` };
-        if (!found.isFile() && !found.isFIFO())
-            return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
-        if (found.size > files_largest) {
-            const start = Buffer.alloc(2 ** 16);
-            return tooLarge(shown, start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(file, start)));
-        }
-        return drained((piece) => (0,external_node_fs_namespaceObject.readSync)(file, piece), shown);
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(file);
-    }
-}
-/** All that a file or pipe still gives. */
-function drained(next, shown) {
-    const pieces = [];
-    for (let size = 0; size <= files_largest;) {
-        const piece = Buffer.alloc(2 ** 16);
-        const length = next(piece);
-        if (length === 0)
-            return { kind: 'bytes', bytes: Buffer.concat(pieces) };
-        pieces.push(piece.subarray(0, length));
-        size += length;
-    }
-    return tooLarge(shown, pieces[0]);
-}
-/** What is piped into the command. */
-const readStandardInput = () => files_guarded('standard input', () => drained(nextOfStandardInput, 'standard input'));
-function nextOfStandardInput(piece) {
-    for (;;) {
-        try {
-            return (0,external_node_fs_namespaceObject.readSync)(0, piece);
-        }
-        catch (error) {
-            const code = codeOf(error);
-            // Windows says so at the end of a pipe.
-            if (code === 'EOF')
-                return 0;
-            if (code !== 'EAGAIN')
-                throw error;
-            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-        }
-    }
-}
-function files_guarded(path, act) {
-    try {
-        return act();
-    }
-    catch (error) {
-        return { kind: 'refused', why: 'unopened', reason: `${path}: ${files_reasonOf(error)}` };
-    }
-}
-const files_reasons = {
-    ENOENT: 'there is no such file.',
-    ENOTDIR: 'there is no such file.',
-    EACCES: 'the file may not be read.',
-    EISDIR: 'that is a folder.',
-    ENOSPC: 'the disk is full.',
-};
-const codeOf = (error) => typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-function files_reasonOf(error) {
-    return files_reasons[codeOf(error)] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
-}
-/** Writes a result; a sentence where that was impossible. */
-function writeText(path, text) {
-    try {
-        (0,external_node_fs_namespaceObject.writeFileSync)(path, text);
-        return undefined;
-    }
-    catch (error) {
-        const reason = files_reasonOf(error);
-        return `${path} could not be written: ${reason === files_reasons['ENOENT'] ? 'there is no such folder.' : reason === files_reasons['EACCES'] ? 'no permission.' : reason}`;
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/read/near.js
 
 
@@ -59181,113 +60066,6 @@ function nearestModels(name) {
     const byWord = new Map(modelNames.map((known) => [bare && !known.includes(':') ? near_lastOf(known) : known, known]));
     return nearestOf(name, [...byWord.keys()], 3).flatMap((word) => byWord.get(word) ?? []);
 }
-
-;// CONCATENATED MODULE: ./build/report/screen.js
-/** Narrower than this a table cannot be read however it is folded. */
-const narrowest = 20;
-/** A text report as a terminal shows it best: lines folded at spaces under their own indent, verdicts in their colour. */
-function onScreen(text, { columns, colour }) {
-    return text
-        .split('\n')
-        .flatMap((line) => {
-        const rows = columns === undefined || columns < narrowest ? [line] : screen_folded(line, columns);
-        return colour ? rows.map((row, index) => (index === 0 ? coloured(row) : row)) : rows;
-    })
-        .join('\n');
-}
-function screen_folded(line, columns) {
-    if (line.length <= columns)
-        return [line];
-    if (/^─+$/.test(line))
-        return [line.slice(0, columns)];
-    const indent = `${/^ */.exec(line)?.[0].slice(0, columns / 4) ?? ''}    `;
-    const rows = [];
-    let rest = line;
-    while (rest.length > columns) {
-        const space = rest.lastIndexOf(' ', columns);
-        const end = space > indent.length ? space : columns;
-        rows.push(rest.slice(0, end).trimEnd());
-        rest = `${indent}${rest.slice(end).trimStart()}`;
-    }
-    return [...rows, rest];
-}
-const red = 31;
-const green = 32;
-const yellow = 33;
-const colours = [
-    [/^verdict: fail|^FAIL(?= )|^ {2}error(?=:| \()/, red],
-    [/^verdict: warn|^WARN(?= )|^ {2}warning(?=:| \()/, yellow],
-    [/^verdict: pass/, green],
-];
-function coloured(line) {
-    const found = colours.find(([pattern]) => pattern.test(line));
-    if (found === undefined)
-        return line;
-    const [pattern, code] = found;
-    return line.replace(pattern, (word) => `\u001b[${code}m${word}\u001b[0m`);
-}
-
-;// CONCATENATED MODULE: ./build/local/print.js
-
-
-
-
-const passed = 0;
-const failed = 1;
-const print_unusable = 2;
-/** A reader that closes early (`| head`) is not an error. */
-function quietPipes() {
-    for (const stream of [process.stdout, process.stderr])
-        stream.on('error', (error) => {
-            if (error.code !== 'EPIPE')
-                throw error;
-        });
-}
-/** Sentences on standard error, one a line. */
-function complain(...sentences) {
-    for (const sentence of sentences)
-        process.stderr.write(`model-cost: ${markdown_plain(sentence, 500)}\n`);
-    return print_unusable;
-}
-/** A sentence beside the result, on standard error, that changes nothing. */
-function print_note(sentence) {
-    complain(sentence);
-}
-/** What is wrong with a config, and on which line; messages that begin with its path already do not say it twice. */
-function complainOf(path, problem) {
-    const { message, line } = problem ?? { message: 'could not be read.' };
-    if (message.startsWith(path))
-        return complain(message);
-    return complain(`${path}${line === undefined ? '' : `:${line}`}: ${message}`);
-}
-/**
- * A result, to standard output or the file of --output.
- *
- * @param prose it is for readers only, and may be dressed for a terminal
- */
-function print(text, file, prose = false) {
-    if (file === undefined) {
-        process.stdout.write(prose ? dressed(text) : text);
-        return passed;
-    }
-    const problem = writeText(file, text);
-    return problem === undefined ? passed : complain(problem);
-}
-/** For who reads it at a terminal; a pipe gets the bare text, in colour only where FORCE_COLOR asks for it. */
-function dressed(text) {
-    const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
-    const { isTTY, columns } = process.stdout;
-    const asked = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
-    const colour = !NO_COLOR && (asked || (isTTY && TERM !== 'dumb' && FORCE_COLOR !== '0'));
-    return onScreen(text, { colour, columns: isTTY ? columns : undefined });
-}
-/** A line that overwrites itself, on a terminal only; an empty message clears it. */
-function progress(message) {
-    if (process.stderr.isTTY)
-        process.stderr.write(`\r\u001b[K${message}`);
-}
-/** JSON as it is printed: indented, with a line end. */
-const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 ;// CONCATENATED MODULE: ./build/local/walk.js
 
@@ -59535,7 +60313,7 @@ function git(folder, words, input) {
     }
 }
 /** A revision's commit. A name that begins with a dash is refused, so it cannot become an option of git. */
-function commitOf(folder, revision) {
+function git_commitOf(folder, revision) {
     if (revision.startsWith('-'))
         throw new GitProblem(`"${revision}" is not a git revision.`);
     const [, from, to] = /^(.*?)\.{2,3}(.*)$/.exec(revision) ?? [];
@@ -59568,8 +60346,8 @@ function mergeBaseOf(folder, base, head, names) {
  */
 function gitRange(folder, base, head) {
     const top = topOf(folder);
-    const baseTip = commitOf(top, base);
-    const headCommit = commitOf(top, head ?? 'HEAD');
+    const baseTip = git_commitOf(top, base);
+    const headCommit = git_commitOf(top, head ?? 'HEAD');
     const mergeBase = mergeBaseOf(top, baseTip, headCommit, `${base} and ${head ?? 'HEAD'}`);
     return {
         top,
@@ -59595,7 +60373,7 @@ function readMany(top, wanted) {
     const blobs = readBlobs(top, [...halves.values()]);
     return wanted.map(({ commit, path }) => {
         const half = halves.get(`${commit} ${path}`);
-        return half === undefined ? undefined : sideOf(half, top, blobs);
+        return half === undefined ? undefined : git_sideOf(half, top, blobs);
     });
 }
 /** The rows of `git ls-tree -z`. */
@@ -59628,7 +60406,7 @@ function unchangedFiles({ top, base }, wants, most) {
     const read = halves.slice(0, most);
     const blobs = readBlobs(top, read);
     const pairs = read.map((half) => {
-        const side = sideOf(half, top, blobs);
+        const side = git_sideOf(half, top, blobs);
         return { path: half.path.toString('utf8'), base: side, head: side };
     });
     return { pairs, rest: halves.slice(most).map(({ path }) => path.toString('utf8')) };
@@ -59649,7 +60427,7 @@ function gitChanges({ top, base, head }, matches) {
     }
     const blobs = readBlobs(top, wanted.flatMap((pair) => [pair.base, pair.head].flatMap((half) => (half === undefined ? [] : [half]))));
     return {
-        pairs: wanted.map((pair) => git_filled(pair, (half) => sideOf(half, top, blobs))),
+        pairs: wanted.map((pair) => git_filled(pair, (half) => git_sideOf(half, top, blobs))),
         touched: raw.flatMap(({ path, previousPath }) => (previousPath === undefined ? [path] : [previousPath, path])),
         base: { sha: base.commit, label: base.label },
         head: { sha: head.commit ?? 'working tree', label: head.label },
@@ -59722,7 +60500,7 @@ function git_split(text) {
     }
     return pieces;
 }
-function sideOf({ mode, object, path }, top, blobs) {
+function git_sideOf({ mode, object, path }, top, blobs) {
     if (mode === '120000')
         return symbolicLink;
     if (mode === submodule)
@@ -60436,10 +61214,10 @@ const historyCsv = (history) => csv([
  */
 function gitSpan(folder, since, head) {
     const top = topOf(folder);
-    const to = commitOf(top, head);
+    const to = git_commitOf(top, head);
     if (since === undefined)
         return { top, head: to };
-    return { top, head: to, since: mergeBaseOf(top, commitOf(top, since), to, `${since} and ${head}`) };
+    return { top, head: to, since: mergeBaseOf(top, git_commitOf(top, since), to, `${since} and ${head}`) };
 }
 const spanned = ({ since, head }) => (since === undefined ? head : `${since}..${head}`);
 const logFormat = '--format=%H%x1f%cs%x1f%s';
@@ -60825,7 +61603,7 @@ const usualBatch = 2 ** 22;
  *
  * @param sources strongest first
  */
-function startOf(sources, architecture) {
+function question_startOf(sources, architecture) {
     const direct = settleRun(sources, architecture);
     const gpus = sources.find(({ fields }) => fields.gpus !== undefined)?.fields.gpus;
     const own = direct.kind === 'settled' ? direct : settleRun(sources.map(withoutGpus), architecture);
@@ -61364,7 +62142,7 @@ function plan(words, settings) {
     if (reading.kind === 'unread')
         return complainOf(path, reading.problems[0]);
     const sources = settings.sourcesFor(path, reading.run);
-    const start = startOf([{ origin: 'input', fields }, ...sources], reading.architecture);
+    const start = question_startOf([{ origin: 'input', fields }, ...sources], reading.architecture);
     if (start.kind === 'unsettled')
         return complainOf(path, { message: start.message });
     const { machine } = start.settled;
@@ -61373,9 +62151,9 @@ function plan(words, settings) {
     const budget = budgetOf(settings, path, start.cost);
     if (budget === undefined)
         return complain('How much memory the accelerator has is not known: state --memory-budget, like 80GB.');
-    return plan_shown(words, answerOf(path, start, fixed, budget, machine.fast.domain));
+    return plan_shown(words, plan_answerOf(path, start, fixed, budget, machine.fast.domain));
 }
-function answerOf(path, start, fixed, budget, domain) {
+function plan_answerOf(path, start, fixed, budget, domain) {
     const began = plan_bounds.now();
     const { operations, settled } = start;
     const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), refusal: refusalOf(start), budget }, plan_bounds);
@@ -61517,6 +62295,7 @@ function report(words, settings) {
 
 
 
+
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
 async function main(argv) {
     quietPipes();
@@ -61544,6 +62323,8 @@ function follow(words) {
             return report(words, settingsHere(words));
         case 'diff':
             return diff(words);
+        case 'comment':
+            return commentCommand(words);
         case 'history':
             return history_history(words);
         case 'mfu':

@@ -79,15 +79,6 @@ export type ChangedField = {
 
 export type Severity = 'fail' | 'warn' | 'notice';
 
-/** Every reason for a finding. */
-export type FindingCode =
-  | (typeof waivable)[number]
-  | 'unreadable'
-  | 'not-looked-at'
-  | 'not-merged'
-  | 'approximate'
-  | 'policy-broken';
-
 /** The findings that a waiver can name. An unreadable config cannot be waived, because its cost is unknown. */
 export const waivable = [
   'memory-over-budget',
@@ -105,6 +96,18 @@ export const waivable = [
   'increase',
   'cannot-start',
 ] as const;
+
+export const findingCodes = [
+  ...waivable,
+  'unreadable',
+  'not-looked-at',
+  'not-merged',
+  'approximate',
+  'policy-broken',
+] as const;
+
+/** Every reason for a finding. */
+export type FindingCode = (typeof findingCodes)[number];
 
 export type Finding = {
   readonly code: FindingCode;

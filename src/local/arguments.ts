@@ -26,6 +26,9 @@ const options = {
   base: { type: 'string', short: 'b' },
   head: { type: 'string' },
   since: { type: 'string' },
+  post: { type: 'string' },
+  'pull-request': { type: 'string' },
+  'comment-key': { type: 'string' },
   framework: { type: 'string' },
   'global-batch-size': { type: 'string' },
   fix: { type: 'string', multiple: true },
@@ -58,6 +61,7 @@ const taken = {
   mfu: [...aboutConfigs, 'tokens-per-second'],
   plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
   history: [...aboutConfigs, 'since', 'head'],
+  comment: ['output', 'help', 'version', 'post', 'pull-request', 'comment-key'],
   list: always,
 } as const satisfies Readonly<Record<string, readonly Option[]>>;
 
@@ -70,6 +74,7 @@ const formats: Readonly<Record<keyof typeof taken, readonly Format[]>> = {
   report: [...plainFormats, 'csv', 'junit'],
   diff: [...plainFormats, 'csv', 'junit'],
   history: [...plainFormats, 'csv'],
+  comment: ['text'],
   mfu: plainFormats,
   plan: plainFormats,
   list: plainFormats,
@@ -77,7 +82,7 @@ const formats: Readonly<Record<keyof typeof taken, readonly Format[]>> = {
 const everyFormat = [...new Set(Object.values(formats).flat())];
 
 export type Command = keyof typeof taken;
-const commands: readonly Command[] = ['report', 'diff', 'history', 'mfu', 'plan', 'list'];
+const commands: readonly Command[] = ['report', 'diff', 'history', 'comment', 'mfu', 'plan', 'list'];
 
 export type Words = {
   readonly command: Command | 'help' | 'version';
@@ -178,6 +183,9 @@ const about: Readonly<Record<Valued | 'model_config' | 'fix', string>> = {
   output: '-o, --output FILE           where the result goes (default: standard output)',
   base: '-b, --base REV              git revision to compare with; the merge base is taken',
   head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',
+  post: '    --post WHERE            github or gitlab: creates the comment, or brings it up to date (default: it is only printed)',
+  'pull-request': '    --pull-request N        which one (default: the one that the CI job runs for)',
+  'comment-key': '    --comment-key KEY       tells several comments on one pull request apart (default: default)',
   framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
   'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
   fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
@@ -190,6 +198,8 @@ const usage: Readonly<Record<Command, string>> = {
   model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
   history: `  model-cost history CONFIG [--since REV]
                                            what each commit of this repository made of the cost`,
+  comment: `  model-cost comment REPORT.json... [--post github|gitlab]
+                                           the comment of what diff --format json computed`,
   mfu: `  model-cost mfu CONFIG --tokens-per-second N
                                            MFU of a measured run`,
   plan: `  model-cost plan CONFIG --gpus N --accelerator ID
@@ -206,6 +216,9 @@ With --memory-budget the report is a check: exit code 1 where a config needs mor
 that only warns where no run is stated).`,
   history: `Commits of the first parent that changed the config, a file that its job refers to, or the policy. A commit whose job
 cannot be read is a row that says so. --run holds for all commits; without it each commit says how its job is trained.`,
+  comment: `A REPORT.json is what diff --format json wrote, or - for standard input. It may come from a job that nobody trusts: it is
+held against its schema, and what it says is shown as text. GitHub needs GITHUB_TOKEN and GITHUB_REPOSITORY; GitLab needs
+GITLAB_TOKEN (scope api) and what GitLab CI sets. Exit code 0 whatever the verdict: the job that computed it has failed already.`,
   mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
   plan: `A plan fits where memory per GPU, with its margin of error, is within the budget (100 % unless stated).`,
   list: '',
@@ -215,6 +228,7 @@ const examples: Readonly<Record<Command, string>> = {
   report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
   diff: 'model-cost diff --base origin/main --run configs/run.yml',
   history: 'model-cost history configs/llama-7b.json --since v1.0 --accelerator h100-sxm-80gb --gpus 64',
+  comment: 'model-cost comment report.json --post gitlab',
   mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
   plan: 'model-cost plan config.json --gpus 64 --accelerator h100-sxm-80gb --framework megatron --fix tensor=8',
   list: 'model-cost list accelerators',

@@ -1,6 +1,7 @@
 import { version } from '../run.ts';
 import { WrongSettings } from '../settings/settings.ts';
 import { help, Usage, type Words, wordsOf } from './arguments.ts';
+import { commentCommand } from './comment.ts';
 import { diff } from './diff.ts';
 import { history } from './history.ts';
 import { list } from './list.ts';
@@ -36,6 +37,8 @@ function follow(words: Words): number | Promise<number> {
       return report(words, settingsHere(words));
     case 'diff':
       return diff(words);
+    case 'comment':
+      return commentCommand(words);
     case 'history':
       return history(words);
     case 'mfu':

@@ -17,7 +17,7 @@ export const jsonText = (value: unknown, indent?: number): string =>
 /** A review as the JSON that `schema/report.schema.json` describes. */
 export function jsonReport(review: Review): JsonReport {
   return {
-    version: 1,
+    ...startOf(review),
     reports: review.comparisons.flatMap(headReport),
     comparisons: review.comparisons.map(comparisonReport),
     ...endOf(review),
@@ -26,7 +26,7 @@ export function jsonReport(review: Review): JsonReport {
 
 /** The report's text bit by bit: of a thousand configs it is larger than all that it is made of. */
 export function* jsonPieces(review: Review): Generator<string> {
-  yield '{"version":1,"reports":[';
+  yield `${jsonText(startOf(review)).slice(0, -1)},"reports":[`;
   yield* listed(review.comparisons, headReport);
   yield '],"comparisons":[';
   yield* listed(review.comparisons, (comparison) => [comparisonReport(comparison)]);
@@ -44,6 +44,13 @@ function* listed<Item>(items: readonly Item[], reports: (item: Item) => readonly
 
 const headReport = ({ path, head }: Comparison): readonly OneReport[] =>
   head === undefined ? [] : [sideReport(path, head)];
+
+const startOf = ({ version, base, head }: Review): Pick<JsonReport, 'version' | 'tool' | 'base' | 'head'> => ({
+  version: 1,
+  tool: `model-cost-gate ${version}`,
+  ...(base === undefined ? {} : { base: { ...base } }),
+  ...(head === undefined ? {} : { head: { ...head } }),
+});
 
 const endOf = ({ verdict, notes }: Review): Pick<JsonReport, 'verdict' | 'notes'> => ({
   verdict: { ...verdict, findings: verdict.findings.map((finding) => ({ ...finding })) },
