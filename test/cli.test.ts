@@ -157,7 +157,12 @@ describe('report', () => {
       report.memory.allocated_bytes,
       -3,
     );
-    expect(run(['report', 'configs/llama-7b.json', '--format', 'markdown']).out).toContain('| Config |');
+    const { out } = run(['report', 'configs/llama-7b.json', '--format', 'markdown']);
+    expect(out).toMatch(/^## Model cost: 1 config\n/);
+    expect(out).toContain('| `configs/llama-7b.json` | Value |');
+    const page = run(['report', 'configs/llama-7b.json', '--format', 'html']).out;
+    expect(page).toMatch(/^<!doctype html>\n/);
+    expect(page).toContain('<h1>Model cost: 1 config</h1>');
   });
 
   it('takes the options of the interface', () => {
@@ -733,7 +738,7 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['diff', '--base', 'main..feature'], 'write --base main --head feature'],
     [['report', 'configs/llama-7b.json', '--gpus', 'many'], 'whole number'],
     [['report', 'configs/llama-7b.json', '--run', 'missing.yml'], 'there is no such file'],
-    [['report', 'configs/llama-7b.json', '--format', 'xml'], 'must be text, markdown, json, csv or junit'],
+    [['report', 'configs/llama-7b.json', '--format', 'xml'], 'must be text, markdown, json, html, csv or junit'],
     [['report', 'configs/llama-7b.json', '--tokens', 'lots'], 'must be a count'],
     [['diff', 'a.json'], 'diff needs two files'],
     [['mfu', 'configs/llama-7b.json'], '--tokens-per-second'],

@@ -56513,8 +56513,8 @@ const arguments_taken = {
 const plainFormats = ['text', 'markdown', 'json'];
 /** How each command can write its result. */
 const arguments_formats = {
-    report: [...plainFormats, 'csv', 'junit'],
-    diff: [...plainFormats, 'csv', 'junit'],
+    report: [...plainFormats, 'html', 'csv', 'junit'],
+    diff: [...plainFormats, 'html', 'csv', 'junit'],
     history: [...plainFormats, 'csv'],
     comment: ['text'],
     mfu: plainFormats,
@@ -56600,7 +56600,7 @@ const about = {
     'tokens-per-second': '    --tokens-per-second N   as measured, of all GPUs together',
     'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
     since: '    --since REV             only the commits after this git revision (default: all, at most the newest 200)',
-    format: '-f, --format FORMAT         text, markdown, json; report and diff also csv and junit, history csv (default: text)',
+    format: '-f, --format FORMAT         text, markdown, json; report and diff also html, csv and junit, history csv (default: text)',
     output: '-o, --output FILE           where the result goes (default: standard output)',
     base: '-b, --base REV              git revision to compare with; the merge base is taken',
     head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',
@@ -56686,6 +56686,7 @@ function memoryBars(before, after, limit) {
     });
     const components = Object.keys(componentNames);
     return {
+        kind: 'bars',
         title: 'Memory of the fullest GPU',
         bars: [
             ...components.map((name) => ({
@@ -56726,6 +56727,7 @@ function stepShares({ throughput }) {
     const told = parts.filter(({ share }) => share >= smallest);
     const rest = 1 - told.reduce((sum, { share }) => sum + share, 0);
     return {
+        kind: 'shares',
         title: 'Where the time of a step goes',
         shares: [...told, ...(rest >= smallest / 10 ? [{ label: 'Other', share: rest }] : [])],
     };
@@ -57361,46 +57363,33 @@ function settingText({ path, before, after, writtenAs }) {
 }
 const idleText = (fields, others) => `${others ? 'Changed without moving any of this' : 'Changed'}: ${fields.slice(0, mostRows).map(settingText).join('; ')}${fields.length > mostRows ? ` and ${fields.length - mostRows} more` : ''}.`;
 const breakdown_more = (count) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
-/** Memory of the fullest GPU by component, old and new. */
+/** Memory of the fullest GPU by component, old and new; where there is one side, that. */
 function memoryBreakdown(comparison) {
     const before = comparison.base?.estimate?.memory;
     const after = comparison.head?.estimate?.memory;
     const memory = after ?? before;
     if (memory === undefined)
         return '';
-    const write = (value) => (value === undefined ? '–' : gib(value));
+    const compared = before !== undefined && after !== undefined;
+    const amounts = (take) => compared
+        ? [gib(take(before)), gib(take(after)), difference(take(before), take(after), 'bytes') ?? '']
+        : [gib(take(memory))];
     const rows = Object.entries(componentNames).map(([key, name]) => {
-        const component = key;
-        const [old, now] = [before?.components[component], after?.components[component]];
-        return [
-            name,
-            write(old),
-            write(now),
-            old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
-            percent((now ?? old ?? 0) / memory.allocated),
-        ];
+        const take = ({ components }) => components[key];
+        return [name, ...amounts(take), percent(take(memory) / memory.allocated)];
     });
-    const totals = ['allocated', 'reserved', 'device'].map((key) => {
-        const label = {
-            allocated: '**Allocated** (`max_memory_allocated`)',
-            reserved: '**Reserved** (`max_memory_reserved`)',
-            device: '**Device** (nvidia-smi)',
-        }[key];
-        const [old, now] = [before?.[key], after?.[key]];
-        return [
-            label,
-            write(old),
-            write(now),
-            old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
-            '',
-        ];
-    });
+    const totals = [
+        ['**Allocated** (`max_memory_allocated`)', ...amounts(({ allocated }) => allocated), ''],
+        ['**Reserved** (`max_memory_reserved`)', ...amounts(({ reserved }) => reserved), ''],
+        ['**Device** (nvidia-smi)', ...amounts(({ device }) => device), ''],
+    ];
+    const heading = ['Component', ...(compared ? ['Before', 'After', 'Difference'] : ['Memory']), 'Share'];
     const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step', rollout: 'rollout, while the engine generates' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
     const savings = (after ?? memory).savings
         .slice(0, 3)
         .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
     return [
-        markdown_table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
+        markdown_table([heading, ...rows, ...totals], heading.map((_, index) => index).slice(1)),
         peak,
         ...(memory.roles === undefined ? [] : [rolesLine(memory.roles)]),
         ...(savings.length > 0 ? [savings.join('\n')] : []),
@@ -57686,49 +57675,6 @@ function statedRun({ estimate }) {
     ]);
 }
 
-;// CONCATENATED MODULE: ./build/report/mermaid.js
-
-/**
- * The one place where text becomes Mermaid, which GitHub draws in comments and summaries. Labels are ours; whatever stands in
- * one, nothing that ends a string, a line or the block gets through.
- */
-const label = (text) => `"${mermaid_words(text, /[^\p{L}\p{N} .,%-]/gu)}"`;
-const mermaid_words = (text, others) => [...text.replace(others, ' ')].slice(0, 60).join('');
-const mermaid_block = (lines) => ['```mermaid', ...lines, '```'].join('\n');
-/** Blue for after, grey for before, red for the limit: readable on light and dark. */
-const palette = ['#3d85c6', '#8c959f', '#d1242f'];
-const shorter = new Map([
-    ['Optimizer states', 'Optimizer'],
-    ['Temporary buffers', 'Temporary'],
-    ['Whole device', 'Device'],
-]);
-/** Bars for one side, a line for the other, and one for the limit. What each is, the words above it say. */
-function barChart({ title, bars, limit }) {
-    const compared = bars.some(({ before, after }) => before !== undefined && after !== undefined);
-    const values = (side) => `[${bars.map((bar) => inGibibytes(bar[side] ?? bar.after ?? bar.before ?? 0)).join(', ')}]`;
-    const highest = Math.max(limit ?? 0, ...bars.flatMap(({ before = 0, after = 0 }) => [before, after]));
-    return mermaid_block([
-        '---',
-        'config:',
-        '  themeVariables:',
-        '    xyChart:',
-        `      plotColorPalette: "${palette.filter((_, index) => index !== 1 || compared).join(', ')}"`,
-        '---',
-        'xychart-beta',
-        `  title ${label(`${title}, GiB`)}`,
-        `  x-axis [${bars.map((bar) => label(shorter.get(bar.label) ?? bar.label)).join(', ')}]`,
-        `  y-axis 0 --> ${inGibibytes(1.05 * highest)}`,
-        `  bar ${values('after')}`,
-        ...(compared ? [`  line ${values('before')}`] : []),
-        ...(limit === undefined ? [] : [`  line [${bars.map(() => inGibibytes(limit)).join(', ')}]`]),
-    ]);
-}
-const pieChart = ({ title, shares }) => mermaid_block([
-    'pie showData',
-    `  title ${mermaid_words(`${title}, %`, /[^\p{L}\p{N} ,%]/gu)}`,
-    ...shares.map((one) => `  ${label(one.label)} : ${(100 * one.share).toFixed(1)}`),
-]);
-
 ;// CONCATENATED MODULE: ./build/report/overview.js
 
 
@@ -57754,7 +57700,13 @@ function ranked(review) {
     };
     return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
 }
-const markOf = (review, comparison) => [overview_marks.fail, overview_marks.warn, overview_marks.pass, overview_marks.pass][overview_rank(review, comparison)] ?? overview_marks.pass;
+/** The mark in front of a config; none where nothing was found and nothing it is held against. */
+function markOf(review, comparison, { limits }) {
+    const place = overview_rank(review, comparison);
+    if (place > 1)
+        return limits.length === 0 ? '' : `${overview_marks.pass} `;
+    return `${place === 0 ? overview_marks.fail : overview_marks.warn} `;
+}
 /** The table that everybody reads: what each config costs, was and is, and what it may cost. */
 function overview(review, comparisons, budgetsFor) {
     // What could not be read is told above, and has no numbers.
@@ -57780,7 +57732,7 @@ function tableOfOne(review, comparison, budgets) {
         const name = id === 'parameters' && isApproximate(comparison) ? `${label} (approximate)` : label;
         return [[name, ...amounts.map(figure), limitOf(review, comparison, budgets, id)]];
     });
-    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+    const name = `${markOf(review, comparison, budgets)}${code(comparison.path, 120)}${state(comparison, review)}`;
     const heading = [name, ...(compared ? ['Before', 'After', 'Difference'] : ['Value']), 'Limit'];
     const limits = rows.some((row) => row.at(-1) !== '');
     return markdown_table([heading, ...rows].map((row) => (limits ? row : row.slice(0, -1))), heading.map((_, index) => index).slice(1));
@@ -57792,7 +57744,7 @@ function tableOfAll(review, comparisons, budgetsFor) {
     const [memory, ...others] = shown;
     const heading = ['Config', memory?.label ?? '', 'Limit', ...others.map(({ label }) => label)];
     const rows = comparisons.map((comparison) => {
-        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+        const name = `${markOf(review, comparison, budgetsFor(comparison.path))}${code(comparison.path, 120)}${state(comparison, review)}`;
         if (comparison.status === 'unreadable')
             return [name, 'could not be read', ...shown.map(() => '–')];
         const budgets = budgetsFor(comparison.path);
@@ -57810,7 +57762,9 @@ function tableOfAll(review, comparisons, budgetsFor) {
     return markdown_table([heading, ...rows], heading.map((_, index) => index).slice(1));
 }
 function state(comparison, { base }) {
-    const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
+    // Two files that somebody names are no renamed one.
+    const how = base === undefined ? 'compared with' : 'renamed from';
+    const renamed = comparison.previousPath === undefined ? '' : `<br>${how} ${code(comparison.previousPath, 120)}`;
     // Without a base, everything is only there.
     if (comparison.status === 'added')
         return `${base === undefined ? '' : '<br>new'}${renamed}`;
@@ -57940,6 +57894,104 @@ function run_line_parts(run) {
     ];
 }
 
+;// CONCATENATED MODULE: ./build/report/mermaid.js
+
+/**
+ * The one place where text becomes Mermaid, which GitHub draws in comments and summaries. Labels are ours; whatever stands in
+ * one, nothing that ends a string, a line or the block gets through.
+ */
+const label = (text) => `"${mermaid_words(text, /[^\p{L}\p{N} .,%-]/gu)}"`;
+const mermaid_words = (text, others) => [...text.replace(others, ' ')].slice(0, 60).join('');
+const mermaid_block = (lines) => ['```mermaid', ...lines, '```'].join('\n');
+/** Blue for after, grey for before, red for the limit: readable on light and dark. */
+const palette = ['#3d85c6', '#8c959f', '#d1242f'];
+const shorter = new Map([
+    ['Optimizer states', 'Optimizer'],
+    ['Temporary buffers', 'Temporary'],
+    ['Whole device', 'Device'],
+]);
+/** A chart with the words that say what its colours mean, for Mermaid has no legend. */
+const inMermaid = (chart) => chart.kind === 'shares' ? pieChart(chart) : `${barWords(chart)}\n\n${barChart(chart)}`;
+const isCompared = ({ bars }) => bars.some(({ before, after }) => before !== undefined && after !== undefined);
+function barWords(chart) {
+    const bars = isCompared(chart)
+        ? 'Bars: after this change, the whole device last. Grey line: before.'
+        : 'Bars: each component, and the whole device last.';
+    const { limit } = chart;
+    return limit === undefined ? bars : `${bars} Red line: what the device may need at most, ${unbroken(gib(limit))}.`;
+}
+/** Bars for one side, a line for the other, and one for the limit. */
+function barChart(chart) {
+    const { title, bars, limit } = chart;
+    const compared = isCompared(chart);
+    const values = (side) => `[${bars.map((bar) => inGibibytes(bar[side] ?? bar.after ?? bar.before ?? 0)).join(', ')}]`;
+    const highest = Math.max(limit ?? 0, ...bars.flatMap(({ before = 0, after = 0 }) => [before, after]));
+    return mermaid_block([
+        '---',
+        'config:',
+        '  themeVariables:',
+        '    xyChart:',
+        `      plotColorPalette: "${palette.filter((_, index) => index !== 1 || compared).join(', ')}"`,
+        '---',
+        'xychart-beta',
+        `  title ${label(`${title}, GiB`)}`,
+        `  x-axis [${bars.map((bar) => label(shorter.get(bar.label) ?? bar.label)).join(', ')}]`,
+        `  y-axis 0 --> ${inGibibytes(1.05 * highest)}`,
+        `  bar ${values('after')}`,
+        ...(compared ? [`  line ${values('before')}`] : []),
+        ...(limit === undefined ? [] : [`  line [${bars.map(() => inGibibytes(limit)).join(', ')}]`]),
+    ]);
+}
+const pieChart = ({ title, shares }) => mermaid_block([
+    'pie showData',
+    `  title ${mermaid_words(`${title}, %`, /[^\p{L}\p{N} ,%]/gu)}`,
+    ...shares.map((one) => `  ${label(one.label)} : ${(100 * one.share).toFixed(1)}`),
+]);
+
+;// CONCATENATED MODULE: ./build/report/section.js
+
+
+/**
+ * The sections that fit, in their order, as markdown; what does not is dropped whole, the least important first, and said.
+ *
+ * @param elsewhere what has the rest
+ */
+function section_fitted(first, all, longest, elsewhere) {
+    const texts = new Map(all.map((section) => [section, markdownOf(section)]));
+    const dropped = new Set();
+    const note = () => dropped.size === 0
+        ? []
+        : [
+            `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; ${elsewhere} has the whole report.`,
+        ];
+    const write = () => {
+        const kept = groups(all.filter((section) => !dropped.has(section))).map(({ within, members }) => {
+            const body = members.map((section) => texts.get(section) ?? '').join('\n\n');
+            return within === undefined ? body : details(within, body);
+        });
+        return [first, ...kept, ...note()].join('\n\n');
+    };
+    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
+        if (write().length <= longest)
+            break;
+        dropped.add(section);
+    }
+    return write();
+}
+const markdownOf = ({ body, chart }) => [...(body === '' ? [] : [body]), ...(chart === undefined ? [] : [inMermaid(chart)])].join('\n\n');
+/** Sections in their order, those that stand beside each other within one fold together. */
+function groups(sections) {
+    const found = [];
+    for (const section of sections) {
+        const last = found.at(-1);
+        if (last !== undefined && section.within !== undefined && last.within === section.within)
+            last.members.push(section);
+        else
+            found.push({ within: section.within, members: [section] });
+    }
+    return found;
+}
+
 ;// CONCATENATED MODULE: ./build/report/comment.js
 
 
@@ -57968,9 +58020,9 @@ function comment_comment(review, options, earlier) {
     const table = all.findIndex(({ name }) => name === 'table');
     const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
     const first = marker(options.key);
-    const remembering = comment_fitted(first + memoryLine(memory), whole, Number.POSITIVE_INFINITY);
+    const remembering = section_fitted(first + memoryLine(memory), whole, Number.POSITIVE_INFINITY, inSummary);
     // What is remembered goes first when room runs out, and what is not remembered is not told.
-    return remembering.length <= longestComment ? remembering : comment_fitted(first, all, longestComment);
+    return remembering.length <= longestComment ? remembering : section_fitted(first, all, longestComment, inSummary);
 }
 /** What takes the place of an earlier comment when no model config is changed any more. */
 function resolvedComment(review, key, earlier) {
@@ -57994,7 +58046,7 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
     const comparisons = ranked(review);
     const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
     return [
-        { importance: 10, name: 'heading', body: `## ${comment_heading(review)}` },
+        { importance: 10, name: 'heading', body: `## ${comment_heading(review, options.budgetsFor)}` },
         { importance: 8.9, name: 'headline', body: comment_said(comparisons, options) },
         { importance: 9, name: 'findings', body: findings(review) },
         { importance: 8.2, name: 'run', body: comment_runs(comparisons) },
@@ -58007,7 +58059,7 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
         ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
             importance: 7.6 - index / 100,
             name: 'gist',
-            body: review.base === undefined ? inShort(comparison, comparisons.length > 1) : '',
+            body: review.base === undefined && comparison.base === undefined ? inShort(comparison, comparisons.length > 1) : '',
         })),
         ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
             importance: 7.5 - index / 100,
@@ -58017,9 +58069,9 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
         ...comparisons
             .slice(0, 30)
             .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index)),
-        { importance: 3, name: 'settings', body: comment_settings(review, options.budgetsFor) },
+        { importance: 3, name: 'settings', within: 'Settings', body: comment_settings(review, options.budgetsFor) },
         { importance: 9, name: 'footer', body: comment_footer(review) },
-    ].filter(({ body }) => body !== '');
+    ].filter(({ body, chart }) => body !== '' || chart !== undefined);
 }
 /** The change that moves most, in one sentence. */
 function comment_said(comparisons, { budgetsFor }) {
@@ -58072,7 +58124,7 @@ function comment_runs(comparisons) {
         : `Trained in ${lines.size} different ways; see each config.`;
 }
 const comment_pathsOf = ({ comparisons }) => comparisons.flatMap(({ path, previousPath }) => [path, previousPath ?? '']).filter((name) => name.includes(' '));
-function comment_heading(review) {
+function comment_heading(review, budgetsFor) {
     const { outcome, findings, override } = review.verdict;
     const fails = findings.filter(({ severity }) => severity === 'fail').length;
     const configs = subject(review);
@@ -58094,8 +58146,10 @@ function comment_heading(review) {
         return `⚠️ Model cost: ${unread} ${unread === 1 ? 'config' : 'configs'} could not be read`;
     if (outcome === 'warn')
         return `⚠️ Model cost: passed with warnings (${configs})`;
+    // Where nobody set a limit, nothing is held against one.
+    const judged = review.comparisons.some(({ path }) => budgetsFor(path).limits.length > 0);
     if (review.comparisons.length > 0)
-        return `✅ Model cost: within budget (${configs})`;
+        return judged ? `✅ Model cost: within budget (${configs})` : `Model cost: ${configs}`;
     return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
 }
 /** How much was looked at: what changed, or, without a base, everything. */
@@ -58142,38 +58196,26 @@ function configSections(comparison, budgets, several, index) {
         titled(6.5, 'Limits', limitsTable(comparison, budgets)),
         titled(6, 'Where the difference comes from', origins(comparison)),
         titled(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
-        { importance: 3.6 - index / 100, name: 'memory chart', within, body: memoryChart(comparison, budgets) },
+        ...drawnAs(3.6 - index / 100, 'memory chart', within, memoryChart(comparison, budgets)),
         titled(4, 'Step time', throughputLine(side)),
-        { importance: 3.5 - index / 100, name: 'step chart', within, body: stepChart(side) },
+        ...drawnAs(3.5 - index / 100, 'step chart', within, side.estimate && stepShares(side.estimate)),
         titled(4, 'Training run', [several ? ownRun(side) : '', statedRun(side)].filter((body) => body !== '').join('\n\n')),
         titled(4, 'Assumptions', assumptions(side)),
     ];
 }
+const drawnAs = (importance, name, within, chart) => chart === undefined ? [] : [{ importance, name, within, body: '', chart }];
 function memoryChart({ base, head }, budgets) {
-    const [before, after] = [base?.estimate, head?.estimate];
-    if (after === undefined)
-        return '';
-    const limit = gist_memoryLimit(after, budgets);
-    const words = [
-        before === undefined
-            ? 'Bars: each component, and the whole device last.'
-            : 'Bars: after this change, the whole device last. Grey line: before.',
-        ...(limit === undefined ? [] : [`Red line: what the device may need at most, ${unbroken(gib(limit))}.`]),
-    ];
-    return `${words.join(' ')}\n\n${barChart(memoryBars(before, after, limit))}`;
-}
-function stepChart({ estimate }) {
-    const shares = estimate === undefined ? undefined : stepShares(estimate);
-    return shares === undefined ? '' : pieChart(shares);
+    const after = head?.estimate;
+    return after && memoryBars(base?.estimate, after, gist_memoryLimit(after, budgets));
 }
 function comment_settings(review, budgetsFor) {
     const held = review.settings.filter((setting) => !isOverridden(setting, review, budgetsFor));
     if (held.length === 0)
         return '';
-    return details('Settings', markdown_table([
+    return markdown_table([
         ['Setting', 'Value', 'From'],
         ...held.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
-    ]));
+    ]);
 }
 /** A default that holds for no config, as each states something else. */
 function isOverridden({ name, value, origin }, { comparisons }, budgetsFor) {
@@ -58194,34 +58236,6 @@ function comment_footer(review) {
         ? ''
         : `Compared ${comment_short(review.base.sha)} (${markdown_sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${markdown_sentence(review.head.label, 80)}) · `;
     return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
-}
-/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-function comment_fitted(first, all, longest, elsewhere = inSummary) {
-    const dropped = new Set();
-    const note = () => dropped.size === 0
-        ? []
-        : [
-            `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; ${elsewhere} has the whole report.`,
-        ];
-    const write = () => [first, ...comment_folded(all.filter((section) => !dropped.has(section))), ...note()].join('\n\n');
-    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
-        if (write().length <= longest)
-            break;
-        dropped.add(section);
-    }
-    return write();
-}
-/** Bodies in their order, those that stand beside each other within one fold in one. */
-function comment_folded(sections) {
-    const bodies = [];
-    for (let at = 0; at < sections.length;) {
-        const { within, body = '' } = sections[at] ?? {};
-        const end = within === undefined ? at + 1 : sections.findIndex((one, index) => index > at && one.within !== within);
-        const members = sections.slice(at, end < 0 ? undefined : end);
-        bodies.push(within === undefined ? body : details(within, members.map((one) => one.body).join('\n\n')));
-        at += members.length;
-    }
-    return bodies;
 }
 
 ;// CONCATENATED MODULE: ./build/report/estimate-from-json.js
@@ -59577,6 +59591,250 @@ const forbidden = /[^\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 const xml = (foreign) => markdown_plain(foreign, 1_000)
     .replace(forbidden, '\ufffd')
     .replace(/[&<>"']/g, (letter) => junit_entities[letter] ?? letter);
+
+;// CONCATENATED MODULE: ./build/report/html.js
+/**
+ * The one place where text becomes HTML. Every text is escaped where it is written, and the only tags are those below, so that
+ * whatever a text is mistaken for, it can do no more than they do: there is no link, no image and no attribute that text gets into.
+ */
+const html_entities = new Map([
+    ['&', '&amp;'],
+    ['<', '&lt;'],
+    ['>', '&gt;'],
+    ['"', '&quot;'],
+    ["'", '&#39;'],
+]);
+/** Text as HTML, for elements and for quoted attributes. */
+const html_escaped = (text) => text.toWellFormed().replace(/[&<>"']/g, (letter) => html_entities.get(letter) ?? letter);
+const html_element = (name, inner, attributes = {}) => `<${name}${Object.entries(attributes)
+    .map(([key, value]) => ` ${key}="${html_escaped(String(value))}"`)
+    .join('')}>${inner}</${name}>`;
+/** A part of our own reports, as they are written in markdown, as HTML. */
+function rendered(markdown) {
+    const lines = markdown.split('\n');
+    const blocks = [];
+    for (let at = 0; at < lines.length;) {
+        const line = lines[at] ?? '';
+        if (line === '') {
+            at += 1;
+            continue;
+        }
+        const kind = html_kinds.find(({ begins }) => begins.test(line)) ?? paragraph;
+        const next = lines.findIndex((other, index) => index > at && !kind.goesOn(other));
+        const end = next < 0 ? lines.length : next;
+        blocks.push(kind.write(lines.slice(at, end)));
+        at = end;
+    }
+    return blocks.join('\n');
+}
+const whileBegins = (begins, write) => ({
+    begins,
+    goesOn: (line) => begins.test(line),
+    write,
+});
+const html_kinds = [
+    { begins: /^## /, goesOn: () => false, write: ([line = '']) => html_element('h1', inline(line.slice(3))) },
+    whileBegins(/^- /, (lines) => html_element('ul', lines.map((line) => html_element('li', inline(line.slice(2)))).join(''))),
+    whileBegins(/^>/, (lines) => html_element('blockquote', lines
+        .map((line) => line.replace(/^> ?/, ''))
+        .filter((line) => line !== '')
+        .map((line) => html_element('p', inline(line)))
+        .join(''))),
+    whileBegins(/^\|/, tableOf),
+];
+const paragraph = {
+    begins: /^/,
+    goesOn: (line) => line !== '' && !html_kinds.some(({ begins }) => begins.test(line)),
+    write: (lines) => html_element('p', inline(lines.join(' '))),
+};
+function tableOf([head = '', rule = '', ...rows]) {
+    const right = cellsOf(rule).map((cell) => cell.endsWith('-:'));
+    const row = (cells, name) => html_element('tr', cells
+        .map((cell, index) => html_element(name, inline(cell), right[index] === true ? { class: 'number' } : {}))
+        .join(''));
+    const body = rows.map((line) => row(cellsOf(line), 'td')).join('');
+    return html_element('div', html_element('table', html_element('thead', row(cellsOf(head), 'th')) + html_element('tbody', body)), {
+        class: 'wide',
+    });
+}
+/** Cells of a row. A bar with an odd number of backslashes before it is a bar, without the last of them. */
+function cellsOf(row) {
+    const cells = [];
+    let cell = '';
+    for (const [piece, slashes = '', bar] of row.slice(1).matchAll(/(\\*)(\|)|[^\\|]+|\\+/g)) {
+        if (bar === undefined)
+            cell += piece;
+        else if (slashes.length % 2 === 1)
+            cell += `${slashes.slice(1)}|`;
+        else {
+            cells.push(`${cell}${slashes}`.trim());
+            cell = '';
+        }
+    }
+    return cells;
+}
+/** Code, bold words, line ends and small print; all else is text. */
+function inline(markdown) {
+    const open = [];
+    let html = '';
+    for (let at = 0; at < markdown.length;) {
+        const piece = pieceOf(markdown.slice(at), open);
+        html += piece.html;
+        at += piece.length;
+    }
+    return (html +
+        open
+            .toReversed()
+            .map((name) => `</${name}>`)
+            .join(''));
+}
+/** What a text begins with, as HTML, and how long that is. */
+function pieceOf(rest, open) {
+    const [mark = ''] = /^(?:`+|\*\*|<br>|<\/?sub>)/.exec(rest) ?? [];
+    const code = mark.startsWith('`') ? html_codeOf(rest, mark) : undefined;
+    if (code !== undefined)
+        return { html: html_element('code', html_escaped(code.text)), length: code.length };
+    if (mark !== '' && !mark.startsWith('`'))
+        return { html: tagOf(mark, open), length: mark.length };
+    const text = mark || (/^(?:[^`*<]+|[*<])/.exec(rest)?.[0] ?? rest);
+    return { html: html_escaped(text), length: text.length };
+}
+/** A mark of ours as a tag. One that ends what did not begin is left out, so that tags always pair. */
+function tagOf(mark, open) {
+    if (mark === '<br>')
+        return '<br>';
+    const name = mark === '**' ? 'strong' : 'small';
+    const ends = mark === '</sub>' || (mark === '**' && open.includes(name));
+    if (!ends) {
+        open.push(name);
+        return `<${name}>`;
+    }
+    if (open.at(-1) !== name)
+        return '';
+    open.pop();
+    return `</${name}>`;
+}
+/** A code span that begins a text: up to as many backticks as began it. */
+function html_codeOf(rest, fence) {
+    const close = [...rest.slice(fence.length).matchAll(/`+/g)].find(([run]) => run === fence);
+    if (close === undefined)
+        return undefined;
+    const text = rest.slice(fence.length, fence.length + close.index);
+    const padded = text.startsWith(' ') && text.endsWith(' ') && text.trim() !== '';
+    return { text: padded ? text.slice(1, -1) : text, length: 2 * fence.length + close.index };
+}
+
+;// CONCATENATED MODULE: ./build/report/svg.js
+
+
+/** Charts for the HTML report. Colours are classes of its style sheet, which knows light and dark. */
+const drawn = (chart) => (chart.kind === 'bars' ? bars(chart) : svg_shares(chart));
+/** Columns: names, bars, numbers; in units of the picture. */
+const svg_names = 210;
+const plot = 400;
+const svg_numbers = 110;
+const svg_width = svg_names + plot + svg_numbers;
+const svg_text = (x, y, words, name = 'label', anchor = 'start') => html_element('text', html_escaped(words), { x, y, class: name, 'text-anchor': anchor });
+const bar = (y, length, height, name) => `<rect x="${svg_names}" y="${y}" width="${length.toFixed(1)}" height="${height}" class="${name}"></rect>`;
+const picture = (title, height, inner) => html_element('figure', html_element('figcaption', html_escaped(title)) +
+    html_element('svg', html_element('title', html_escaped(title)) + inner, {
+        viewBox: `0 0 ${svg_width} ${height}`,
+        role: 'img',
+    }));
+function bars({ title, bars: rows, limit }) {
+    const compared = rows.some(({ before, after }) => before !== undefined && after !== undefined);
+    const highest = Math.max(limit ?? 0, 1, ...rows.flatMap(({ before = 0, after = 0 }) => [before, after]));
+    const long = (amount) => (plot * amount) / highest;
+    const step = compared ? 40 : 26;
+    const top = limit === undefined ? 6 : 24;
+    const drawnRows = rows.map(({ label, before, after }, index) => {
+        const y = top + index * step;
+        const sides = [
+            ...(before === undefined ? [] : [{ amount: before, name: compared ? 'before' : 'after' }]),
+            ...(after === undefined ? [] : [{ amount: after, name: 'after' }]),
+        ];
+        return [
+            svg_text(0, y + step / 2, label),
+            ...sides.map(({ amount, name }, side) => bar(y + 3 + side * 15, long(amount), 13, name)),
+            ...sides.map(({ amount, name }, side) => svg_text(svg_width, y + 14 + side * 15, gib(amount), `value ${name}`, 'end')),
+        ].join('');
+    });
+    const bottom = top + rows.length * step;
+    const x = svg_names + long(limit ?? 0);
+    const line = limit === undefined
+        ? ''
+        : `<line x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${top}" y2="${bottom}" class="limit"></line>${svg_text(x, 14, `limit ${gib(limit)}`, 'limit', 'end')}`;
+    const words = compared ? `${title}, before (grey) and after (blue)` : title;
+    return picture(words, bottom + 4, drawnRows.join('') + line);
+}
+function svg_shares({ title, shares: rows }) {
+    const step = 26;
+    const drawnRows = rows.map(({ label, share }, index) => svg_text(0, index * step + 17, label) +
+        bar(index * step + 5, plot * share, 15, 'after') +
+        svg_text(svg_width, index * step + 17, percent(share), 'value', 'end'));
+    return picture(title, rows.length * step + 6, drawnRows.join(''));
+}
+
+;// CONCATENATED MODULE: ./build/report/page.js
+
+
+
+
+/** Nothing is loaded, nothing runs: the style is the one below, by its hash, which a test holds against it. */
+const style = `
+:root{color-scheme:light dark;--text:#1f2328;--quiet:#59636e;--ground:#fff;--raised:#f6f8fa;--rule:#d1d9e0;--after:#3d85c6;--before:#8c959f;--limit:#d1242f}
+@media (prefers-color-scheme:dark){:root{--text:#f0f6fc;--quiet:#9198a1;--ground:#0d1117;--raised:#151b23;--rule:#3d444d;--after:#4f9be0;--before:#767e88;--limit:#f85149}}
+body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,sans-serif}
+main{max-width:60rem;margin:0 auto;padding:1.5rem 1rem 3rem}
+h1{font-size:1.5rem;line-height:1.25;border-bottom:1px solid var(--rule);padding-bottom:.4rem}
+code{font:.88em ui-monospace,monospace;background:var(--raised);padding:.1em .35em;border-radius:4px;overflow-wrap:anywhere}
+.wide{overflow-x:auto;margin:0 0 1rem}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{border:1px solid var(--rule);padding:.3rem .7rem;text-align:left;vertical-align:top}
+th{background:var(--raised)}
+.number{text-align:right}
+details{border:1px solid var(--rule);border-radius:6px;margin:0 0 1rem;padding:.5rem 1rem}
+summary{cursor:pointer;font-weight:600}
+blockquote{margin:0 0 1rem;padding:0 1rem;border-left:4px solid var(--rule);color:var(--quiet)}
+small{color:var(--quiet)}
+figure{margin:1rem 0}
+figcaption{font-weight:600}
+svg{width:100%;max-width:45rem;height:auto;font:13px system-ui,sans-serif}
+text{fill:var(--text)}
+text.limit{fill:var(--limit)}
+rect.after{fill:var(--after)}
+rect.before,text.before{fill:var(--before)}
+line.limit{stroke:var(--limit);stroke-width:2;stroke-dasharray:5 4}
+@media print{details::details-content{content-visibility:visible;block-size:auto}}
+`;
+const styleHash = 'sha256-nh5iUvzpR4o7HWOpANhoX82RzCwiVfF9Cogq3c/Hirw=';
+/** As many configs as are looked at. */
+const page_mostRows = 2_000;
+/** The full report as one page that needs nothing else, for a browser without a network. */
+function htmlReport(review, options) {
+    const all = comment_sections(review, options, page_mostRows, 'the JSON report');
+    const body = groups(all).map(({ within, members }) => {
+        const inner = members.map(page_written).join('\n');
+        // The summary is HTML already (`tag`).
+        return within === undefined ? inner : html_element('details', `<summary>${within}</summary>\n${inner}`);
+    });
+    const policy = `default-src 'none'; style-src '${styleHash}'; base-uri 'none'; form-action 'none'`;
+    return [
+        '<!doctype html>',
+        '<html lang="en">',
+        '<head>',
+        '<meta charset="utf-8">',
+        `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<title>Model cost</title>',
+        `<style>${style}</style>`,
+        '</head>',
+        `<body><main>${body.join('\n')}</main></body>`,
+        '</html>',
+        '',
+    ].join('\n');
+}
+const page_written = ({ body, chart }) => [...(body === '' ? [] : [rendered(body)]), ...(chart === undefined ? [] : [drawn(chart)])].join('\n');
 
 ;// CONCATENATED MODULE: ./build/report/terminal.js
 
@@ -60937,6 +61195,7 @@ function rules_of_range_fileAt(name, side, label) {
 
 
 
+
 /** What a change costs: of two files, or of all that differs between two states of this repository. */
 function diff(words) {
     const base = words.option('base');
@@ -60993,6 +61252,7 @@ function diff_textOf(words, found, settings) {
     return inFormat(words, {
         text: () => nothing ?? textDiff(found),
         markdown: () => nothing ?? `${comment_comment(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+        html: () => htmlReport(found, { key: 'default', budgetsFor: settings.budgetsFor }),
         json: () => print_json(jsonReport(found)),
         csv: () => diffCsv(found),
         junit: () => junit(found),
@@ -61079,7 +61339,7 @@ function quietText(rows) {
         `${which} touched a file of this job and changed nothing of it; JSON and CSV list ${quiet === 1 ? 'it' : 'them'}.`,
     ];
 }
-const bars = '▁▂▃▄▅▆▇█';
+const history_bars = '▁▂▃▄▅▆▇█';
 /** As many steps as a line has room for. */
 const mostBars = 60;
 /** A series as a line of bars; a dot where nothing is known. */
@@ -61092,7 +61352,7 @@ function sparkline(values) {
         if (value === undefined)
             return '·';
         const place = most === least ? 0.5 : (value - least) / (most - least);
-        return bars[Math.min(bars.length - 1, Math.floor(place * bars.length))] ?? '';
+        return history_bars[Math.min(history_bars.length - 1, Math.floor(place * history_bars.length))] ?? '';
     })
         .join('');
 }
@@ -62222,6 +62482,7 @@ function budgetOf(settings, path, cost) {
 
 ;// CONCATENATED MODULE: ./build/report/summary.js
 
+
 /** GitHub takes 1 MiB of job summary for each step, in bytes; foreign text may need up to four for each character. */
 const longestSummary = 260_000;
 /** As many configs as are looked at. */
@@ -62229,9 +62490,10 @@ const summary_mostRows = 2_000;
 /** What holds the rest where even the summary is too short. */
 const summary_elsewhere = 'the file of the output `report-path`';
 /** The job summary: the same report as the comment, with room for all of it. */
-const summary = (review, options) => comment_fitted('', comment_sections(review, options, summary_mostRows, summary_elsewhere), longestSummary, summary_elsewhere).trimStart();
+const summary = (review, options) => section_fitted('', comment_sections(review, options, summary_mostRows, summary_elsewhere), longestSummary, summary_elsewhere).trimStart();
 
 ;// CONCATENATED MODULE: ./build/local/report.js
+
 
 
 
@@ -62275,7 +62537,8 @@ function report(words, settings) {
             ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
             ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
         ].join('\n'),
-        markdown: () => `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+        markdown: () => `${summary(found, { key: 'default', budgetsFor: asked.budgetsFor })}\n`,
+        html: () => htmlReport(found, { key: 'default', budgetsFor: asked.budgetsFor }),
         json: () => print_json(jsonReport(found)),
         csv: () => reportCsv(found),
         junit: () => junit(found),

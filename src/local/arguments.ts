@@ -65,14 +65,14 @@ const taken = {
   list: always,
 } as const satisfies Readonly<Record<string, readonly Option[]>>;
 
-export type Format = 'text' | 'markdown' | 'json' | 'csv' | 'junit';
+export type Format = 'text' | 'markdown' | 'html' | 'json' | 'csv' | 'junit';
 
 const plainFormats: readonly Format[] = ['text', 'markdown', 'json'];
 
 /** How each command can write its result. */
 const formats: Readonly<Record<keyof typeof taken, readonly Format[]>> = {
-  report: [...plainFormats, 'csv', 'junit'],
-  diff: [...plainFormats, 'csv', 'junit'],
+  report: [...plainFormats, 'html', 'csv', 'junit'],
+  diff: [...plainFormats, 'html', 'csv', 'junit'],
   history: [...plainFormats, 'csv'],
   comment: ['text'],
   mfu: plainFormats,
@@ -179,7 +179,7 @@ const about: Readonly<Record<Valued | 'model_config' | 'fix', string>> = {
   'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
   since: '    --since REV             only the commits after this git revision (default: all, at most the newest 200)',
   format:
-    '-f, --format FORMAT         text, markdown, json; report and diff also csv and junit, history csv (default: text)',
+    '-f, --format FORMAT         text, markdown, json; report and diff also html, csv and junit, history csv (default: text)',
   output: '-o, --output FILE           where the result goes (default: standard output)',
   base: '-b, --base REV              git revision to compare with; the merge base is taken',
   head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',

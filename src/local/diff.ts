@@ -4,6 +4,7 @@ import { comment } from '../report/comment.ts';
 import { diffCsv } from '../report/csv-tables.ts';
 import { jsonReport } from '../report/json.ts';
 import { junit } from '../report/junit.ts';
+import { htmlReport } from '../report/page.ts';
 import { textDiff } from '../report/terminal.ts';
 import { review } from '../run.ts';
 import type { OtherRules } from '../settings/proposal.ts';
@@ -92,6 +93,7 @@ function textOf(words: Words, found: Review, settings: Settings): string {
   return inFormat(words, {
     text: () => nothing ?? textDiff(found),
     markdown: () => nothing ?? `${comment(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+    html: () => htmlReport(found, { key: 'default', budgetsFor: settings.budgetsFor }),
     json: () => json(jsonReport(found)),
     csv: () => diffCsv(found),
     junit: () => junit(found),

@@ -2,6 +2,7 @@ import { deadline } from '../deadline.ts';
 import { reportCsv } from '../report/csv-tables.ts';
 import { jsonReport } from '../report/json.ts';
 import { junit } from '../report/junit.ts';
+import { htmlReport } from '../report/page.ts';
 import { summary } from '../report/summary.ts';
 import { textFindings, textReport } from '../report/terminal.ts';
 import { review } from '../run.ts';
@@ -40,7 +41,8 @@ export function report(words: Words, settings: Settings): number {
         ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
         ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
       ].join('\n'),
-    markdown: () => `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`,
+    markdown: () => `${summary(found, { key: 'default', budgetsFor: asked.budgetsFor })}\n`,
+    html: () => htmlReport(found, { key: 'default', budgetsFor: asked.budgetsFor }),
     json: () => json(jsonReport(found)),
     csv: () => reportCsv(found),
     junit: () => junit(found),

@@ -1,5 +1,5 @@
 import type { Comparison, SetField, Side } from '../gate/review.ts';
-import type { MemoryEstimate } from '../model/estimate.ts';
+import type { MemoryComponent, MemoryEstimate } from '../model/estimate.ts';
 import { componentNames } from './charts.ts';
 import { difference, exact, flopsText, gib, percent } from './format.ts';
 import { code, figure, sentence, table } from './markdown.ts';
@@ -65,45 +65,33 @@ const idleText = (fields: readonly SetField[], others: boolean): string =>
 
 const more = (count: number) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
 
-/** Memory of the fullest GPU by component, old and new. */
+/** Memory of the fullest GPU by component, old and new; where there is one side, that. */
 export function memoryBreakdown(comparison: Comparison): string {
   const before = comparison.base?.estimate?.memory;
   const after = comparison.head?.estimate?.memory;
   const memory = after ?? before;
   if (memory === undefined) return '';
-  const write = (value: number | undefined) => (value === undefined ? '–' : gib(value));
+  const compared = before !== undefined && after !== undefined;
+  const amounts = (take: (of: MemoryEstimate) => number) =>
+    compared
+      ? [gib(take(before)), gib(take(after)), difference(take(before), take(after), 'bytes') ?? '']
+      : [gib(take(memory))];
   const rows = Object.entries(componentNames).map(([key, name]) => {
-    const component = key as keyof typeof memory.components;
-    const [old, now] = [before?.components[component], after?.components[component]];
-    return [
-      name,
-      write(old),
-      write(now),
-      old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
-      percent((now ?? old ?? 0) / memory.allocated),
-    ];
+    const take = ({ components }: MemoryEstimate) => components[key as MemoryComponent];
+    return [name, ...amounts(take), percent(take(memory) / memory.allocated)];
   });
-  const totals = (['allocated', 'reserved', 'device'] as const).map((key) => {
-    const label = {
-      allocated: '**Allocated** (`max_memory_allocated`)',
-      reserved: '**Reserved** (`max_memory_reserved`)',
-      device: '**Device** (nvidia-smi)',
-    }[key];
-    const [old, now] = [before?.[key], after?.[key]];
-    return [
-      label,
-      write(old),
-      write(now),
-      old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
-      '',
-    ];
-  });
+  const totals = [
+    ['**Allocated** (`max_memory_allocated`)', ...amounts(({ allocated }) => allocated), ''],
+    ['**Reserved** (`max_memory_reserved`)', ...amounts(({ reserved }) => reserved), ''],
+    ['**Device** (nvidia-smi)', ...amounts(({ device }) => device), ''],
+  ];
+  const heading = ['Component', ...(compared ? ['Before', 'After', 'Difference'] : ['Memory']), 'Share'];
   const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step', rollout: 'rollout, while the engine generates' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
   const savings = (after ?? memory).savings
     .slice(0, 3)
     .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
   return [
-    table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
+    table([heading, ...rows, ...totals], heading.map((_, index) => index).slice(1)),
     peak,
     ...(memory.roles === undefined ? [] : [rolesLine(memory.roles)]),
     ...(savings.length > 0 ? [savings.join('\n')] : []),

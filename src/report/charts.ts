@@ -2,6 +2,7 @@ import type { Estimate, MemoryComponent, TimePart } from '../model/estimate.ts';
 
 /** Charts as data: `mermaid.ts` and `svg.ts` draw them. They stand beside numbers and never in their place. */
 export type Bars = {
+  readonly kind: 'bars';
   readonly title: string;
   readonly bars: readonly { readonly label: string; readonly before?: number; readonly after?: number }[];
   /** what the last bar is held against */
@@ -9,10 +10,13 @@ export type Bars = {
 };
 
 export type Shares = {
+  readonly kind: 'shares';
   readonly title: string;
   /** largest first; together 1 */
   readonly shares: readonly { readonly label: string; readonly share: number }[];
 };
+
+export type Chart = Bars | Shares;
 
 export const componentNames: Readonly<Record<MemoryComponent, string>> = {
   weights: 'Weights',
@@ -30,6 +34,7 @@ export function memoryBars(before: Estimate | undefined, after: Estimate | undef
   });
   const components = Object.keys(componentNames) as MemoryComponent[];
   return {
+    kind: 'bars',
     title: 'Memory of the fullest GPU',
     bars: [
       ...components.map((name) => ({
@@ -72,6 +77,7 @@ export function stepShares({ throughput }: Estimate): Shares | undefined {
   const told = parts.filter(({ share }) => share >= smallest);
   const rest = 1 - told.reduce((sum, { share }) => sum + share, 0);
   return {
+    kind: 'shares',
     title: 'Where the time of a step goes',
     shares: [...told, ...(rest >= smallest / 10 ? [{ label: 'Other', share: rest }] : [])],
   };

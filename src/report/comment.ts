@@ -2,15 +2,15 @@ import { missedText } from '../gate/missed.ts';
 import type { Comparison, Finding, Review, Side } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
 import { assumptions, changes, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
-import { memoryBars, stepShares } from './charts.ts';
+import { type Chart, memoryBars, stepShares } from './charts.ts';
 import { type Memory, memoryLine, pastProblem, remember } from './earlier.ts';
-import { gib, unbroken } from './format.ts';
+import { gib } from './format.ts';
 import { gist, headline, memoryLimit } from './gist.ts';
 import { limitsTable, statedRun } from './limits.ts';
-import { code, details, figure, sentence, table, tag } from './markdown.ts';
-import { barChart, pieChart } from './mermaid.ts';
+import { code, figure, sentence, table, tag } from './markdown.ts';
 import { findingLine, overview, ranked, waiverText } from './overview.ts';
 import { runLine, runLineBefore } from './run-line.ts';
+import { fitted, type Section } from './section.ts';
 
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 export const longestComment = 60_000;
@@ -33,9 +33,9 @@ export function comment(review: Review, options: Options, earlier?: string): str
   const table = all.findIndex(({ name }) => name === 'table');
   const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
   const first = marker(options.key);
-  const remembering = fitted(first + memoryLine(memory), whole, Number.POSITIVE_INFINITY);
+  const remembering = fitted(first + memoryLine(memory), whole, Number.POSITIVE_INFINITY, inSummary);
   // What is remembered goes first when room runs out, and what is not remembered is not told.
-  return remembering.length <= longestComment ? remembering : fitted(first, all, longestComment);
+  return remembering.length <= longestComment ? remembering : fitted(first, all, longestComment, inSummary);
 }
 
 /** What takes the place of an earlier comment when no model config is changed any more. */
@@ -58,15 +58,6 @@ const resolved = ({ resolved: gone }: Memory): string =>
     )
     .join('\n');
 
-export type Section = {
-  /** Less important sections go first when room runs out. */
-  readonly importance: number;
-  readonly body: string;
-  readonly name: string;
-  /** The summary of the fold that it stands in, with those beside it that name the same one. */
-  readonly within?: string;
-};
-
 /** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
 const mostRows = 60;
 
@@ -78,7 +69,7 @@ export function sections(review: Review, options: Options, rows = mostRows, else
   const cut =
     comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
   return [
-    { importance: 10, name: 'heading', body: `## ${heading(review)}` },
+    { importance: 10, name: 'heading', body: `## ${heading(review, options.budgetsFor)}` },
     { importance: 8.9, name: 'headline', body: said(comparisons, options) },
     { importance: 9, name: 'findings', body: findings(review) },
     { importance: 8.2, name: 'run', body: runs(comparisons) },
@@ -91,7 +82,8 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
       importance: 7.6 - index / 100,
       name: 'gist',
-      body: review.base === undefined ? inShort(comparison, comparisons.length > 1) : '',
+      body:
+        review.base === undefined && comparison.base === undefined ? inShort(comparison, comparisons.length > 1) : '',
     })),
     ...comparisons.slice(0, mostUnfolded).map((comparison, index) => ({
       importance: 7.5 - index / 100,
@@ -103,9 +95,9 @@ export function sections(review: Review, options: Options, rows = mostRows, else
       .flatMap((comparison, index) =>
         configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index),
       ),
-    { importance: 3, name: 'settings', body: settings(review, options.budgetsFor) },
+    { importance: 3, name: 'settings', within: 'Settings', body: settings(review, options.budgetsFor) },
     { importance: 9, name: 'footer', body: footer(review) },
-  ].filter(({ body }) => body !== '');
+  ].filter(({ body, chart }) => body !== '' || chart !== undefined);
 }
 
 /** The change that moves most, in one sentence. */
@@ -169,7 +161,7 @@ function runs(comparisons: readonly Comparison[]): string {
 const pathsOf = ({ comparisons }: Review): readonly string[] =>
   comparisons.flatMap(({ path, previousPath }) => [path, previousPath ?? '']).filter((name) => name.includes(' '));
 
-function heading(review: Review): string {
+function heading(review: Review, budgetsFor: Options['budgetsFor']): string {
   const { outcome, findings, override } = review.verdict;
   const fails = findings.filter(({ severity }) => severity === 'fail').length;
   const configs = subject(review);
@@ -194,7 +186,10 @@ function heading(review: Review): string {
   )
     return `⚠️ Model cost: ${unread} ${unread === 1 ? 'config' : 'configs'} could not be read`;
   if (outcome === 'warn') return `⚠️ Model cost: passed with warnings (${configs})`;
-  if (review.comparisons.length > 0) return `✅ Model cost: within budget (${configs})`;
+  // Where nobody set a limit, nothing is held against one.
+  const judged = review.comparisons.some(({ path }) => budgetsFor(path).limits.length > 0);
+  if (review.comparisons.length > 0)
+    return judged ? `✅ Model cost: within budget (${configs})` : `Model cost: ${configs}`;
   return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
 }
 
@@ -242,9 +237,9 @@ function configSections(comparison: Comparison, budgets: Budgets, several: boole
     titled(6.5, 'Limits', limitsTable(comparison, budgets)),
     titled(6, 'Where the difference comes from', origins(comparison)),
     titled(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
-    { importance: 3.6 - index / 100, name: 'memory chart', within, body: memoryChart(comparison, budgets) },
+    ...drawnAs(3.6 - index / 100, 'memory chart', within, memoryChart(comparison, budgets)),
     titled(4, 'Step time', throughputLine(side)),
-    { importance: 3.5 - index / 100, name: 'step chart', within, body: stepChart(side) },
+    ...drawnAs(3.5 - index / 100, 'step chart', within, side.estimate && stepShares(side.estimate)),
     titled(
       4,
       'Training run',
@@ -254,34 +249,21 @@ function configSections(comparison: Comparison, budgets: Budgets, several: boole
   ];
 }
 
-function memoryChart({ base, head }: Comparison, budgets: Budgets): string {
-  const [before, after] = [base?.estimate, head?.estimate];
-  if (after === undefined) return '';
-  const limit = memoryLimit(after, budgets);
-  const words = [
-    before === undefined
-      ? 'Bars: each component, and the whole device last.'
-      : 'Bars: after this change, the whole device last. Grey line: before.',
-    ...(limit === undefined ? [] : [`Red line: what the device may need at most, ${unbroken(gib(limit))}.`]),
-  ];
-  return `${words.join(' ')}\n\n${barChart(memoryBars(before, after, limit))}`;
-}
+const drawnAs = (importance: number, name: string, within: string, chart: Chart | undefined): readonly Section[] =>
+  chart === undefined ? [] : [{ importance, name, within, body: '', chart }];
 
-function stepChart({ estimate }: Side): string {
-  const shares = estimate === undefined ? undefined : stepShares(estimate);
-  return shares === undefined ? '' : pieChart(shares);
+function memoryChart({ base, head }: Comparison, budgets: Budgets): Chart | undefined {
+  const after = head?.estimate;
+  return after && memoryBars(base?.estimate, after, memoryLimit(after, budgets));
 }
 
 function settings(review: Review, budgetsFor: Options['budgetsFor']): string {
   const held = review.settings.filter((setting) => !isOverridden(setting, review, budgetsFor));
   if (held.length === 0) return '';
-  return details(
-    'Settings',
-    table([
-      ['Setting', 'Value', 'From'],
-      ...held.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
-    ]),
-  );
+  return table([
+    ['Setting', 'Value', 'From'],
+    ...held.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
+  ]);
 }
 
 /** A default that holds for no config, as each states something else. */
@@ -311,34 +293,4 @@ function footer(review: Review): string {
       ? ''
       : `Compared ${short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
   return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
-}
-
-/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-export function fitted(first: string, all: readonly Section[], longest: number, elsewhere = inSummary): string {
-  const dropped = new Set<Section>();
-  const note = () =>
-    dropped.size === 0
-      ? []
-      : [
-          `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; ${elsewhere} has the whole report.`,
-        ];
-  const write = () => [first, ...folded(all.filter((section) => !dropped.has(section))), ...note()].join('\n\n');
-  for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
-    if (write().length <= longest) break;
-    dropped.add(section);
-  }
-  return write();
-}
-
-/** Bodies in their order, those that stand beside each other within one fold in one. */
-function folded(sections: readonly Section[]): readonly string[] {
-  const bodies: string[] = [];
-  for (let at = 0; at < sections.length; ) {
-    const { within, body = '' } = sections[at] ?? {};
-    const end = within === undefined ? at + 1 : sections.findIndex((one, index) => index > at && one.within !== within);
-    const members = sections.slice(at, end < 0 ? undefined : end);
-    bodies.push(within === undefined ? body : details(within, members.map((one) => one.body).join('\n\n')));
-    at += members.length;
-  }
-  return bodies;
 }

@@ -1,5 +1,5 @@
-import type { Bars, Shares } from './charts.ts';
-import { inGibibytes } from './format.ts';
+import type { Bars, Chart, Shares } from './charts.ts';
+import { gib, inGibibytes, unbroken } from './format.ts';
 
 /**
  * The one place where text becomes Mermaid, which GitHub draws in comments and summaries. Labels are ours; whatever stands in
@@ -20,9 +20,25 @@ const shorter: ReadonlyMap<string, string> = new Map([
   ['Whole device', 'Device'],
 ]);
 
-/** Bars for one side, a line for the other, and one for the limit. What each is, the words above it say. */
-export function barChart({ title, bars, limit }: Bars): string {
-  const compared = bars.some(({ before, after }) => before !== undefined && after !== undefined);
+/** A chart with the words that say what its colours mean, for Mermaid has no legend. */
+export const inMermaid = (chart: Chart): string =>
+  chart.kind === 'shares' ? pieChart(chart) : `${barWords(chart)}\n\n${barChart(chart)}`;
+
+const isCompared = ({ bars }: Bars): boolean =>
+  bars.some(({ before, after }) => before !== undefined && after !== undefined);
+
+function barWords(chart: Bars): string {
+  const bars = isCompared(chart)
+    ? 'Bars: after this change, the whole device last. Grey line: before.'
+    : 'Bars: each component, and the whole device last.';
+  const { limit } = chart;
+  return limit === undefined ? bars : `${bars} Red line: what the device may need at most, ${unbroken(gib(limit))}.`;
+}
+
+/** Bars for one side, a line for the other, and one for the limit. */
+function barChart(chart: Bars): string {
+  const { title, bars, limit } = chart;
+  const compared = isCompared(chart);
   const values = (side: 'before' | 'after') =>
     `[${bars.map((bar) => inGibibytes(bar[side] ?? bar.after ?? bar.before ?? 0)).join(', ')}]`;
   const highest = Math.max(limit ?? 0, ...bars.flatMap(({ before = 0, after = 0 }) => [before, after]));
@@ -43,7 +59,7 @@ export function barChart({ title, bars, limit }: Bars): string {
   ]);
 }
 
-export const pieChart = ({ title, shares }: Shares): string =>
+const pieChart = ({ title, shares }: Shares): string =>
   block([
     'pie showData',
     `  title ${words(`${title}, %`, /[^\p{L}\p{N} ,%]/gu)}`,

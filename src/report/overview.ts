@@ -27,8 +27,12 @@ export function ranked(review: Review): readonly Comparison[] {
   );
 }
 
-const markOf = (review: Review, comparison: Comparison) =>
-  [marks.fail, marks.warn, marks.pass, marks.pass][rank(review, comparison)] ?? marks.pass;
+/** The mark in front of a config; none where nothing was found and nothing it is held against. */
+function markOf(review: Review, comparison: Comparison, { limits }: Budgets): string {
+  const place = rank(review, comparison);
+  if (place > 1) return limits.length === 0 ? '' : `${marks.pass} `;
+  return `${place === 0 ? marks.fail : marks.warn} `;
+}
 
 /** The table that everybody reads: what each config costs, was and is, and what it may cost. */
 export function overview(
@@ -60,7 +64,7 @@ function tableOfOne(review: Review, comparison: Comparison, budgets: Budgets): s
       const name = id === 'parameters' && isApproximate(comparison) ? `${label} (approximate)` : label;
       return [[name, ...amounts.map(figure), limitOf(review, comparison, budgets, id)]];
     });
-  const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+  const name = `${markOf(review, comparison, budgets)}${code(comparison.path, 120)}${state(comparison, review)}`;
   const heading = [name, ...(compared ? ['Before', 'After', 'Difference'] : ['Value']), 'Limit'];
   const limits = rows.some((row) => row.at(-1) !== '');
   return table(
@@ -76,7 +80,7 @@ function tableOfAll(review: Review, comparisons: readonly Comparison[], budgetsF
   const [memory, ...others] = shown;
   const heading = ['Config', memory?.label ?? '', 'Limit', ...others.map(({ label }) => label)];
   const rows = comparisons.map((comparison) => {
-    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+    const name = `${markOf(review, comparison, budgetsFor(comparison.path))}${code(comparison.path, 120)}${state(comparison, review)}`;
     if (comparison.status === 'unreadable') return [name, 'could not be read', ...shown.map(() => '–')];
     const budgets = budgetsFor(comparison.path);
     const limit = limitOf(review, comparison, budgets, 'memory');
@@ -94,7 +98,9 @@ function tableOfAll(review: Review, comparisons: readonly Comparison[], budgetsF
 }
 
 function state(comparison: Comparison, { base }: Review): string {
-  const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
+  // Two files that somebody names are no renamed one.
+  const how = base === undefined ? 'compared with' : 'renamed from';
+  const renamed = comparison.previousPath === undefined ? '' : `<br>${how} ${code(comparison.previousPath, 120)}`;
   // Without a base, everything is only there.
   if (comparison.status === 'added') return `${base === undefined ? '' : '<br>new'}${renamed}`;
   if (comparison.status === 'removed') return '<br>removed';

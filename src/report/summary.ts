@@ -1,5 +1,6 @@
 import type { Review } from '../gate/review.ts';
-import { fitted, type Options, sections } from './comment.ts';
+import { type Options, sections } from './comment.ts';
+import { fitted } from './section.ts';
 
 /** GitHub takes 1 MiB of job summary for each step, in bytes; foreign text may need up to four for each character. */
 const longestSummary = 260_000;

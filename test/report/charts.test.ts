@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { memoryBars, stepShares } from '../../src/report/charts.ts';
-import { barChart, pieChart } from '../../src/report/mermaid.ts';
+import { inMermaid } from '../../src/report/mermaid.ts';
 import { config } from '../states.ts';
 import { reviewOf } from '../stories.ts';
 import { hostile, markup, numRuns, patience } from './hostile.ts';
@@ -18,7 +18,7 @@ describe('the chart of memory', () => {
   });
 
   it('draws the new side as bars, the old one and the limit as lines, as high as the highest', () => {
-    const drawn = barChart(memoryBars(before, after, 2 ** 36));
+    const drawn = inMermaid(memoryBars(before, after, 2 ** 36));
     expect(drawn.match(/^ {2}(bar|line) .*$/gm)?.map((line) => line.split('[')[0]?.trim())).toEqual([
       'bar',
       'line',
@@ -29,8 +29,8 @@ describe('the chart of memory', () => {
   });
 
   it('has one colour less where there is one side', () => {
-    const drawn = barChart(memoryBars(undefined, after, undefined));
-    expect(drawn).not.toContain('line');
+    const drawn = inMermaid(memoryBars(undefined, after, undefined));
+    expect(drawn).not.toMatch(/^ {2}line/m);
     expect(drawn.match(/#[\da-f]{6}/g)).toHaveLength(2);
   });
 });
@@ -51,9 +51,9 @@ describe('the chart of a step', () => {
 it('whatever is called how, a chart stays one chart', { timeout: patience }, () => {
   fc.assert(
     fc.property(hostile, hostile, (title, label) => {
-      const bars = { title, bars: [{ label, after: 1 }], limit: 1 };
-      expect(markup(barChart(bars))).toEqual([]);
-      expect(markup(pieChart({ title, shares: [{ label, share: 1 }] }))).toEqual([]);
+      const bars = { kind: 'bars', title, bars: [{ label, after: 1 }], limit: 1 } as const;
+      expect(markup(inMermaid(bars))).toEqual([]);
+      expect(markup(inMermaid({ kind: 'shares', title, shares: [{ label, share: 1 }] }))).toEqual([]);
     }),
     { numRuns },
   );

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { harmless } from '../../src/github/log.ts';
-import { comment, fitted, longestComment, type Section } from '../../src/report/comment.ts';
+import { comment, longestComment } from '../../src/report/comment.ts';
 import { jsonPieces } from '../../src/report/json.ts';
 import { code, details, plain, sentence, table, tag } from '../../src/report/markdown.ts';
 import { outputs } from '../../src/report/outputs.ts';
+import { fitted, type Section } from '../../src/report/section.ts';
 import { summary } from '../../src/report/summary.ts';
 import { config } from '../states.ts';
 import { reviewOf } from '../stories.ts';
@@ -167,7 +168,7 @@ describe('the length of a comment', () => {
         fc.array(section, { maxLength: 40 }),
         fc.integer({ min: 500, max: 20_000 }),
         (all: Section[], longest) => {
-          const written = fitted('<!-- first -->', all, longest);
+          const written = fitted('<!-- first -->', all, longest, 'the job summary');
           expect(written.startsWith('<!-- first -->')).toBe(true);
           expect(written.length).toBeLessThanOrEqual(longest);
         },
