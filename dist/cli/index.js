@@ -26401,7 +26401,7 @@ const endings = [
     [/Model$/, 'body'],
 ];
 /** Classes that end like a body and have an output all the same. */
-const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration)$/;
+const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration|DreamModel)$/;
 /** The class that `architectures` names, as far as its ending says what stands on the body; undefined where it names none. */
 function namedClass(fields) {
     const listed = fields.ofFile('architectures');
@@ -38016,6 +38016,7 @@ const aliases = {
     'nemotron-nas': ['DeciLM'],
     'openai-gpt': ['OpenAIGPT'],
     'phi-msft': ['Phi'],
+    phixtral: ['Phi'],
     chatglm1: ['ChatGLM'],
     deci: ['DeciLM'],
     deepseek_ref: ['DeepseekV4'],
@@ -38027,6 +38028,7 @@ const aliases = {
     hunyuan_v1_moe: ['HunYuanMoEV1'],
     llada_moe: ['LLaDAMoE'],
     inkling_mm_model: ['Inkling'],
+    jina_xlm_roberta: ['XLMRoberta', 'XLMRobertaLoRA'],
     minimax_m3_vl: ['MiniMaxM3Sparse'],
     ministral3: ['Mistral3'],
     RefinedWeb: ['RW'],
@@ -43237,6 +43239,7 @@ const flaNames = [...llamaNames, 'num_heads', 'num_kv_heads', 'head_dim'];
  * (`names` in `shape.ts`). Other keys of theirs are those that their rows ask for.
  */
 const namesOfRemoteCode = {
+    Dream: llamaNames,
     RefinedWeb: [...falconNames, ...falconAliases],
     RefinedWebModel: [...falconNames, ...falconAliases],
     Yi: llamaNames,
@@ -43276,6 +43279,7 @@ const namesOfRemoteCode = {
     internlm3: [...llamaNames, 'head_dim'],
     jais: [...gptNames, ...gptAliases],
     jina_bert: bertNames,
+    jina_xlm_roberta: bertNames,
     llada: [...llamaNames, 'd_model', 'n_layers', 'n_heads', 'n_kv_heads', 'max_sequence_length'],
     llada_moe: [...llamaNames, 'num_experts', 'num_experts_per_tok', 'expert_intermediate_size'],
     llada2_moe: lingNames,
@@ -43291,7 +43295,9 @@ const namesOfRemoteCode = {
     nomic_bert: [...bertNames, ...gptNames, 'num_experts', 'moe_top_k'],
     openelm: ['model_dim', 'num_transformer_layers', 'num_kv_heads', 'head_dim', 'vocab_size', 'max_context_length'],
     orion: llamaNames,
+    ouro: [...llamaNames, 'head_dim'],
     'phi-msft': [...gptNames, ...gptAliases, 'n_head_kv'],
+    phixtral: [...gptNames, ...gptAliases, 'n_head_kv', 'num_local_experts', 'num_experts_per_tok'],
     phi3small: [...llamaNames, 'ff_intermediate_size'],
     qwen: [...llamaNames, 'kv_channels', 'seq_length'],
     retnet: flaNames,
@@ -43630,16 +43636,63 @@ const molmo = {
     tiedKeys: ['weight_tying', 'tie_word_embeddings'],
     tied: true,
 };
+// --- Phixtral: experts that were feed-forwards of Phi 2 each ------------------------------------------------------------------
+const phixtral = {
+    source: 'mlabonne/phixtral-4x2_8 modeling_phi.py',
+    defaultsOf: 'phi',
+    norm: layerNorms,
+    norms: 'single',
+    attention: multiHead({ bias: fullBias, rotaryJoined: true }),
+    width: fourTimes('n_inner'),
+    mlps: always('experts'),
+    feedForward: (shape, fields) => pieces_experts(shape, fields, {
+        width: shape.width,
+        gated: false,
+        activation: 'gelu_new',
+        bias: { router: false, up: true, down: true },
+    }),
+    outputBias: () => true,
+};
+// --- Ouro (Zhu et al. 2025, arXiv:2510.25741): all layers run again and again -------------------------------------------------
+/** Each pass through the layers keeps keys and values of its own. */
+const ouro = {
+    source: 'ByteDance/Ouro-1.4B modeling_ouro.py',
+    defaults: { total_ut_steps: 4 },
+    norms: 'sandwich',
+    layers: (fields) => fields.integer('num_hidden_layers') * fields.integer('total_ut_steps'),
+    mixers: (shape, fields) => {
+        const each = fields.integer('num_hidden_layers');
+        return Array.from({ length: shape.layers }, (_none, step) => step < each ? 'full' : { kind: 'full', label: 'again', again: true });
+    },
+    repeats: true,
+    attention: groupedWith(),
+    // A token may leave after each pass.
+    beforeOutput: ({ hiddenSize: D }) => [remote_decoders_matrix('exit', D, 1, 'router', true)],
+};
+// --- Dream (Ye et al. 2025, arXiv:2508.15487): Qwen 2.5 that fills in masked tokens -------------------------------------------
+const dream = {
+    source: 'Dream-org/Dream-v0-Instruct-7B modeling_dream.py',
+    assumes: [diffuses],
+    attention: groupedWith({ causal: false, cached: false, bias: inputBias }),
+};
 const remoteDecoders = {
+    Dream: dream,
     huginn_raven: huginn,
     hunyuan: remote_decoders_hunyuan,
     llada,
     llama_moe: llamaMoe,
     molmo,
+    ouro,
     yuan,
 };
 /** Rows of variants: `variants.ts` says which files are theirs. */
-const decoderVariants = { chatglm1, glm1, grok2, llada_moe: lladaMoe };
+const decoderVariants = {
+    chatglm1,
+    glm1,
+    grok2,
+    llada_moe: lladaMoe,
+    phixtral,
+};
 
 ;// CONCATENATED MODULE: ./build/families/stepfun.js
 
@@ -43818,13 +43871,42 @@ const jinaBert = {
         return normed(block, 'norm.feed_forward', D);
     },
 };
+// --- Jina 3 (Sturua et al. 2024, arXiv:2409.10173) ---------------------------------------------------------------------------
+/** Elements of one task's adapters on matrices that together read and write so much. */
+const adapted = (fields, widths) => (fields.list('lora_adaptations')?.length ?? 0) * fields.integer('lora_rank') * widths;
+const adapters = (fields, widths) => {
+    // Its other classes have none.
+    const elements = taskOf(fields) === 'model' ? adapted(fields, widths) : 0;
+    return elements === 0 ? [] : [{ kind: 'vector', path: 'adapters', elements, component: 'other' }];
+};
+/** XLM-RoBERTa whose adapters, a pair for each task, stand on every matrix, the tables and the pooler too. */
+const jinaXlmRoberta = {
+    ...bert,
+    source: 'jinaai/xlm-roberta-flash-implementation modeling_xlm_roberta.py and modeling_lora.py',
+    defaultsOf: 'xlm-roberta',
+    defaults: { lora_rank: 4 },
+    embedding: (shape, fields) => {
+        const { hiddenSize: D, vocabularySize } = shape;
+        const tables = vocabularySize + D + fields.count('type_vocab_size') + D;
+        return [
+            ...embedding(shape, fields, fields.string('position_embedding_type') !== 'rotary'),
+            ...adapters(fields, tables + 2 * D),
+        ];
+    },
+    attention: (shape, fields) => normed(bidirectional(shape, { rotary: fields.string('position_embedding_type') === 'rotary', fused: true }), 'norm.attention', shape.hiddenSize),
+    layerExtras: ({ hiddenSize: D, width }, fields) => adapters(fields, 4 * D + 2 * D + 2 * (D + width)),
+    head: encoderHead({ pooler: true, classifier: { dense: true, pooled: false } }),
+};
 const textEncoderFamilies = {
     gte,
     new: { ...gte, source: 'Alibaba-NLP/new-impl modeling.py', defaultsOf: 'gte' },
     nomic_bert: nomic,
 };
 /** Rows of variants: `variants.ts` says which files are theirs. */
-const textEncoderVariants = { jina_bert: jinaBert };
+const textEncoderVariants = {
+    jina_bert: jinaBert,
+    jina_xlm_roberta: jinaXlmRoberta,
+};
 
 ;// CONCATENATED MODULE: ./build/families/text-models.js
 
@@ -44098,9 +44180,9 @@ const passedOver = {
 /** The value means that there is something of the kind, and more than one of it. */
 const counts = (value) => value === true || (typeof value === 'number' && value > 1) || (Array.isArray(value) && value.length > 0);
 /** Keys that every reader of sizes knows, against which a mistyped one is held. */
-const spelled = Object.values(names)
-    .flat()
-    .filter((name) => name.length >= 8);
+const spelled = [...Object.values(names).flat(), 'tie_word_embeddings', 'layer_types'].filter((name) => name.length >= 8);
+/** A value that a key of a size, a switch or a list of layers may have. */
+const isPlain = (value) => typeof value === 'number' || typeof value === 'boolean' || Array.isArray(value);
 /** Another word differs in more letters than a slip does. */
 const mostSlips = 2;
 /** The key that a stated one was probably meant to be, where that one is missing. */
@@ -44118,7 +44200,7 @@ function noteUnread(fields, type, reader) {
     const read = fields.valuesRead();
     let exact = true;
     for (const [key, value] of fields.unread().slice(0, 500)) {
-        const slip = typeof value === 'number' ? meant(key, absent) : undefined;
+        const slip = isPlain(value) ? meant(key, absent) : undefined;
         if (slip !== undefined) {
             fields.warn(`${key} is read by nothing: it looks like ${slip}, which is missing here.`, key);
             exact = false;
@@ -44171,6 +44253,18 @@ const variants = [
         is: (config) => has(config, 'feed_forward_type') ||
             variants_names(config, 'architectures', /^JinaBert/) ||
             variants_names(config, 'auto_map', /jina-bert/),
+    },
+    // jinaai/jina-embeddings-v3 and its kin, whose code turns queries and keys and holds adapters.
+    {
+        name: 'jina_xlm_roberta',
+        types: ['xlm-roberta'],
+        is: (config) => has(config, 'lora_adaptations') || variants_names(config, 'auto_map', /xlm-roberta-flash/),
+    },
+    // mlabonne/phixtral-4x2_8 states the type of the model that its experts were.
+    {
+        name: 'phixtral',
+        types: ['phi-msft'],
+        is: (config) => has(config, 'num_local_experts'),
     },
     {
         name: 'llada_moe',
@@ -44481,7 +44575,7 @@ const wildcard = (parts) => ({
 /** A state of an automaton takes about as long for a name as four pieces do. */
 const effortOfState = 4;
 /** Expressions that say no more than wildcards and one level of alternatives do, which are held against names as such. */
-function isPlain(regular) {
+function module_names_isPlain(regular) {
     const rest = regular
         .replace(/^\^/, '')
         .replace(/\$$/, '')
@@ -44492,7 +44586,7 @@ function isPlain(regular) {
 }
 /** The patterns of a regular expression; undefined where it is not followed. */
 function patternsOf(regular) {
-    if (isPlain(regular))
+    if (module_names_isPlain(regular))
         return ways(regular)?.map((way) => [`re:${way}`, wildcard(pieces(way))]);
     const found = expression_expression(regular);
     if (found === undefined)
@@ -48806,7 +48900,7 @@ function litgpt_states(file) {
         throw say.refuse('model_name and model_config are missing, so no model is known.', 'train');
     const fromScratch = folder === undefined;
     litgpt_batch(say);
-    adapters(say);
+    litgpt_adapters(say);
     litgpt_memory(say, fromScratch);
     return say.statement();
 }
@@ -48893,7 +48987,7 @@ const targets = [
     ['lora_mlp', ['gate_proj', 'up_proj', 'down_proj'], false],
     ['lora_head', ['lm_head'], false],
 ];
-function adapters(say) {
+function litgpt_adapters(say) {
     if (say.number('lora_r') === undefined)
         return;
     say.run('lora.rank', 'lora_r');
@@ -50452,7 +50546,7 @@ const nemo_shardedBy = {
     mcore_distributed_optim: 'optimizer',
 };
 /** Words of NeMo's for the matrices that adapters stand beside. */
-const adapted = {
+const nemo_adapted = {
     attention_qkv: ['q_proj', 'k_proj', 'v_proj'],
     attention_dense: ['o_proj'],
     mlp_fc1: ['gate_proj', 'up_proj'],
@@ -50466,10 +50560,10 @@ function nemo_stateAdapters(say) {
         return;
     say.run('lora.rank', 'lora_rank');
     const words = say.at('lora_targets');
-    const targets = Array.isArray(words) ? words.flatMap((word) => adapted[String(word)] ?? []) : [];
+    const targets = Array.isArray(words) ? words.flatMap((word) => nemo_adapted[String(word)] ?? []) : [];
     if (targets.length > 0)
         say.runIs('lora.targets', targets, 'lora_targets');
-    say.byDefault('lora.targets', adapted['attention_qkv'], `LoRA is on the joint query, key and value projection (${nemo_source})`);
+    say.byDefault('lora.targets', nemo_adapted['attention_qkv'], `LoRA is on the joint query, key and value projection (${nemo_source})`);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/nemo-rl.js

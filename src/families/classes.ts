@@ -34,7 +34,7 @@ const endings: readonly (readonly [RegExp, ModelClass])[] = [
 ];
 
 /** Classes that end like a body and have an output all the same. */
-const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration)$/;
+const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration|DreamModel)$/;
 
 /** The name in `architectures`, what it is by its ending, and what it starts with. */
 export type NamedClass = { readonly name: string; readonly kind: ModelClass | undefined; readonly stem: string };

@@ -273,6 +273,7 @@ const flaNames = [...llamaNames, 'num_heads', 'num_kv_heads', 'head_dim'] as con
  * (`names` in `shape.ts`). Other keys of theirs are those that their rows ask for.
  */
 export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
+  Dream: llamaNames,
   RefinedWeb: [...falconNames, ...falconAliases],
   RefinedWebModel: [...falconNames, ...falconAliases],
   Yi: llamaNames,
@@ -312,6 +313,7 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   internlm3: [...llamaNames, 'head_dim'],
   jais: [...gptNames, ...gptAliases],
   jina_bert: bertNames,
+  jina_xlm_roberta: bertNames,
   llada: [...llamaNames, 'd_model', 'n_layers', 'n_heads', 'n_kv_heads', 'max_sequence_length'],
   llada_moe: [...llamaNames, 'num_experts', 'num_experts_per_tok', 'expert_intermediate_size'],
   llada2_moe: lingNames,
@@ -327,7 +329,9 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   nomic_bert: [...bertNames, ...gptNames, 'num_experts', 'moe_top_k'],
   openelm: ['model_dim', 'num_transformer_layers', 'num_kv_heads', 'head_dim', 'vocab_size', 'max_context_length'],
   orion: llamaNames,
+  ouro: [...llamaNames, 'head_dim'],
   'phi-msft': [...gptNames, ...gptAliases, 'n_head_kv'],
+  phixtral: [...gptNames, ...gptAliases, 'n_head_kv', 'num_local_experts', 'num_experts_per_tok'],
   phi3small: [...llamaNames, 'ff_intermediate_size'],
   qwen: [...llamaNames, 'kv_channels', 'seq_length'],
   retnet: flaNames,

@@ -2,7 +2,7 @@ import type { GroupedAttention, Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import type { Mixer } from './layer.ts';
-import { dense, experts, fullBias, grouped, table } from './pieces.ts';
+import { dense, experts, fullBias, grouped, inputBias, table } from './pieces.ts';
 import { always, denseFirst, each } from './plan.ts';
 import type { Shape } from './shape.ts';
 import {
@@ -381,14 +381,70 @@ const molmo: Family = {
   tied: true,
 };
 
+// --- Phixtral: experts that were feed-forwards of Phi 2 each ------------------------------------------------------------------
+
+const phixtral: Family = {
+  source: 'mlabonne/phixtral-4x2_8 modeling_phi.py',
+  defaultsOf: 'phi',
+  norm: layerNorms,
+  norms: 'single',
+  attention: multiHead({ bias: fullBias, rotaryJoined: true }),
+  width: fourTimes('n_inner'),
+  mlps: always('experts'),
+  feedForward: (shape, fields) =>
+    experts(shape, fields, {
+      width: shape.width,
+      gated: false,
+      activation: 'gelu_new',
+      bias: { router: false, up: true, down: true },
+    }),
+  outputBias: () => true,
+};
+
+// --- Ouro (Zhu et al. 2025, arXiv:2510.25741): all layers run again and again -------------------------------------------------
+
+/** Each pass through the layers keeps keys and values of its own. */
+const ouro: Family = {
+  source: 'ByteDance/Ouro-1.4B modeling_ouro.py',
+  defaults: { total_ut_steps: 4 },
+  norms: 'sandwich',
+  layers: (fields) => fields.integer('num_hidden_layers') * fields.integer('total_ut_steps'),
+  mixers: (shape, fields) => {
+    const each = fields.integer('num_hidden_layers');
+    return Array.from({ length: shape.layers }, (_none, step): Mixer | 'full' =>
+      step < each ? 'full' : { kind: 'full', label: 'again', again: true },
+    );
+  },
+  repeats: true,
+  attention: groupedWith(),
+  // A token may leave after each pass.
+  beforeOutput: ({ hiddenSize: D }) => [matrix('exit', D, 1, 'router', true)],
+};
+
+// --- Dream (Ye et al. 2025, arXiv:2508.15487): Qwen 2.5 that fills in masked tokens -------------------------------------------
+
+const dream: Family = {
+  source: 'Dream-org/Dream-v0-Instruct-7B modeling_dream.py',
+  assumes: [diffuses],
+  attention: groupedWith({ causal: false, cached: false, bias: inputBias }),
+};
+
 export const remoteDecoders: Readonly<Record<string, Family>> = {
+  Dream: dream,
   huginn_raven: huginn,
   hunyuan,
   llada,
   llama_moe: llamaMoe,
   molmo,
+  ouro,
   yuan,
 };
 
 /** Rows of variants: `variants.ts` says which files are theirs. */
-export const decoderVariants: Readonly<Record<string, Family>> = { chatglm1, glm1, grok2, llada_moe: lladaMoe };
+export const decoderVariants: Readonly<Record<string, Family>> = {
+  chatglm1,
+  glm1,
+  grok2,
+  llada_moe: lladaMoe,
+  phixtral,
+};

@@ -1,4 +1,4 @@
-import type { Activation, DenseFeedForward, Part } from '../model/architecture.ts';
+import type { Activation, DenseFeedForward, Part, VectorPart } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import { activationOf, bert, bidirectional, encoderHead, layerNorm, taskOf } from './encoders.ts';
 import type { Family } from './family.ts';
@@ -154,6 +154,42 @@ const jinaBert: Family = {
   },
 };
 
+// --- Jina 3 (Sturua et al. 2024, arXiv:2409.10173) ---------------------------------------------------------------------------
+
+/** Elements of one task's adapters on matrices that together read and write so much. */
+const adapted = (fields: Fields, widths: number): number =>
+  (fields.list('lora_adaptations')?.length ?? 0) * fields.integer('lora_rank') * widths;
+
+const adapters = (fields: Fields, widths: number): readonly VectorPart[] => {
+  // Its other classes have none.
+  const elements = taskOf(fields) === 'model' ? adapted(fields, widths) : 0;
+  return elements === 0 ? [] : [{ kind: 'vector', path: 'adapters', elements, component: 'other' }];
+};
+
+/** XLM-RoBERTa whose adapters, a pair for each task, stand on every matrix, the tables and the pooler too. */
+const jinaXlmRoberta: Family = {
+  ...bert,
+  source: 'jinaai/xlm-roberta-flash-implementation modeling_xlm_roberta.py and modeling_lora.py',
+  defaultsOf: 'xlm-roberta',
+  defaults: { lora_rank: 4 },
+  embedding: (shape, fields) => {
+    const { hiddenSize: D, vocabularySize } = shape;
+    const tables = vocabularySize + D + fields.count('type_vocab_size') + D;
+    return [
+      ...embedding(shape, fields, fields.string('position_embedding_type') !== 'rotary'),
+      ...adapters(fields, tables + 2 * D),
+    ];
+  },
+  attention: (shape, fields) =>
+    normed(
+      bidirectional(shape, { rotary: fields.string('position_embedding_type') === 'rotary', fused: true }),
+      'norm.attention',
+      shape.hiddenSize,
+    ),
+  layerExtras: ({ hiddenSize: D, width }, fields) => adapters(fields, 4 * D + 2 * D + 2 * (D + width)),
+  head: encoderHead({ pooler: true, classifier: { dense: true, pooled: false } }),
+};
+
 export const textEncoderFamilies: Readonly<Record<string, Family>> = {
   gte,
   new: { ...gte, source: 'Alibaba-NLP/new-impl modeling.py', defaultsOf: 'gte' },
@@ -161,4 +197,7 @@ export const textEncoderFamilies: Readonly<Record<string, Family>> = {
 };
 
 /** Rows of variants: `variants.ts` says which files are theirs. */
-export const textEncoderVariants: Readonly<Record<string, Family>> = { jina_bert: jinaBert };
+export const textEncoderVariants: Readonly<Record<string, Family>> = {
+  jina_bert: jinaBert,
+  jina_xlm_roberta: jinaXlmRoberta,
+};

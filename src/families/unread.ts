@@ -24,9 +24,13 @@ const counts = (value: unknown): boolean =>
   value === true || (typeof value === 'number' && value > 1) || (Array.isArray(value) && value.length > 0);
 
 /** Keys that every reader of sizes knows, against which a mistyped one is held. */
-const spelled: readonly string[] = Object.values(names)
-  .flat()
-  .filter((name) => name.length >= 8);
+const spelled: readonly string[] = [...Object.values(names).flat(), 'tie_word_embeddings', 'layer_types'].filter(
+  (name) => name.length >= 8,
+);
+
+/** A value that a key of a size, a switch or a list of layers may have. */
+const isPlain = (value: unknown): boolean =>
+  typeof value === 'number' || typeof value === 'boolean' || Array.isArray(value);
 
 /** Another word differs in more letters than a slip does. */
 const mostSlips = 2;
@@ -46,7 +50,7 @@ export function noteUnread(fields: Fields, type: string, reader: Reader | undefi
   const read = fields.valuesRead();
   let exact = true;
   for (const [key, value] of fields.unread().slice(0, 500)) {
-    const slip = typeof value === 'number' ? meant(key, absent) : undefined;
+    const slip = isPlain(value) ? meant(key, absent) : undefined;
     if (slip !== undefined) {
       fields.warn(`${key} is read by nothing: it looks like ${slip}, which is missing here.`, key);
       exact = false;

@@ -55,6 +55,18 @@ const variants: readonly Variant[] = [
       names(config, 'architectures', /^JinaBert/) ||
       names(config, 'auto_map', /jina-bert/),
   },
+  // jinaai/jina-embeddings-v3 and its kin, whose code turns queries and keys and holds adapters.
+  {
+    name: 'jina_xlm_roberta',
+    types: ['xlm-roberta'],
+    is: (config) => has(config, 'lora_adaptations') || names(config, 'auto_map', /xlm-roberta-flash/),
+  },
+  // mlabonne/phixtral-4x2_8 states the type of the model that its experts were.
+  {
+    name: 'phixtral',
+    types: ['phi-msft'],
+    is: (config) => has(config, 'num_local_experts'),
+  },
   {
     name: 'llada_moe',
     types: ['llada'],

@@ -47,6 +47,15 @@ describe('a key that nothing reads', () => {
     });
   });
 
+  it.each([{ tie_word_embedings: true }, { layer_type: ['full_attention'] }, { 'intermediate-size': 96 }])(
+    'may be a mistyped switch, list or size: %j',
+    (more) => {
+      const { architecture, problems } = read({ ...llama, model_type: 'qwen3', num_hidden_layers: 2, ...more });
+      expect(architecture.exact).toBe(false);
+      expect(problems.map(({ key }) => key)).toContain(Object.keys(more)[0]);
+    },
+  );
+
   it('is no mistyped one where the right one stands beside it', () => {
     expect(read({ ...llama, num_hiden_layers: 2, num_hidden_layers: 2 }).architecture.exact).toBe(true);
   });
@@ -135,6 +144,27 @@ describe('variants that share a model_type', () => {
     expect(total(twice ?? {}).total).toBe(total(once ?? {}).total);
     expect(read(twice ?? {}).architecture.order).toHaveLength(12);
     expect(() => read({ ...config, ...layers, mean_recurrence: 1e9 })).toThrow('up to 10000 are counted');
+  });
+
+  it('Ouro runs all of its layers again, and holds them once', () => {
+    const config = { ...llama, model_type: 'ouro', num_hidden_layers: 3, architectures: ['OuroForCausalLM'] };
+    const [four, once] = [{}, { total_ut_steps: 1 }].map((steps) => ({ ...config, ...steps }));
+    expect(total(four ?? {})).toEqual({ total: total(once ?? {}).total, exact: true });
+    expect(read(four ?? {}).architecture.order).toHaveLength(12);
+    expect(() => read({ ...config, total_ut_steps: 1e9 })).toThrow('up to 10000 are counted');
+  });
+
+  it('Phixtral has experts that Phi, whose type it states, has not', () => {
+    const config = { model_type: 'phi-msft', n_embd: 64, n_head: 4, n_layer: 2, n_inner: null, vocab_size: 100 };
+    const expert = 2 * 64 * 256 + 256 + 64;
+    const mixture = total({ ...config, num_local_experts: 4, num_experts_per_tok: 2 });
+    expect(mixture).toEqual({ total: total(config).total + 2 * (3 * expert + 4 * 64), exact: true });
+  });
+
+  it('a diffusion model whose class is called a model has an output, and keeps no cache', () => {
+    const config = { ...llama, model_type: 'Dream', num_hidden_layers: 2, architectures: ['DreamModel'] };
+    expect(read(config).architecture.head.map(({ kind }) => kind)).toEqual(['norm', 'output']);
+    expect(JSON.stringify(read(config).architecture.layers)).toContain('"causal":false');
   });
 
   it('a window of -1 is none', () => {
