@@ -1,10 +1,10 @@
 import type { Problem, Reading } from '../model/reading.ts';
 import type { Reference, Statement } from '../model/statement.ts';
-import { problemAt } from '../setup/stated.ts';
+import { placeText, problemAt } from '../setup/stated.ts';
 import { Unreadable } from '../text/fields.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
-import type { Beside, Format, ListedFormat, ParsedFile } from './format.ts';
+import type { Format, ListedFormat, ParsedFile } from './format.ts';
 
 /** How far a job may reach: files deep, files and bytes in all. */
 export const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 } as const;
@@ -23,6 +23,23 @@ export function formatOf(formats: readonly ListedFormat[], path: string, value: 
   );
 }
 
+/** Files of one job: those that are open, those that must be fetched first, and what is wrong with any. */
+type Job = {
+  readonly root: ParsedFile;
+  readonly format: Format;
+  readonly formats: readonly ListedFormat[];
+  readonly known: Files;
+  readonly opened: Map<string, ParsedFile>;
+  /** paths of files that cannot be read */
+  readonly closed: Set<string>;
+  readonly needs: Set<string>;
+  readonly problems: Problem[];
+  bytes: number;
+};
+
+/** A file of a job with its format, and how many references lead to it. */
+type Step = { readonly file: ParsedFile; readonly by: Format; readonly depth: number };
+
 /**
  * A job from its root file: what the root states, and what the files that it refers to state. Pure: what it lacks it asks for,
  * and the door calls again with more files. Bounded by `reach`; no path leaves the repository.
@@ -36,71 +53,111 @@ export function gather(
   known: Files,
   put: readonly string[] = [],
 ): Gathering {
-  const needs = new Set<string>();
-  const opened = new Map<string, ParsedFile>([[root.path, root]]);
-  const problems: Problem[] = [];
-  let size = 0;
-  const open = (path: string): ParsedFile | undefined => {
-    const found = opened.get(path);
-    if (found !== undefined) return found;
-    if (!known.has(path)) {
-      if (opened.size + needs.size < reach.files) needs.add(path);
-      return undefined;
-    }
-    const side = known.get(path);
-    if (side?.kind !== 'bytes' || size + side.bytes.length > reach.bytes) return undefined;
-    size += side.bytes.length;
-    const parsed = parse(side.bytes, trainersSyntaxOf(path) ?? 'yaml-1.1');
-    if (parsed.kind === 'broken') {
-      problems.push({ ...parsed.problem, message: `${path}: ${parsed.problem.message}` });
-      return undefined;
-    }
-    const file = { path, source: parsed };
-    opened.set(path, file);
-    return file;
+  const opened = new Map([[root.path, root]]);
+  const job: Job = {
+    root,
+    format,
+    formats,
+    known,
+    opened,
+    closed: new Set(),
+    needs: new Set(),
+    problems: [],
+    bytes: 0,
   };
-  const beside: Beside = (path) => open(path);
   const statements: Statement[] = [];
-  const queue: { readonly file: ParsedFile; readonly by: Format; readonly depth: number }[] = [
-    { file: root, by: format, depth: 0 },
-  ];
-  const seen = new Set<string>([root.path]);
-  const policyReferences: readonly Reference[] = put.map((path) => ({
-    role: 'run',
-    path,
-    at: { file: 'the policy', key: 'with' },
-    required: true,
-  }));
-  try {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      const statement = next.by.states(next.file, beside);
-      statements.push(statement);
-      const further = next.file === root ? policyReferences : [];
-      for (const reference of [...statement.refers, ...further]) {
-        if (seen.has(reference.path) || reference.role === 'base') continue;
-        seen.add(reference.path);
-        const file = next.depth < reach.depth ? open(reference.path) : undefined;
-        if (file === undefined) {
-          if (known.has(reference.path) && reference.required) problems.push(absent(reference, root.path));
-          else if (!known.has(reference.path) && !needs.has(reference.path))
-            problems.push(tooFar(reference, root.path));
-          continue;
-        }
-        const by = formatOf(formats, reference.path, file.source.value);
-        if (by !== undefined) queue.push({ file, by, depth: next.depth + 1 });
-        else problems.push(notUnderstood(reference, root.path));
-      }
-    }
-  } catch (error) {
-    if (needs.size === 0) {
-      const { problem, way } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
-      return { kind: 'unread', way, format: format.id, problems: [problem] };
+  const seen = new Set([root.path]);
+  const queue: Step[] = [{ file: root, by: format, depth: 0 }];
+  for (let next = queue.shift(); next; next = queue.shift()) {
+    const statement = stated(next, job);
+    if (statement.kind === 'unread') return statement;
+    if (statement.kind === 'needs') break;
+    statements.push(statement.of);
+    const beside = next.file === root ? put.map(byPolicy) : [];
+    for (const reference of [...statement.of.refers, ...beside]) {
+      if (seen.has(reference.path) || reference.role === 'base') continue;
+      seen.add(reference.path);
+      const step = follow(reference, next.depth, job);
+      if (step !== undefined) queue.push(step);
     }
   }
-  if (needs.size > 0) return { kind: 'needs', paths: [...needs] };
+  if (job.needs.size > 0) return { kind: 'needs', paths: [...job.needs] };
   const [first, ...rest] = statements;
-  const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
+  const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...job.problems] }];
   return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
+}
+
+const byPolicy = (path: string): Reference => ({
+  role: 'run',
+  path,
+  at: { file: 'the policy', key: 'with' },
+  required: true,
+});
+
+/** What a file states; `needs` where it cannot say it before others are fetched. */
+function stated(
+  { file, by }: Step,
+  job: Job,
+):
+  | { readonly kind: 'stated'; readonly of: Statement }
+  | { readonly kind: 'needs' }
+  | Extract<Gathering, { kind: 'unread' }> {
+  const { root, needs } = job;
+  try {
+    const of = by.states(file, (path) => open(path, job));
+    return {
+      kind: 'stated',
+      of: { ...of, problems: of.problems.map((problem) => toldIn(file.path, problem, root.path)) },
+    };
+  } catch (error) {
+    if (needs.size > 0) return { kind: 'needs' };
+    const { problem, way } = error instanceof Unreadable ? error : ofAnotherKind(error, by);
+    return { kind: 'unread', way, format: job.format.id, problems: [toldIn(file.path, problem, root.path)] };
+  }
+}
+
+/** A problem of a file as the job's reading tells it: lines are those of the root, and other files are named. */
+function toldIn(path: string, problem: Problem, root: string): Problem {
+  if (path === root) return problem;
+  const { line, ...rest } = problem;
+  const place = { file: path, key: '', ...(line === undefined ? {} : { line }) };
+  return { ...rest, message: `${placeText(place)}: ${problem.message}` };
+}
+
+/** A file by its path, where it is known and within reach; a file that is not known is asked for. */
+function open(path: string, job: Job): ParsedFile | undefined {
+  const found = job.opened.get(path);
+  if (found !== undefined || job.closed.has(path)) return found;
+  if (!job.known.has(path)) {
+    if (job.opened.size + job.needs.size < reach.files) job.needs.add(path);
+    return undefined;
+  }
+  const side = job.known.get(path);
+  if (side?.kind !== 'bytes' || job.bytes + side.bytes.length > reach.bytes) return undefined;
+  job.bytes += side.bytes.length;
+  const source = parse(side.bytes, trainersSyntaxOf(path) ?? 'yaml-1.1');
+  if (source.kind === 'broken') {
+    job.closed.add(path);
+    job.problems.push(toldIn(path, source.problem, job.root.path));
+    return undefined;
+  }
+  const file = { path, source };
+  job.opened.set(path, file);
+  return file;
+}
+
+/** The file that a reference names, with its format; a problem where it cannot be read. */
+function follow(reference: Reference, depth: number, job: Job): Step | undefined {
+  const { known, needs, problems, root, formats } = job;
+  const file = depth < reach.depth ? open(reference.path, job) : undefined;
+  if (file === undefined) {
+    if (known.has(reference.path) && reference.required) problems.push(absent(reference, root.path));
+    else if (!known.has(reference.path) && !needs.has(reference.path)) problems.push(tooFar(reference, root.path));
+    return undefined;
+  }
+  const by = formatOf(formats, reference.path, file.source.value);
+  if (by === undefined) problems.push(notUnderstood(reference, root.path));
+  return by === undefined ? undefined : { file, by, depth: depth + 1 };
 }
 
 /** A TypeError of a format means a value of another kind than it expects, say an object for a word; other errors are ours. */

@@ -82,6 +82,19 @@ it('a file that another one names and that is not there is told of at its place'
   expect(lines[0]).toBeUndefined();
 });
 
+it('what is wrong in a file that another one names is told once, at its place', () => {
+  const twice = '{\n"zero_optimization": {"stage": 2},\n"bf16": {"enabled": true},\n"bf16": {"enabled": true}}';
+  const warned = job({ 'train.yaml': factory('deepspeed: z2.json\n'), 'z2.json': twice });
+  expect([warned.problems, warned.lines]).toEqual([
+    ['z2.json:4: The key bf16 appears twice; the last one is used.'],
+    [undefined],
+  ]);
+  const broken = job({ 'train.yaml': factory('deepspeed: z2.json\n'), 'z2.json': '{\n"zero_optimization"' });
+  expect(broken.problems.filter((problem) => problem.includes('JSON'))).toEqual([
+    'z2.json:2: The file is not valid JSON: Unexpected end of JSON input.',
+  ]);
+});
+
 it('a number that is not finite is told of as it stands', () => {
   const { problems } = job({ 'train.yaml': factory('').replace('batch_size: 3', 'batch_size: .inf') });
   expect(problems).toEqual([
