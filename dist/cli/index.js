@@ -24638,54 +24638,18 @@ const starts = ({ words: [first] }) => /(^|\/)(llamafactory-cli|axolotl|accelera
 const fewest = 3;
 const longer = (one, other, counted) => counted(other) > counted(one) ? other : one;
 function sorted({ words, environment = new Map() }, script) {
-    const [flags, overrides, launch] = [{}, {}, {}].map(() => Object.create(null));
-    const lines = new Map();
-    const open = new Map();
-    const program = [];
-    for (let at = 0; at < words.length; at++) {
-        const word = words[at];
-        if (word === undefined || flags === undefined || overrides === undefined || launch === undefined)
-            break;
-        // A quoted word may hold a flag and its value.
-        const [head = word, ...behind] = word.text.startsWith('--') ? word.pieces : [word];
-        const [, name, attached] = flag.exec(head.text) ?? [];
-        const [, key, set] = override.exec(word.text) ?? [];
-        if (name !== undefined) {
-            const values = attached === undefined ? [...behind] : [{ text: attached, needs: head.needs }];
-            const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
-            const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
-            while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
-                const next = words[at + 1];
-                if (next === undefined || (values.length > 0 && started.test(next.text)))
-                    break;
-                values.push(next);
-                at += 1;
-            }
-            const [single, ...others] = values.map(({ text }) => text);
-            const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
-            const needs = [...new Set(values.flatMap((one) => one.needs))];
-            if (needs.length > 0)
-                open.set(`arguments.${name}`, needs);
-            else
-                open.delete(`arguments.${name}`);
-            if (into !== undefined) {
-                launch[into] = value;
-                lines.set(`launch.${into}`, word.line);
-            }
-            flags[name] = value;
-            lines.set(`arguments.${name}`, word.line);
-        }
-        else if (key !== undefined && set !== undefined && key.includes('.')) {
-            overrides[key] = set;
-            lines.set(key, word.line);
-            if (word.needs.length > 0)
-                open.set(key, word.needs);
-            else
-                open.delete(key);
-        }
-        else
-            program.push(word.text);
-    }
+    const made = () => Object.create(null);
+    const all = {
+        flags: made(),
+        overrides: made(),
+        launch: made(),
+        program: [],
+        lines: new Map(),
+        open: new Map(),
+    };
+    for (let at = 0; at < words.length;)
+        at = sortWord(words, at, all);
+    const { flags, overrides, launch, program, lines, open } = all;
     const gpus = gpusOfNode(script.directives);
     const nodes = script.directives.get('nodes') ?? script.directives.get('N');
     return {
@@ -24697,11 +24661,11 @@ function sorted({ words, environment = new Map() }, script) {
                 ...(nodes === undefined ? {} : { nodes }),
                 ...fromEnvironment(environment),
                 ...launch,
-                ...included(flags?.['include']),
+                ...included(flags['include']),
             },
-            configs: configsOf(program, flags ?? {}),
-            module: moduleOf(program, flags ?? {}),
-            sections: Object.fromEntries(Object.keys(overrides ?? {}).map((key) => [key.split('.')[0] ?? '', true])),
+            configs: configsOf(program, flags),
+            module: moduleOf(program, flags),
+            sections: Object.fromEntries(Object.keys(overrides).map((key) => [key.split('.')[0] ?? '', true])),
             program: program.slice(0, 50).join(' ').slice(0, 1_000),
             written: Object.fromEntries(script.written),
             sourced: [...script.sourced],
@@ -24709,6 +24673,60 @@ function sorted({ words, environment = new Map() }, script) {
         lines,
         open,
     };
+}
+/** Sorts the word at a place, with its values where it is a flag, and says where the next one is. */
+function sortWord(words, at, all) {
+    const word = words[at];
+    if (word === undefined)
+        return at + 1;
+    // A quoted word may hold a flag and its value.
+    const [head = word, ...behind] = word.text.startsWith('--') ? word.pieces : [word];
+    const [, name, attached] = flag.exec(head.text) ?? [];
+    if (name !== undefined) {
+        const within = attached === undefined ? behind : [{ text: attached, needs: head.needs }];
+        const further = within.length === 0 ? valuesBehind(words, at, name) : [];
+        script_arguments_put(name, [...within, ...further], word.line, all);
+        return at + 1 + further.length;
+    }
+    const [, key, set] = override.exec(word.text) ?? [];
+    if (key === undefined || set === undefined || !key.includes('.'))
+        all.program.push(word.text);
+    else {
+        all.overrides[key] = set;
+        tell(key, word, word.line, all);
+    }
+    return at + 1;
+}
+/** The words behind a flag that are its values. */
+function valuesBehind(words, at, name) {
+    const most = Object.hasOwn(launchers, name) ? 1 : words.length;
+    const values = [];
+    for (const word of words.slice(at + 1)) {
+        if (values.length >= most || !isValue(word) || (values.length > 0 && started.test(word.text)))
+            break;
+        values.push(word);
+    }
+    return values;
+}
+/** Puts a flag among the flags, and where it is a launcher's, among what is launched. */
+function script_arguments_put(name, values, line, all) {
+    const [single, ...others] = values.map(({ text }) => text);
+    const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
+    const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
+    if (into !== undefined) {
+        all.launch[into] = value;
+        all.lines.set(`launch.${into}`, line);
+    }
+    all.flags[name] = value;
+    tell(`arguments.${name}`, { needs: values.flatMap(({ needs }) => needs) }, line, all);
+}
+/** Where a value stands, and what must be known before it is. */
+function tell(path, { needs }, line, { lines, open }) {
+    lines.set(path, line);
+    if (needs.length > 0)
+        open.set(path, [...new Set(needs)]);
+    else
+        open.delete(path);
 }
 /** A training file on the command line is not one more value of the flag before it. */
 const started = /\.ya?ml$/;
@@ -24742,10 +24760,7 @@ function configsOf(program, flags) {
     return Object.fromEntries(paths.slice(0, 4).map((path) => [path, true]));
 }
 /** A word behind a flag is its value, unless it is a flag itself; a negative number is a value. */
-const isValue = (word) => word !== undefined &&
-    !isOverride(word.text) &&
-    !isProgram(word.text) &&
-    (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+const isValue = (word) => !isOverride(word.text) && !isProgram(word.text) && (/^-\d/.test(word.text) || !word.text.startsWith('-'));
 /** The program that a launcher starts; what comes behind it are the program's arguments. */
 const isProgram = (text) => /^[^\s=]+\.py$/.test(text);
 const isOverride = (text) => override.exec(text)?.[1]?.includes('.') === true;
@@ -24869,117 +24884,139 @@ const signs = ['&&', '||', ';;', ';', '|', '&', '(', ')', '<<<', '>>', '>', '<']
  * @throws ShellTooLarge
  */
 function shellTokens(text) {
-    const tokens = [];
-    const documents = [];
-    let [at, line] = [0, 1];
-    let pieces = [];
-    let began = 1;
-    const flush = () => {
-        if (pieces.length > 0)
-            push({ kind: 'word', pieces, line: began });
-        pieces = [];
-    };
-    const push = (token) => {
-        if (tokens.length >= mostTokens)
-            throw new ShellTooLarge(`The script has more than ${mostTokens} words.`);
-        tokens.push(token);
-    };
-    const add = (piece) => {
-        if (pieces.length === 0)
-            began = line;
-        pieces.push(piece);
-    };
-    while (at < text.length) {
-        const letter = text[at] ?? '';
-        if (letter === '\\') {
-            // A blank behind the backslash that joins two lines is a slip that nobody sees: bash does not join them, but people mean it.
-            const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
-            if (joined !== undefined)
-                line += 1;
-            else
-                add({ kind: 'text', text: text[at + 1] ?? '', quoted: true });
-            at += joined?.length ?? 2;
-        }
-        else if (letter === '\n') {
-            flush();
-            push({ kind: 'sign', sign: ';', line });
-            at += 1;
-            line += 1;
-            for (const { end, plain, indented, at: place } of documents.splice(0)) {
-                const body = documentBody(text, at, end, indented);
-                tokens[place] = {
-                    kind: 'document',
-                    pieces: plain ? [{ kind: 'text', text: body.text, quoted: true }] : insideQuotes(body.text, 0),
-                    line,
-                };
-                line += body.lines;
-                at = body.next;
-            }
-        }
-        else if (/\s/.test(letter)) {
-            flush();
-            at += 1;
-        }
-        else if (letter === '#' && pieces.length === 0) {
-            const end = text.indexOf('\n', at);
-            at = end === -1 ? text.length : end;
-        }
-        else if (letter === "'") {
+    const of = { text, at: 0, line: 1, tokens: [], pieces: [], began: 1, documents: [] };
+    while (of.at < text.length)
+        shell_words_next(of);
+    flush(of);
+    push(of, { kind: 'sign', sign: ';', line: of.line });
+    return of.tokens;
+}
+function push({ tokens }, token) {
+    if (tokens.length >= mostTokens)
+        throw new ShellTooLarge(`The script has more than ${mostTokens} words.`);
+    tokens.push(token);
+}
+/** Ends the word that was begun. */
+function flush(of) {
+    if (of.pieces.length > 0)
+        push(of, { kind: 'word', pieces: of.pieces, line: of.began });
+    of.pieces = [];
+}
+/** Adds pieces to the word, and goes on behind them. */
+function shell_words_add(of, pieces, until) {
+    if (of.pieces.length === 0)
+        of.began = of.line;
+    of.pieces.push(...pieces);
+    of.line += breaks(of.text, of.at, until);
+    of.at = until;
+}
+function shell_words_next(of) {
+    const { text, at } = of;
+    const letter = text[at] ?? '';
+    switch (letter) {
+        case '\\':
+            shell_words_escaped(of);
+            return;
+        case '\n':
+            endLine(of);
+            return;
+        case "'": {
             const end = text.indexOf("'", at + 1);
             const until = end === -1 ? text.length : end;
-            add({ kind: 'text', text: text.slice(at + 1, until), quoted: true });
-            line += breaks(text, at, until);
-            at = until + 1;
+            shell_words_add(of, [{ kind: 'text', text: text.slice(at + 1, until), quoted: true }], until + 1);
+            return;
         }
-        else if (letter === '"') {
+        case '"': {
             const until = closing(text, at + 1);
             const inside = insideQuotes(text.slice(at + 1, until), 0);
-            for (const piece of inside.length === 0 ? [{ kind: 'text', text: '', quoted: true }] : inside)
-                add(piece);
-            line += breaks(text, at, until);
-            at = until + 1;
+            shell_words_add(of, inside.length === 0 ? [{ kind: 'text', text: '', quoted: true }] : inside, until + 1);
+            return;
         }
-        else if (letter === '$' || letter === '`') {
+        case '$':
+        case '`': {
             const found = expansion(text, at, false, 0);
-            add(found.piece);
-            line += breaks(text, at, found.next);
-            at = found.next;
+            shell_words_add(of, [found.piece], found.next);
+            return;
         }
-        else if (pieces.length === 0 && redirection.test(text.slice(at, at + 6))) {
-            const found = redirection.exec(text.slice(at, at + 6))?.[0] ?? '>';
-            // `2>&1` names no file.
-            if (!/&\d$/.test(found))
-                push({ kind: 'sign', sign: '>', line });
-            at += found.length;
-        }
-        else if (/^<<-?(?!<)/.test(text.slice(at, at + 4))) {
-            flush();
-            const [all = '', dash = '', quote = '', end = ''] = /^<<(-?)\s*(['"]?)(\w+)\2/.exec(text.slice(at, at + 100)) ?? [];
-            if (all === '')
-                at += 2;
-            else {
-                documents.push({ end, plain: quote !== '', indented: dash !== '', at: tokens.length });
-                push({ kind: 'document', pieces: [], line });
-                at += all.length;
-            }
-        }
-        else {
-            const sign = signs.find((one) => text.startsWith(one, at));
-            if (sign !== undefined) {
-                flush();
-                push({ kind: 'sign', sign, line });
-                at += sign.length;
-            }
-            else {
-                const run = /^[^\s\\'"$`;|&()<>]+/.exec(text.slice(at, at + 2_000))?.[0] ?? letter;
-                add({ kind: 'text', text: run, quoted: false });
-                at += run.length;
-            }
-        }
+        default:
+            unquoted(of, letter);
     }
-    flush();
-    push({ kind: 'sign', sign: ';', line });
-    return tokens;
+}
+function unquoted(of, letter) {
+    const { text, at } = of;
+    if (/\s/.test(letter)) {
+        flush(of);
+        of.at += 1;
+    }
+    else if (letter === '#' && of.pieces.length === 0) {
+        const end = text.indexOf('\n', at);
+        of.at = end === -1 ? text.length : end;
+    }
+    else if (!redirected(of) && !documented(of) && !signed(of)) {
+        const run = /^[^\s\\'"$`;|&()<>]+/.exec(text.slice(at, at + 2_000))?.[0] ?? letter;
+        shell_words_add(of, [{ kind: 'text', text: run, quoted: false }], at + run.length);
+    }
+}
+function shell_words_escaped(of) {
+    const { text, at } = of;
+    // A blank behind the backslash that joins two lines is a slip that nobody sees: bash does not join them, but people mean it.
+    const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
+    if (joined === undefined)
+        shell_words_add(of, [{ kind: 'text', text: text[at + 1] ?? '', quoted: true }], at + 2);
+    else {
+        of.line += 1;
+        of.at += joined.length;
+    }
+}
+/** The end of a line ends a statement, and the here-documents that were named on the line follow. */
+function endLine(of) {
+    flush(of);
+    push(of, { kind: 'sign', sign: ';', line: of.line });
+    of.at += 1;
+    of.line += 1;
+    for (const { end, plain, indented, at } of of.documents.splice(0)) {
+        const body = documentBody(of.text, of.at, end, indented);
+        const pieces = plain
+            ? [{ kind: 'text', text: body.text, quoted: true }]
+            : insideQuotes(body.text, 0);
+        of.tokens[at] = { kind: 'document', pieces, line: of.line };
+        of.line += body.lines;
+        of.at = body.next;
+    }
+}
+function redirected(of) {
+    const found = of.pieces.length === 0 ? redirection.exec(of.text.slice(of.at, of.at + 6))?.[0] : undefined;
+    if (found === undefined)
+        return false;
+    // `2>&1` names no file.
+    if (!/&\d$/.test(found))
+        push(of, { kind: 'sign', sign: '>', line: of.line });
+    of.at += found.length;
+    return true;
+}
+/** `<<EOF`, whose lines begin with the next one. */
+function documented(of) {
+    if (!/^<<-?(?!<)/.test(of.text.slice(of.at, of.at + 4)))
+        return false;
+    flush(of);
+    const [all = '', dash = '', quote = '', end = ''] = /^<<(-?)\s*(['"]?)(\w+)\2/.exec(of.text.slice(of.at, of.at + 100)) ?? [];
+    if (all === '')
+        of.at += 2;
+    else {
+        of.documents.push({ end, plain: quote !== '', indented: dash !== '', at: of.tokens.length });
+        push(of, { kind: 'document', pieces: [], line: of.line });
+        of.at += all.length;
+    }
+    return true;
+}
+function signed(of) {
+    const sign = signs.find((one) => of.text.startsWith(one, of.at));
+    if (sign === undefined)
+        return false;
+    flush(of);
+    push(of, { kind: 'sign', sign, line: of.line });
+    of.at += sign.length;
+    return true;
 }
 const breaks = (text, from, until) => {
     let count = 0;
@@ -44306,7 +44343,7 @@ function expression_expression(pattern) {
     if (parsed === undefined || parsed.at < pattern.length || expression_statesOf(parsed.node) > mostStates)
         return undefined;
     const states = [];
-    const end = push(states, { next: [] });
+    const end = expression_push(states, { next: [] });
     const start = expression_build(states, parsed.node, end);
     return { states: states.length, prefix: prefixOf(parsed.node), begins: (text) => runs(states, start, end, text) };
 }
@@ -44471,7 +44508,7 @@ function expression_statesOf(node) {
             return (expression_statesOf(node.node) + 1) * (node.most === Infinity ? node.least + 1 : node.most);
     }
 }
-function push(states, state) {
+function expression_push(states, state) {
     states.push(state);
     return states.length - 1;
 }
@@ -44479,13 +44516,13 @@ function push(states, state) {
 function expression_build(states, node, next) {
     switch (node.kind) {
         case 'one':
-            return push(states, { test: node.test, next: [next] });
+            return expression_push(states, { test: node.test, next: [next] });
         case 'edge':
-            return push(states, { at: node.at, next: [next] });
+            return expression_push(states, { at: node.at, next: [next] });
         case 'row':
             return node.parts.reduceRight((following, part) => expression_build(states, part, following), next);
         case 'choice':
-            return push(states, { next: node.ways.map((way) => expression_build(states, way, next)) });
+            return expression_push(states, { next: node.ways.map((way) => expression_build(states, way, next)) });
         case 'repeat':
             return repeat(states, node, next);
     }
@@ -44494,12 +44531,12 @@ function repeat(states, { node, least, most }, next) {
     let start = next;
     if (most === Infinity) {
         const after = [next];
-        start = push(states, { next: after });
+        start = expression_push(states, { next: after });
         after.push(expression_build(states, node, start));
     }
     else
         for (let time = least; time < most; time += 1)
-            start = push(states, { next: [next, expression_build(states, node, start)] });
+            start = expression_push(states, { next: [next, expression_build(states, node, start)] });
     for (let time = 0; time < least; time += 1)
         start = expression_build(states, node, start);
     return start;
@@ -45958,80 +45995,114 @@ function formatOf(formats, path, value) {
  * @param put files that the policy puts beside the root
  */
 function gather(root, format, formats, known, put = []) {
-    const needs = new Set();
     const opened = new Map([[root.path, root]]);
-    const problems = [];
-    let size = 0;
-    const open = (path) => {
-        const found = opened.get(path);
-        if (found !== undefined)
-            return found;
-        if (!known.has(path)) {
-            if (opened.size + needs.size < reach.files)
-                needs.add(path);
-            return undefined;
-        }
-        const side = known.get(path);
-        if (side?.kind !== 'bytes' || size + side.bytes.length > reach.bytes)
-            return undefined;
-        size += side.bytes.length;
-        const parsed = syntax_parse(side.bytes, trainersSyntaxOf(path) ?? 'yaml-1.1');
-        if (parsed.kind === 'broken') {
-            problems.push({ ...parsed.problem, message: `${path}: ${parsed.problem.message}` });
-            return undefined;
-        }
-        const file = { path, source: parsed };
-        opened.set(path, file);
-        return file;
+    const job = {
+        root,
+        format,
+        formats,
+        known,
+        opened,
+        closed: new Set(),
+        needs: new Set(),
+        problems: [],
+        bytes: 0,
     };
-    const beside = (path) => open(path);
     const statements = [];
-    const queue = [
-        { file: root, by: format, depth: 0 },
-    ];
     const seen = new Set([root.path]);
-    const policyReferences = put.map((path) => ({
-        role: 'run',
-        path,
-        at: { file: 'the policy', key: 'with' },
-        required: true,
-    }));
-    try {
-        for (let next = queue.shift(); next; next = queue.shift()) {
-            const statement = next.by.states(next.file, beside);
-            statements.push(statement);
-            const further = next.file === root ? policyReferences : [];
-            for (const reference of [...statement.refers, ...further]) {
-                if (seen.has(reference.path) || reference.role === 'base')
-                    continue;
-                seen.add(reference.path);
-                const file = next.depth < reach.depth ? open(reference.path) : undefined;
-                if (file === undefined) {
-                    if (known.has(reference.path) && reference.required)
-                        problems.push(gather_absent(reference, root.path));
-                    else if (!known.has(reference.path) && !needs.has(reference.path))
-                        problems.push(tooFar(reference, root.path));
-                    continue;
-                }
-                const by = formatOf(formats, reference.path, file.source.value);
-                if (by !== undefined)
-                    queue.push({ file, by, depth: next.depth + 1 });
-                else
-                    problems.push(notUnderstood(reference, root.path));
-            }
+    const queue = [{ file: root, by: format, depth: 0 }];
+    for (let next = queue.shift(); next; next = queue.shift()) {
+        const statement = gather_stated(next, job);
+        if (statement.kind === 'unread')
+            return statement;
+        if (statement.kind === 'needs')
+            break;
+        statements.push(statement.of);
+        const beside = next.file === root ? put.map(byPolicy) : [];
+        for (const reference of [...statement.of.refers, ...beside]) {
+            if (seen.has(reference.path) || reference.role === 'base')
+                continue;
+            seen.add(reference.path);
+            const step = follow(reference, next.depth, job);
+            if (step !== undefined)
+                queue.push(step);
         }
+    }
+    if (job.needs.size > 0)
+        return { kind: 'needs', paths: [...job.needs] };
+    const [first, ...rest] = statements;
+    const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...job.problems] }];
+    return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
+}
+const byPolicy = (path) => ({
+    role: 'run',
+    path,
+    at: { file: 'the policy', key: 'with' },
+    required: true,
+});
+/** What a file states; `needs` where it cannot say it before others are fetched. */
+function gather_stated({ file, by }, job) {
+    const { root, needs } = job;
+    try {
+        const of = by.states(file, (path) => gather_open(path, job));
+        return {
+            kind: 'stated',
+            of: { ...of, problems: of.problems.map((problem) => toldIn(file.path, problem, root.path)) },
+        };
     }
     catch (error) {
-        if (needs.size === 0) {
-            const { problem, way } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
-            return { kind: 'unread', way, format: format.id, problems: [problem] };
-        }
+        if (needs.size > 0)
+            return { kind: 'needs' };
+        const { problem, way } = error instanceof Unreadable ? error : ofAnotherKind(error, by);
+        return { kind: 'unread', way, format: job.format.id, problems: [toldIn(file.path, problem, root.path)] };
     }
-    if (needs.size > 0)
-        return { kind: 'needs', paths: [...needs] };
-    const [first, ...rest] = statements;
-    const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
-    return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
+}
+/** A problem of a file as the job's reading tells it: lines are those of the root, and other files are named. */
+function toldIn(path, problem, root) {
+    if (path === root)
+        return problem;
+    const { line, ...rest } = problem;
+    const place = { file: path, key: '', ...(line === undefined ? {} : { line }) };
+    return { ...rest, message: `${placeText(place)}: ${problem.message}` };
+}
+/** A file by its path, where it is known and within reach; a file that is not known is asked for. */
+function gather_open(path, job) {
+    const found = job.opened.get(path);
+    if (found !== undefined || job.closed.has(path))
+        return found;
+    if (!job.known.has(path)) {
+        if (job.opened.size + job.needs.size < reach.files)
+            job.needs.add(path);
+        return undefined;
+    }
+    const side = job.known.get(path);
+    if (side?.kind !== 'bytes' || job.bytes + side.bytes.length > reach.bytes)
+        return undefined;
+    job.bytes += side.bytes.length;
+    const source = syntax_parse(side.bytes, trainersSyntaxOf(path) ?? 'yaml-1.1');
+    if (source.kind === 'broken') {
+        job.closed.add(path);
+        job.problems.push(toldIn(path, source.problem, job.root.path));
+        return undefined;
+    }
+    const file = { path, source };
+    job.opened.set(path, file);
+    return file;
+}
+/** The file that a reference names, with its format; a problem where it cannot be read. */
+function follow(reference, depth, job) {
+    const { known, needs, problems, root, formats } = job;
+    const file = depth < reach.depth ? gather_open(reference.path, job) : undefined;
+    if (file === undefined) {
+        if (known.has(reference.path) && reference.required)
+            problems.push(gather_absent(reference, root.path));
+        else if (!known.has(reference.path) && !needs.has(reference.path))
+            problems.push(tooFar(reference, root.path));
+        return undefined;
+    }
+    const by = formatOf(formats, reference.path, file.source.value);
+    if (by === undefined)
+        problems.push(notUnderstood(reference, root.path));
+    return by === undefined ? undefined : { file, by, depth: depth + 1 };
 }
 /** A TypeError of a format means a value of another kind than it expects, say an object for a word; other errors are ours. */
 function ofAnotherKind(error, { title }) {
@@ -55625,7 +55696,7 @@ function shortCount(count) {
     return `${threeDigits(count / size)}${prefix}`;
 }
 /** A move as people write it: `+5.10 GiB`, `-320.00 KiB`, `0`. */
-function signed(value, unit) {
+function format_signed(value, unit) {
     if (value === 0)
         return '0';
     const size = Math.abs(value);
@@ -57374,7 +57445,7 @@ function movedBy({ attribution, fields }) {
             .toSorted((a, b) => sizeOf(b, shown) - sizeOf(a, shown))
             .map((share) => ({
             fields: share.fields,
-            parts: shown.map(({ id, unit }) => signed(share.moved[id] ?? 0, unit)),
+            parts: shown.map(({ id, unit }) => format_signed(share.moved[id] ?? 0, unit)),
         })),
         idle,
         note: moved_noteOn(attribution, set.length),
@@ -57629,7 +57700,7 @@ function headline(comparison, budgets) {
     const memory = after.memory.device - before.memory.device;
     const whole = [gib(after.memory.device), ...(allowed === '' ? [] : [allowed])].join(', ');
     return gist_sentenceOf([
-        memory === 0 ? `Memory per GPU as before (${whole})` : `${signed(memory, 'bytes')} per GPU (${whole})`,
+        memory === 0 ? `Memory per GPU as before (${whole})` : `${format_signed(memory, 'bytes')} per GPU (${whole})`,
         costMoved(before, after),
     ]);
 }
@@ -57661,7 +57732,7 @@ function costMoved(before, after) {
         : `${moved ?? '0'} GPU hours: ${exact(from)}${past === present ? '' : ` for ${past}`} to ${exact(to)} for ${present}`;
     const [was, is] = [machinesOf(before), machinesOf(after)];
     const dollar = old.costUsd === null || now.costUsd === null ? 0 : now.costUsd - old.costUsd;
-    const money = Math.abs(dollar) < 1 ? '' : `, about ${signed(dollar, 'dollars')}`;
+    const money = Math.abs(dollar) < 1 ? '' : `, about ${format_signed(dollar, 'dollars')}`;
     return `${hours}${money} on ${is}${was === is ? '' : ` (before: ${was})`}`;
 }
 /** A report in five answers: whether it fits, how well it runs, how long, for how much, and what holds it back. */
@@ -62664,7 +62735,7 @@ function report(words, settings) {
 async function main(argv) {
     quietPipes();
     try {
-        return await follow(arguments_wordsOf(argv));
+        return await main_follow(arguments_wordsOf(argv));
     }
     catch (error) {
         progress('');
@@ -62675,7 +62746,7 @@ async function main(argv) {
         throw error;
     }
 }
-function follow(words) {
+function main_follow(words) {
     switch (words.command) {
         case 'help':
             return print(help(words.topic), words.option('output'), true);

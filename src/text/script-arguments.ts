@@ -55,46 +55,28 @@ const fewest = 3;
 const longer = (one: Command, other: Command, counted: (command: Command) => number): Command =>
   counted(other) > counted(one) ? other : one;
 
+/** What words of a command are: flags, `key=value`, what a launcher starts, and the program with its plain arguments. */
+type Sorted = {
+  readonly flags: Record<string, unknown>;
+  readonly overrides: Record<string, unknown>;
+  readonly launch: Record<string, unknown>;
+  readonly program: string[];
+  readonly lines: Map<string, number>;
+  readonly open: Map<string, readonly string[]>;
+};
+
 function sorted({ words, environment = new Map() }: Command, script: Script): ScriptArguments {
-  const [flags, overrides, launch]: Record<string, unknown>[] = [{}, {}, {}].map(() => Object.create(null));
-  const lines = new Map<string, number>();
-  const open = new Map<string, readonly string[]>();
-  const program: string[] = [];
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at];
-    if (word === undefined || flags === undefined || overrides === undefined || launch === undefined) break;
-    // A quoted word may hold a flag and its value.
-    const [head = word, ...behind]: readonly Told[] = word.text.startsWith('--') ? word.pieces : [word];
-    const [, name, attached] = flag.exec(head.text) ?? [];
-    const [, key, set] = override.exec(word.text) ?? [];
-    if (name !== undefined) {
-      const values = attached === undefined ? [...behind] : [{ text: attached, needs: head.needs }];
-      const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
-      const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
-      while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
-        const next = words[at + 1];
-        if (next === undefined || (values.length > 0 && started.test(next.text))) break;
-        values.push(next);
-        at += 1;
-      }
-      const [single, ...others] = values.map(({ text }) => text);
-      const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
-      const needs = [...new Set(values.flatMap((one) => one.needs))];
-      if (needs.length > 0) open.set(`arguments.${name}`, needs);
-      else open.delete(`arguments.${name}`);
-      if (into !== undefined) {
-        launch[into] = value;
-        lines.set(`launch.${into}`, word.line);
-      }
-      flags[name] = value;
-      lines.set(`arguments.${name}`, word.line);
-    } else if (key !== undefined && set !== undefined && key.includes('.')) {
-      overrides[key] = set;
-      lines.set(key, word.line);
-      if (word.needs.length > 0) open.set(key, word.needs);
-      else open.delete(key);
-    } else program.push(word.text);
-  }
+  const made = (): Record<string, unknown> => Object.create(null);
+  const all: Sorted = {
+    flags: made(),
+    overrides: made(),
+    launch: made(),
+    program: [],
+    lines: new Map(),
+    open: new Map(),
+  };
+  for (let at = 0; at < words.length; ) at = sortWord(words, at, all);
+  const { flags, overrides, launch, program, lines, open } = all;
   const gpus = gpusOfNode(script.directives);
   const nodes = script.directives.get('nodes') ?? script.directives.get('N');
   return {
@@ -106,11 +88,11 @@ function sorted({ words, environment = new Map() }: Command, script: Script): Sc
         ...(nodes === undefined ? {} : { nodes }),
         ...fromEnvironment(environment),
         ...launch,
-        ...included(flags?.['include']),
+        ...included(flags['include']),
       },
-      configs: configsOf(program, flags ?? {}),
-      module: moduleOf(program, flags ?? {}),
-      sections: Object.fromEntries(Object.keys(overrides ?? {}).map((key) => [key.split('.')[0] ?? '', true])),
+      configs: configsOf(program, flags),
+      module: moduleOf(program, flags),
+      sections: Object.fromEntries(Object.keys(overrides).map((key) => [key.split('.')[0] ?? '', true])),
       program: program.slice(0, 50).join(' ').slice(0, 1_000),
       written: Object.fromEntries(script.written),
       sourced: [...script.sourced],
@@ -118,6 +100,59 @@ function sorted({ words, environment = new Map() }: Command, script: Script): Sc
     lines,
     open,
   };
+}
+
+/** Sorts the word at a place, with its values where it is a flag, and says where the next one is. */
+function sortWord(words: readonly Word[], at: number, all: Sorted): number {
+  const word = words[at];
+  if (word === undefined) return at + 1;
+  // A quoted word may hold a flag and its value.
+  const [head = word, ...behind]: readonly Told[] = word.text.startsWith('--') ? word.pieces : [word];
+  const [, name, attached] = flag.exec(head.text) ?? [];
+  if (name !== undefined) {
+    const within = attached === undefined ? behind : [{ text: attached, needs: head.needs }];
+    const further = within.length === 0 ? valuesBehind(words, at, name) : [];
+    put(name, [...within, ...further], word.line, all);
+    return at + 1 + further.length;
+  }
+  const [, key, set] = override.exec(word.text) ?? [];
+  if (key === undefined || set === undefined || !key.includes('.')) all.program.push(word.text);
+  else {
+    all.overrides[key] = set;
+    tell(key, word, word.line, all);
+  }
+  return at + 1;
+}
+
+/** The words behind a flag that are its values. */
+function valuesBehind(words: readonly Word[], at: number, name: string): readonly Word[] {
+  const most = Object.hasOwn(launchers, name) ? 1 : words.length;
+  const values: Word[] = [];
+  for (const word of words.slice(at + 1)) {
+    if (values.length >= most || !isValue(word) || (values.length > 0 && started.test(word.text))) break;
+    values.push(word);
+  }
+  return values;
+}
+
+/** Puts a flag among the flags, and where it is a launcher's, among what is launched. */
+function put(name: string, values: readonly Told[], line: number, all: Sorted): void {
+  const [single, ...others] = values.map(({ text }) => text);
+  const value = single === undefined ? true : others.length === 0 ? single : [single, ...others];
+  const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
+  if (into !== undefined) {
+    all.launch[into] = value;
+    all.lines.set(`launch.${into}`, line);
+  }
+  all.flags[name] = value;
+  tell(`arguments.${name}`, { needs: values.flatMap(({ needs }) => needs) }, line, all);
+}
+
+/** Where a value stands, and what must be known before it is. */
+function tell(path: string, { needs }: Pick<Told, 'needs'>, line: number, { lines, open }: Sorted): void {
+  lines.set(path, line);
+  if (needs.length > 0) open.set(path, [...new Set(needs)]);
+  else open.delete(path);
 }
 
 /** A training file on the command line is not one more value of the flag before it. */
@@ -161,11 +196,8 @@ function configsOf(program: readonly string[], flags: Readonly<Record<string, un
 }
 
 /** A word behind a flag is its value, unless it is a flag itself; a negative number is a value. */
-const isValue = (word: Word | undefined): boolean =>
-  word !== undefined &&
-  !isOverride(word.text) &&
-  !isProgram(word.text) &&
-  (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+const isValue = (word: Word): boolean =>
+  !isOverride(word.text) && !isProgram(word.text) && (/^-\d/.test(word.text) || !word.text.startsWith('-'));
 
 /** The program that a launcher starts; what comes behind it are the program's arguments. */
 const isProgram = (text: string): boolean => /^[^\s=]+\.py$/.test(text);

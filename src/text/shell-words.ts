@@ -28,110 +28,158 @@ export class ShellTooLarge extends Error {}
 
 const signs = ['&&', '||', ';;', ';', '|', '&', '(', ')', '<<<', '>>', '>', '<'] as const;
 
-/**
- * @throws ShellTooLarge
- */
-export function shellTokens(text: string): readonly Token[] {
-  const tokens: Token[] = [];
-  const documents: {
+/** Reads a text from the front: where it is, the word that it is in, and here-documents whose lines are still to come. */
+type Lexer = {
+  readonly text: string;
+  at: number;
+  line: number;
+  readonly tokens: Token[];
+  pieces: Piece[];
+  began: number;
+  readonly documents: {
     readonly end: string;
     readonly plain: boolean;
     readonly indented: boolean;
     readonly at: number;
-  }[] = [];
-  let [at, line] = [0, 1];
-  let pieces: Piece[] = [];
-  let began = 1;
-  const flush = () => {
-    if (pieces.length > 0) push({ kind: 'word', pieces, line: began });
-    pieces = [];
-  };
-  const push = (token: Token) => {
-    if (tokens.length >= mostTokens) throw new ShellTooLarge(`The script has more than ${mostTokens} words.`);
-    tokens.push(token);
-  };
-  const add = (piece: Piece) => {
-    if (pieces.length === 0) began = line;
-    pieces.push(piece);
-  };
-  while (at < text.length) {
-    const letter = text[at] ?? '';
-    if (letter === '\\') {
-      // A blank behind the backslash that joins two lines is a slip that nobody sees: bash does not join them, but people mean it.
-      const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
-      if (joined !== undefined) line += 1;
-      else add({ kind: 'text', text: text[at + 1] ?? '', quoted: true });
-      at += joined?.length ?? 2;
-    } else if (letter === '\n') {
-      flush();
-      push({ kind: 'sign', sign: ';', line });
-      at += 1;
-      line += 1;
-      for (const { end, plain, indented, at: place } of documents.splice(0)) {
-        const body = documentBody(text, at, end, indented);
-        tokens[place] = {
-          kind: 'document',
-          pieces: plain ? [{ kind: 'text', text: body.text, quoted: true }] : insideQuotes(body.text, 0),
-          line,
-        };
-        line += body.lines;
-        at = body.next;
-      }
-    } else if (/\s/.test(letter)) {
-      flush();
-      at += 1;
-    } else if (letter === '#' && pieces.length === 0) {
-      const end = text.indexOf('\n', at);
-      at = end === -1 ? text.length : end;
-    } else if (letter === "'") {
+  }[];
+};
+
+/**
+ * @throws ShellTooLarge
+ */
+export function shellTokens(text: string): readonly Token[] {
+  const of: Lexer = { text, at: 0, line: 1, tokens: [], pieces: [], began: 1, documents: [] };
+  while (of.at < text.length) next(of);
+  flush(of);
+  push(of, { kind: 'sign', sign: ';', line: of.line });
+  return of.tokens;
+}
+
+function push({ tokens }: Lexer, token: Token): void {
+  if (tokens.length >= mostTokens) throw new ShellTooLarge(`The script has more than ${mostTokens} words.`);
+  tokens.push(token);
+}
+
+/** Ends the word that was begun. */
+function flush(of: Lexer): void {
+  if (of.pieces.length > 0) push(of, { kind: 'word', pieces: of.pieces, line: of.began });
+  of.pieces = [];
+}
+
+/** Adds pieces to the word, and goes on behind them. */
+function add(of: Lexer, pieces: readonly Piece[], until: number): void {
+  if (of.pieces.length === 0) of.began = of.line;
+  of.pieces.push(...pieces);
+  of.line += breaks(of.text, of.at, until);
+  of.at = until;
+}
+
+function next(of: Lexer): void {
+  const { text, at } = of;
+  const letter = text[at] ?? '';
+  switch (letter) {
+    case '\\':
+      escaped(of);
+      return;
+    case '\n':
+      endLine(of);
+      return;
+    case "'": {
       const end = text.indexOf("'", at + 1);
       const until = end === -1 ? text.length : end;
-      add({ kind: 'text', text: text.slice(at + 1, until), quoted: true });
-      line += breaks(text, at, until);
-      at = until + 1;
-    } else if (letter === '"') {
+      add(of, [{ kind: 'text', text: text.slice(at + 1, until), quoted: true }], until + 1);
+      return;
+    }
+    case '"': {
       const until = closing(text, at + 1);
       const inside = insideQuotes(text.slice(at + 1, until), 0);
-      for (const piece of inside.length === 0 ? [{ kind: 'text', text: '', quoted: true } as const] : inside)
-        add(piece);
-      line += breaks(text, at, until);
-      at = until + 1;
-    } else if (letter === '$' || letter === '`') {
-      const found = expansion(text, at, false, 0);
-      add(found.piece);
-      line += breaks(text, at, found.next);
-      at = found.next;
-    } else if (pieces.length === 0 && redirection.test(text.slice(at, at + 6))) {
-      const found = redirection.exec(text.slice(at, at + 6))?.[0] ?? '>';
-      // `2>&1` names no file.
-      if (!/&\d$/.test(found)) push({ kind: 'sign', sign: '>', line });
-      at += found.length;
-    } else if (/^<<-?(?!<)/.test(text.slice(at, at + 4))) {
-      flush();
-      const [all = '', dash = '', quote = '', end = ''] =
-        /^<<(-?)\s*(['"]?)(\w+)\2/.exec(text.slice(at, at + 100)) ?? [];
-      if (all === '') at += 2;
-      else {
-        documents.push({ end, plain: quote !== '', indented: dash !== '', at: tokens.length });
-        push({ kind: 'document', pieces: [], line });
-        at += all.length;
-      }
-    } else {
-      const sign = signs.find((one) => text.startsWith(one, at));
-      if (sign !== undefined) {
-        flush();
-        push({ kind: 'sign', sign, line });
-        at += sign.length;
-      } else {
-        const run = /^[^\s\\'"$`;|&()<>]+/.exec(text.slice(at, at + 2_000))?.[0] ?? letter;
-        add({ kind: 'text', text: run, quoted: false });
-        at += run.length;
-      }
+      add(of, inside.length === 0 ? [{ kind: 'text', text: '', quoted: true }] : inside, until + 1);
+      return;
     }
+    case '$':
+    case '`': {
+      const found = expansion(text, at, false, 0);
+      add(of, [found.piece], found.next);
+      return;
+    }
+    default:
+      unquoted(of, letter);
   }
-  flush();
-  push({ kind: 'sign', sign: ';', line });
-  return tokens;
+}
+
+function unquoted(of: Lexer, letter: string): void {
+  const { text, at } = of;
+  if (/\s/.test(letter)) {
+    flush(of);
+    of.at += 1;
+  } else if (letter === '#' && of.pieces.length === 0) {
+    const end = text.indexOf('\n', at);
+    of.at = end === -1 ? text.length : end;
+  } else if (!redirected(of) && !documented(of) && !signed(of)) {
+    const run = /^[^\s\\'"$`;|&()<>]+/.exec(text.slice(at, at + 2_000))?.[0] ?? letter;
+    add(of, [{ kind: 'text', text: run, quoted: false }], at + run.length);
+  }
+}
+
+function escaped(of: Lexer): void {
+  const { text, at } = of;
+  // A blank behind the backslash that joins two lines is a slip that nobody sees: bash does not join them, but people mean it.
+  const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
+  if (joined === undefined) add(of, [{ kind: 'text', text: text[at + 1] ?? '', quoted: true }], at + 2);
+  else {
+    of.line += 1;
+    of.at += joined.length;
+  }
+}
+
+/** The end of a line ends a statement, and the here-documents that were named on the line follow. */
+function endLine(of: Lexer): void {
+  flush(of);
+  push(of, { kind: 'sign', sign: ';', line: of.line });
+  of.at += 1;
+  of.line += 1;
+  for (const { end, plain, indented, at } of of.documents.splice(0)) {
+    const body = documentBody(of.text, of.at, end, indented);
+    const pieces: readonly Piece[] = plain
+      ? [{ kind: 'text', text: body.text, quoted: true }]
+      : insideQuotes(body.text, 0);
+    of.tokens[at] = { kind: 'document', pieces, line: of.line };
+    of.line += body.lines;
+    of.at = body.next;
+  }
+}
+
+function redirected(of: Lexer): boolean {
+  const found = of.pieces.length === 0 ? redirection.exec(of.text.slice(of.at, of.at + 6))?.[0] : undefined;
+  if (found === undefined) return false;
+  // `2>&1` names no file.
+  if (!/&\d$/.test(found)) push(of, { kind: 'sign', sign: '>', line: of.line });
+  of.at += found.length;
+  return true;
+}
+
+/** `<<EOF`, whose lines begin with the next one. */
+function documented(of: Lexer): boolean {
+  if (!/^<<-?(?!<)/.test(of.text.slice(of.at, of.at + 4))) return false;
+  flush(of);
+  const [all = '', dash = '', quote = '', end = ''] =
+    /^<<(-?)\s*(['"]?)(\w+)\2/.exec(of.text.slice(of.at, of.at + 100)) ?? [];
+  if (all === '') of.at += 2;
+  else {
+    of.documents.push({ end, plain: quote !== '', indented: dash !== '', at: of.tokens.length });
+    push(of, { kind: 'document', pieces: [], line: of.line });
+    of.at += all.length;
+  }
+  return true;
+}
+
+function signed(of: Lexer): boolean {
+  const sign = signs.find((one) => of.text.startsWith(one, of.at));
+  if (sign === undefined) return false;
+  flush(of);
+  push(of, { kind: 'sign', sign, line: of.line });
+  of.at += sign.length;
+  return true;
 }
 
 const breaks = (text: string, from: number, until: number): number => {
