@@ -1,6 +1,7 @@
-import { formats, isCode, readFile } from './read/config.ts';
+import { isCode, readFile } from './read/config.ts';
 import { alone, isIncluded, type JobReading } from './read/job.ts';
 import { recipePairs } from './read/recipes.ts';
+import { isReadIn } from './read/scripts.ts';
 import type { Described } from './settings/describe.ts';
 import type { Settings } from './settings/settings.ts';
 import { syntaxOf } from './text/syntax.ts';
@@ -36,16 +37,16 @@ export function* jobsOf(changes: Changes, settings: Settings, inTime: InTime): A
   const own = { ...changes, pairs: (yield* filled(changes.pairs, settings, inTime)).pairs };
   if (changes.head === undefined || changes.base === undefined) return own;
   const parts = yield* changesParts(own, settings, inTime);
-  if (!parts && !changesModels(own, inTime)) return own;
+  if (!parts && !mayConcernJobs(own, settings)) return own;
   const { pairs, missed } = yield* jobsUsing(own, settings, inTime, parts);
   const all = [...own.pairs, ...pairs];
-  // A model config is judged by itself, too, so that a repository too large to be searched does not fail each change of one.
+  // Any JSON or YAML may be named by a job, so that a repository too large to be searched does not fail each change of one.
   if (!parts) return { ...own, pairs: all, notes: [...own.notes, ...(missed.length === 0 ? [] : [unsearched])] };
   return { ...own, pairs: all, missed: [...own.missed, ...missed] };
 }
 
 const unsearched =
-  'The repository is too large to search all of it for trainings that use a changed model config; those that were not searched are judged when they change themselves.';
+  'The repository is too large to search all of it for trainings that use a changed file; those that were not searched are judged when they change themselves.';
 
 /** Pairs with what the job of each side refers to, and the paths of those that took too long to be read for that. */
 type Filled = { readonly pairs: readonly ConfigPair[]; readonly late: ReadonlySet<string> };
@@ -117,7 +118,7 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings, inT
   const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
   // Files that the patterns name were read already, or are reported as missing.
   const unseen = (path: string) => !known.has(path) && !settings.matches(path);
-  const others = touched.filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path));
+  const others = touched.filter((path) => unseen(path) && isFollowed(path));
   if (others.length === 0) return false;
   // Where a change has more of them than are read, one may be a part: the jobs are searched, so that none can be hidden among many.
   if (others.length > mostParts) return true;
@@ -130,16 +131,17 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings, inT
   return sides.some((side, index) => isPart(side, others[Math.floor(index / 2)] ?? '', inTime));
 }
 
-/** Some model config changed, which trainings may name by its path. */
-const changesModels = ({ pairs }: Changes, inTime: InTime): boolean =>
-  pairs.some(
-    ({ path, previousPath, base, head }) => isModel(base, previousPath ?? path, inTime) || isModel(head, path, inTime),
-  );
-
-function isModel(side: ConfigSide | undefined, path: string, inTime: InTime): boolean {
-  const reading = readAlone(side, path, inTime);
-  return reading?.kind === 'read' && formats.some(({ id }) => id === reading.format);
+/**
+ * Some file changed that a job may name: a model's config, a training file that a script starts, a fragment that says by itself
+ * neither what it is nor whose. Files that describe runs are judged by what changes in them.
+ */
+function mayConcernJobs({ touched = [] }: Changes, { runs }: Settings): boolean {
+  const described = new Set([runs?.base, runs?.head].flatMap((one) => (one?.kind === 'read' ? one.files : [])));
+  return touched.some((path) => isFollowed(path) && !described.has(path));
 }
+
+/** Whether a file is one that readers follow, by its name. */
+const isFollowed = (path: string): boolean => isReadIn(path) || (syntaxOf(path) !== undefined && !isCode(path));
 
 /** undefined where there is no text. */
 function readAlone(side: ConfigSide | undefined, path: string, inTime: InTime): JobReading | Late | undefined {
@@ -153,7 +155,7 @@ function readAlone(side: ConfigSide | undefined, path: string, inTime: InTime): 
  * of files that include each other, or it is a script that other scripts source. So may one that takes too long to be read.
  */
 function isPart(side: ConfigSide | undefined, path: string, inTime: InTime): boolean {
-  if (side?.kind === 'bytes' && /\.(sh|bash)$/.test(path)) return true;
+  if (side?.kind === 'bytes' && isReadIn(path)) return true;
   const reading = readAlone(side, path, inTime);
   if (reading?.kind === 'late') return true;
   if (reading === undefined || reading.kind === 'needs') return false;

@@ -48472,9 +48472,11 @@ function sourcedOf({ source: { value } }) {
     const names = isDictionary(value) ? own(value, 'sourced') : undefined;
     return Array.isArray(names) ? names.filter((name) => typeof name === 'string').slice(0, 16) : [];
 }
+/** Whether a file is one that scripts read in, by its name. */
+const isReadIn = (path) => /\.(sh|bash|env|conf|slurm)$/.test(path);
 /** Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. */
 function pathsOf(name, from) {
-    if (!/\.(sh|bash|env|conf|slurm)$/.test(name))
+    if (!isReadIn(name))
         return [];
     const paths = [pathInside(`./${name}`, from), pathInside(name.replace(/^(\.\/)+/, ''), from)];
     return [...new Set(paths.flatMap((path) => (path === undefined || path === from ? [] : [path])))];
@@ -60316,6 +60318,7 @@ const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(impo
 
 
 
+
 /** Rounds of questions: files that were fetched may name further ones. */
 const jobs_rounds = 4;
 /** How many changed files are examined as possible parts of jobs, before any is taken to be one, and how many jobs are searched for uses. */
@@ -60330,16 +60333,16 @@ function* jobsOf(changes, settings, inTime) {
     if (changes.head === undefined || changes.base === undefined)
         return own;
     const parts = yield* changesParts(own, settings, inTime);
-    if (!parts && !changesModels(own, inTime))
+    if (!parts && !mayConcernJobs(own, settings))
         return own;
     const { pairs, missed } = yield* jobsUsing(own, settings, inTime, parts);
     const all = [...own.pairs, ...pairs];
-    // A model config is judged by itself, too, so that a repository too large to be searched does not fail each change of one.
+    // Any JSON or YAML may be named by a job, so that a repository too large to be searched does not fail each change of one.
     if (!parts)
         return { ...own, pairs: all, notes: [...own.notes, ...(missed.length === 0 ? [] : [unsearched])] };
     return { ...own, pairs: all, missed: [...own.missed, ...missed] };
 }
-const unsearched = 'The repository is too large to search all of it for trainings that use a changed model config; those that were not searched are judged when they change themselves.';
+const unsearched = 'The repository is too large to search all of it for trainings that use a changed file; those that were not searched are judged when they change themselves.';
 function* filled(pairs, settings, inTime) {
     const late = new Set();
     let all = pairs;
@@ -60406,7 +60409,7 @@ function* changesParts({ touched = [], pairs }, settings, inTime) {
     const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
     // Files that the patterns name were read already, or are reported as missing.
     const unseen = (path) => !known.has(path) && !settings.matches(path);
-    const others = touched.filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path));
+    const others = touched.filter((path) => unseen(path) && isFollowed(path));
     if (others.length === 0)
         return false;
     // Where a change has more of them than are read, one may be a part: the jobs are searched, so that none can be hidden among many.
@@ -60418,12 +60421,16 @@ function* changesParts({ touched = [], pairs }, settings, inTime) {
     ]));
     return sides.some((side, index) => jobs_isPart(side, others[Math.floor(index / 2)] ?? '', inTime));
 }
-/** Some model config changed, which trainings may name by its path. */
-const changesModels = ({ pairs }, inTime) => pairs.some(({ path, previousPath, base, head }) => isModel(base, previousPath ?? path, inTime) || isModel(head, path, inTime));
-function isModel(side, path, inTime) {
-    const reading = readAlone(side, path, inTime);
-    return reading?.kind === 'read' && formats.some(({ id }) => id === reading.format);
+/**
+ * Some file changed that a job may name: a model's config, a training file that a script starts, a fragment that says by itself
+ * neither what it is nor whose. Files that describe runs are judged by what changes in them.
+ */
+function mayConcernJobs({ touched = [] }, { runs }) {
+    const described = new Set([runs?.base, runs?.head].flatMap((one) => (one?.kind === 'read' ? one.files : [])));
+    return touched.some((path) => isFollowed(path) && !described.has(path));
 }
+/** Whether a file is one that readers follow, by its name. */
+const isFollowed = (path) => isReadIn(path) || (syntaxOf(path) !== undefined && !isCode(path));
 /** undefined where there is no text. */
 function readAlone(side, path, inTime) {
     if (side?.kind !== 'bytes')
@@ -60436,7 +60443,7 @@ function readAlone(side, path, inTime) {
  * of files that include each other, or it is a script that other scripts source. So may one that takes too long to be read.
  */
 function jobs_isPart(side, path, inTime) {
-    if (side?.kind === 'bytes' && /\.(sh|bash)$/.test(path))
+    if (side?.kind === 'bytes' && isReadIn(path))
         return true;
     const reading = readAlone(side, path, inTime);
     if (reading?.kind === 'late')

@@ -53,9 +53,12 @@ function sourcedOf({ source: { value } }: ParsedFile): readonly string[] {
   return Array.isArray(names) ? names.filter((name) => typeof name === 'string').slice(0, 16) : [];
 }
 
+/** Whether a file is one that scripts read in, by its name. */
+export const isReadIn = (path: string): boolean => /\.(sh|bash|env|conf|slurm)$/.test(path);
+
 /** Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. */
 function pathsOf(name: string, from: string): readonly string[] {
-  if (!/\.(sh|bash|env|conf|slurm)$/.test(name)) return [];
+  if (!isReadIn(name)) return [];
   const paths = [pathInside(`./${name}`, from), pathInside(name.replace(/^(\.\/)+/, ''), from)];
   return [...new Set(paths.flatMap((path) => (path === undefined || path === from ? [] : [path])))];
 }

@@ -204,6 +204,46 @@ describe('a change of one file of a job', () => {
     expect(ran.outputs['verdict']).toBe('fail');
   });
 
+  it.each(['configs/8b.env', 'common.slurm'])('only a file of variables that a script reads in: %s', async (file) => {
+    const script = slurm(1).replace('GPUS_PER_NODE=8', `source ${file}`).replace('$GPUS_PER_NODE', '8');
+    const both = { [policyName]: budget('79GiB'), 'train.sh': script.replace('batch-size 1 ', 'batch-size $MICRO ') };
+    const { ran, report } = await judged({ ...both, [file]: 'MICRO=1\n' }, { ...both, [file]: 'MICRO=32\n' });
+    expect(report.comparisons).toMatchObject([
+      { path: 'train.sh', base: { run: { micro_batch_size: 1 } }, head: { run: { micro_batch_size: 32 } } },
+    ]);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
+  it.each([
+    'torchrun --nproc_per_node 2 src/train.py train.yaml',
+    'accelerate launch --num_processes 2 src/train.py train.yaml',
+    'NPROC_PER_NODE=2 llamafactory-cli train train.yaml',
+  ])('only the training file that a script starts on fewer GPUs: %s', async (command) => {
+    const both = { [policyName]: budget('79GiB'), 'train.sh': `#!/bin/bash\n${command}\n`, 'ds.json': deepspeed(3) };
+    const { ran, report } = await judged(
+      { ...both, 'train.yaml': tuning().replace('4096', '1024') },
+      { ...both, 'train.yaml': tuning().replace('4096', '16384') },
+    );
+    expect(report.comparisons).toMatchObject([
+      { path: 'train.yaml', head: { run: { gpus: 8 } } },
+      { path: 'train.sh', head: { run: { gpus: 2, sequence_length: 16384 } } },
+    ]);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
+  it('only a fragment that says by itself neither what it is nor whose', async () => {
+    const training =
+      'defaults: base.yaml\npolicy: { model_name: meta-llama/Llama-3.1-8B, train_micro_batch_size: 1 }\ngrpo: { num_prompts_per_step: 8 }\n';
+    const fragment = (length: number) => `policy: { max_total_sequence_length: ${length} }\n`;
+    const both = { [policyName]: budget('79GiB'), 'train.yaml': training };
+    const { ran, report } = await judged(
+      { ...both, 'base.yaml': fragment(1024) },
+      { ...both, 'base.yaml': fragment(65536) },
+    );
+    expect(report.comparisons.map(({ path }) => path)).toEqual(['train.yaml']);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
   it('only the model config that a training names by its path', async () => {
     const both = {
       [policyName]: budget('79GiB'),
