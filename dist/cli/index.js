@@ -47805,6 +47805,20 @@ function stateBatch(say) {
     say.run('nodes', ['nnodes', 'num_nodes']);
     say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
 }
+/**
+ * The degrees of parallelism where another trainer's file keeps Megatron's own names in a section.
+ *
+ * @param key the path of a name in that section
+ */
+function stateDegreesAt(say, key) {
+    say.run('parallelism.tensor', key('tensor_model_parallel_size'));
+    say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
+    say.run('parallelism.virtual_pipeline', key('virtual_pipeline_model_parallel_size'));
+    say.run('parallelism.context', key('context_parallel_size'));
+    say.run('parallelism.expert', key('expert_model_parallel_size'));
+    say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
+    say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+}
 function stateDegrees(say) {
     say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
     say.run('parallelism.pipeline', 'pipeline_model_parallel_size');
@@ -50647,6 +50661,7 @@ function nemo_stateAdapters(say) {
 
 
 
+
 const nemo_rl_read = 'NeMo RL 2026-08';
 /** NeMo RL's YAML, whose files build on each other (`defaults: "grpo_math_1B.yaml"`). */
 const nemoRl = {
@@ -50693,12 +50708,7 @@ function withBase(value, path, beside, depth) {
 }
 function stateMegatron(say) {
     const key = (name) => `policy.megatron_cfg.${name}`;
-    say.run('parallelism.tensor', key('tensor_model_parallel_size'));
-    say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
-    say.run('parallelism.context', key('context_parallel_size'));
-    say.run('parallelism.expert', key('expert_model_parallel_size'));
-    say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
-    say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+    stateDegreesAt(say, key);
     const on = key('activation_checkpointing');
     if (say.flag(on) === true)
         say.runIs('recompute', say.text(key('recompute_granularity')) === 'selective' ? 'selective' : 'full', on);
@@ -52538,6 +52548,7 @@ function ofFactory(script, file, beside) {
 
 
 
+
 const verl_read = 'verl b178a3c (2026-01)';
 const actor = 'actor_rollout_ref.actor';
 const verl_model = 'actor_rollout_ref.model';
@@ -52657,13 +52668,7 @@ function stateFsdp(say, at) {
 }
 function verl_stateMegatron(say) {
     const key = (name) => `${actor}.megatron.${name}`;
-    say.run('parallelism.tensor', key('tensor_model_parallel_size'));
-    say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
-    say.run('parallelism.virtual_pipeline', key('virtual_pipeline_model_parallel_size'));
-    say.run('parallelism.context', key('context_parallel_size'));
-    say.run('parallelism.expert', key('expert_model_parallel_size'));
-    say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
-    say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+    stateDegreesAt(say, key);
     const granularity = key('override_transformer_config.recompute_granularity');
     say.run('recompute', granularity, (kind) => (kind === 'full' || kind === 'selective' ? kind : undefined));
     say.byDefault('recompute', 'none', `nothing is recomputed unless override_transformer_config says so (${verl_read})`);

@@ -33,6 +33,21 @@ function stateBatch(say: Stating): void {
   say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
 }
 
+/**
+ * The degrees of parallelism where another trainer's file keeps Megatron's own names in a section.
+ *
+ * @param key the path of a name in that section
+ */
+export function stateDegreesAt(say: Stating, key: (name: string) => string): void {
+  say.run('parallelism.tensor', key('tensor_model_parallel_size'));
+  say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
+  say.run('parallelism.virtual_pipeline', key('virtual_pipeline_model_parallel_size'));
+  say.run('parallelism.context', key('context_parallel_size'));
+  say.run('parallelism.expert', key('expert_model_parallel_size'));
+  say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
+  say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+}
+
 function stateDegrees(say: Stating): void {
   say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
   say.run('parallelism.pipeline', 'pipeline_model_parallel_size');

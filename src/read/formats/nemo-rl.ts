@@ -7,6 +7,7 @@ import { pathInside } from '../gather.ts';
 import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
+import { stateDegreesAt } from './megatron-run.ts';
 
 const read = 'NeMo RL 2026-08';
 
@@ -59,12 +60,7 @@ function withBase(value: Dictionary, path: string, beside: Beside, depth: number
 
 function stateMegatron(say: Stating): void {
   const key = (name: string) => `policy.megatron_cfg.${name}`;
-  say.run('parallelism.tensor', key('tensor_model_parallel_size'));
-  say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
-  say.run('parallelism.context', key('context_parallel_size'));
-  say.run('parallelism.expert', key('expert_model_parallel_size'));
-  say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
-  say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+  stateDegreesAt(say, key);
   const on = key('activation_checkpointing');
   if (say.flag(on) === true)
     say.runIs('recompute', say.text(key('recompute_granularity')) === 'selective' ? 'selective' : 'full', on);

@@ -8,6 +8,7 @@ import { overridesOf, sayLaunchAs, wordsOf } from '../scripts.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 import { bitsNamed, sayLora } from '../trainer.ts';
+import { stateDegreesAt } from './megatron-run.ts';
 
 const read = 'verl b178a3c (2026-01)';
 const actor = 'actor_rollout_ref.actor';
@@ -145,13 +146,7 @@ function stateFsdp(say: Stating, at: readonly string[]): void {
 
 function stateMegatron(say: Stating): void {
   const key = (name: string) => `${actor}.megatron.${name}`;
-  say.run('parallelism.tensor', key('tensor_model_parallel_size'));
-  say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
-  say.run('parallelism.virtual_pipeline', key('virtual_pipeline_model_parallel_size'));
-  say.run('parallelism.context', key('context_parallel_size'));
-  say.run('parallelism.expert', key('expert_model_parallel_size'));
-  say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
-  say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+  stateDegreesAt(say, key);
   const granularity = key('override_transformer_config.recompute_granularity');
   say.run('recompute', granularity, (kind) => (kind === 'full' || kind === 'selective' ? kind : undefined));
   say.byDefault('recompute', 'none', `nothing is recomputed unless override_transformer_config says so (${read})`);
