@@ -9005,6 +9005,10 @@ const sources = {
         title: '43 training steps of official models on H200 (test/oracle/gpu.jsonl, scripts/gpu/measure.py; docs/measure.md)',
         date: '2026-11-28',
     },
+    dispatched: {
+        title: 'counted operation by operation, as PyTorch dispatches layers of Transformers 5.18.0: every tensor read and written once (scripts/oracle/traffic.py)',
+        date: '2026-11-28',
+    },
     counted: {
         title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
         date: '2026-11-25',
@@ -9279,7 +9283,7 @@ const frameworkExecution = numbers({
     deepspeed: { ...pytorch, source: 'DeepSpeed 1b88ac3: gradients are reduced in 16 bits' },
     transformers: {
         ...pytorch,
-        profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers' },
+        profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers', compiled: 'compiled' },
         // scaled_dot_product_attention of torch 2.11 runs cuDNN's kernel there, at 540 to 620 TFLOP/s (test/oracle/gpu.jsonl).
         attentionOnHopper: 'cudnn',
         eagerFineTuning: true,
@@ -13281,6 +13285,14 @@ function gradientsLeave(run) {
     return when === 'always' || (when === 'sharded' && divides(run, 'gradients'));
 }
 function ratesOf(run) {
+    return {
+        shards: { experts: shardsOf(run, 'experts'), dense: shardsOf(run, 'dense') },
+        copies: copyBytes(run),
+        ...dtypesOf(run),
+    };
+}
+/** Bytes of a weight, of its gradient, of a master copy, and of an element of the optimizer's states. */
+function dtypesOf(run) {
     const facts = frameworks[run.framework];
     const fp32 = run.precision === 'fp32';
     const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
@@ -13295,8 +13307,6 @@ function ratesOf(run) {
     const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
     const stated = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
     return {
-        shards: { experts: shardsOf(run, 'experts'), dense: shardsOf(run, 'dense') },
-        copies: copyBytes(run),
         weight,
         gradient,
         master,
@@ -14518,6 +14528,12 @@ const olderAttention = numbers({
         forward: definition(sources.korthikanti)(8, 'byte/element'),
         backward: definition(sources.korthikanti)(10, 'byte/element'),
     },
+    /** bytes for each score where Transformers writes them out: products, scale, mask, softmax in fp32 and casts; softcaps besides */
+    writtenOut: {
+        forward: definition(sources.dispatched)(33, 'byte/element'),
+        backward: definition(sources.dispatched)(39, 'byte/element'),
+        softcap: definition(sources.dispatched)(12, 'byte/element'),
+    },
 });
 /** What fused attention kernels have in common. */
 const fusedAttention = numbers({
@@ -14663,7 +14679,7 @@ const profiles = numbers({
         traffic: 1.7,
         kernels: 40,
         host: untested(0.028e-3, 's'),
-        optimizer: 2.5,
+        optimizer: 1,
         loss: 34,
         gradientBytes: gradients.bf16,
     }, onePerStep),
@@ -14671,12 +14687,12 @@ const profiles = numbers({
         traffic: 0.9,
         kernels: 16,
         host: untested(0.0064e-3, 's'),
-        optimizer: 1.2,
+        optimizer: 1,
         loss: 18,
         gradientBytes: gradients.bf16,
     }, ofTorch),
-    transformers: profile({ traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, { ...onePerStep, writesOut: true }),
-    liger: profile({ traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, 
+    transformers: profile({ traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 1, loss: 52, gradientBytes: gradients.bf16 }, { ...onePerStep, writesOut: true }),
+    liger: profile({ traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 1, loss: 52, gradientBytes: gradients.bf16 }, 
     // Hugging Face's fast kernels fuse adapters over quantised base weights only (fms-acceleration, fused_lora).
     { ...ofTorch, fusesAdapters: 'quantized' }),
     xla: profile({ traffic: 0.8, kernels: 8, host: untested(0, 's'), optimizer: 1.2, loss: 14, gradientBytes: gradients.bf16 }, { ...ofMegatron, fusesProducts: false }),
@@ -14732,15 +14748,55 @@ const steps_adapterBytes = numbers({
 const steps_elementBytes = numbers({
     norm: { forward: counted(4, 'byte/element'), backward: counted(8, 'byte/element') },
     add: { forward: counted(6, 'byte/element'), backward: counted(4, 'byte/element') },
-    // Transformers' own RMSNorm, each step read and written: to fp32, squared, averaged, scaled, cast back, weighed; and their gradients.
-    writtenOutNorm: { forward: counted(36, 'byte/element'), backward: counted(76, 'byte/element') },
-    // GELU in steps of 16 bits (`gelu_fast`), and of fp32 from the power on (`gelu_new` under autocast).
-    multipliedGelu: { forward: counted(40, 'byte/element'), backward: counted(72, 'byte/element') },
-    poweredGelu: { forward: counted(76, 'byte/element'), backward: counted(128, 'byte/element') },
     rope: { forward: counted(4, 'byte/element'), backward: counted(4, 'byte/element') },
     dispatch: counted(16, 'byte/element'),
     ends: counted(8, 'byte/element'),
 });
+const dispatched = definition(sources.dispatched);
+/** Bytes for each element, and kernels, forward and backward. */
+const passes = (bytes, kernels) => ({
+    forward: dispatched(bytes[0], 'byte/element'),
+    backward: dispatched(bytes[1], 'byte/element'),
+    kernels: { forward: dispatched(kernels[0], 'count'), backward: dispatched(kernels[1], 'count') },
+});
+/**
+ * What Transformers' layers move for each element of an operation's tensor, step by step: in 16 bits, and `wide` where autocast over
+ * fp32 weights leaves the residual stream in fp32.
+ */
+const elementary = numbers({
+    /** RMSNorm: to fp32, squared, averaged, scaled, cast back, weighed; and their gradients */
+    rms: passes([36, 92], [8, 16]),
+    rmsWide: passes([28, 92], [6, 14]),
+    /** LayerNorm is one kernel */
+    layer: passes([4, 6], [1, 2]),
+    layerWide: passes([8, 12], [1, 2]),
+    add: passes([6, 6], [1, 1]),
+    addWide: passes([10, 18], [1, 2]),
+    /** queries and keys times cosines and, their halves swapped, times sines */
+    rope: passes([20, 32], [10, 16]),
+    ropeWide: passes([36, 58], [12, 18]),
+    /** and joined with what is not rotated */
+    ropeJoined: passes([26, 38], [12, 20]),
+    gated: passes([10, 18], [2, 3]),
+    plain: passes([4, 6], [1, 1]),
+    /** GELU in steps of 16 bits (`gelu_fast`), and of fp32 from the power on (`gelu_new` under autocast) */
+    multipliedGelu: passes([40, 72], [8, 12]),
+    poweredGelu: passes([76, 128], [9, 13]),
+    /** what one more product that reads a tensor adds to: the gradients of the tensor, and casts of its own where it is fp32 */
+    reader: passes([0, 6], [0, 1]),
+    readerWide: passes([0, 12], [0, 1]),
+    cast: passes([6, 6], [1, 1]),
+    /** a result, and a mask of one byte */
+    dropout: passes([5, 5], [1, 1]),
+    /** products and attention: their time is in their rates, but for where they start and end */
+    product: passes([0, 0], [1, 2]),
+    attention: passes([0, 0], [1, 3]),
+    writtenOutAttention: passes([0, 0], [9, 12]),
+    /** PEFT's: two casts of the input and one of each factor, two products, a scale and a sum */
+    adapter: passes([0, 0], [8, 12]),
+});
+/** Seconds of a kernel besides what its bytes take: it starts, fills the chip and drains. */
+const kernelStart = numbers({ seconds: fitted(sources.gpu)(7e-6, 's') });
 /** Bytes of a weight gradient's element that its product moves: 16 bits written, or fp32 read, added to and written. */
 const gradientTraffic = numbers({
     written: definition(sources.pytorch)(2, 'byte/element'),
@@ -14758,6 +14814,16 @@ const accumulation = numbers({ bytes: definition(sources.pytorch)(6, 'byte/eleme
 const shardCopyBytes = numbers({
     gather: definition(sources.pytorch)(4, 'byte/element'),
     scatter: definition(sources.pytorch)(6, 'byte/element'),
+});
+/**
+ * What PyTorch's optimizers read and write: the lists of `foreach` three times what one kernel does (21 elements of each parameter for
+ * 7), Adafactor's steps in fp32 whatever the weights' dtype, and clipping gradients by their norm.
+ */
+const optimizerTraffic = numbers({
+    foreach: dispatched(3, 'ratio'),
+    adafactor: dispatched(84, 'byte/element'),
+    /** reads of a gradient for its norm, and a read and a write to scale it */
+    clipping: dispatched(3, 'count'),
 });
 /** An optimizer in CPU memory: its time for each parameter of a node, whose GPUs share its CPUs, and each GPU's way there. */
 const offloaded = numbers({
@@ -14897,7 +14963,10 @@ const isLow = (run) => !['bf16', 'fp16', 'fp32'].includes(run.precision);
 function profileOf(run, chip) {
     if (chip.generation === 'tpu')
         return 'xla';
-    const { decidedBy, on, off } = frameworkExecution[run.framework].profile;
+    const execution = frameworkExecution[run.framework];
+    const { decidedBy, on, off, compiled } = execution.profile;
+    if (run.compile && compiled !== undefined)
+        return compiled;
     // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
     return run[decidedBy] || (decidedBy === 'compile' && isLow(run)) ? on : off;
 }
@@ -15267,14 +15336,24 @@ function attentionSeconds(core, run, context) {
     return kernel === 'unfused' ? unfusedSeconds(core, run, context) : fusedSeconds(core, kernel, run, context);
 }
 /** Batched products, and scores that are written out and read back. */
-function unfusedSeconds(core, run, { power, step, peak16, bandwidth }) {
+function unfusedSeconds(core, run, context) {
+    const { power, step, peak16, bandwidth } = context;
     const { tensor: tp, context: cp } = run.parallelism;
-    const { share, forward, backward } = olderAttention.unfused;
+    const { share } = olderAttention.unfused;
+    const { forward, backward } = attention_scoreBytes(core, context);
     const S = run.sequenceLength;
     const scores = (sequencesAtOnce(run) * (core.heads / tp) * S * S) / cp;
     const work = (2 * (core.queryKeyDim + core.valueDim) * scores) / (share * peak16);
     const scale = power * step.attention;
     return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
+}
+/** Bytes of a score that is written out: by kernels of Megatron-LM that fuse scale, mask and softmax, or step by step. */
+function attention_scoreBytes({ softcapped }, { profile }) {
+    if (!profile.writesOut)
+        return olderAttention.unfused;
+    const { forward, backward, softcap } = olderAttention.writtenOut;
+    const capped = softcapped === true ? softcap : 0;
+    return { forward: forward + capped, backward: backward + capped };
 }
 /** One kernel at the rate e S / (S + s0) of the peak, for S keys within reach. */
 function fusedSeconds(core, kernel, run, context) {
@@ -15431,6 +15510,125 @@ function castSeconds(operation, run, context) {
     const forward = bytes.inputForward * inputs + bytes.weightForward * weights;
     const backward = bytes.inputBackward * inputs + bytes.gradient * columns * context.T + bytes.weightBackward * weights;
     return [forward / context.bandwidth, backward / context.bandwidth];
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/elementary.js
+
+
+
+
+/** What a layer moves besides its products and attention, where each operation runs in elementary steps: bytes of a micro-batch, and kernels. */
+function elementaryTraffic(list, run, context) {
+    const execution = executionOf(run);
+    const all = [
+        ...list.flatMap((operation) => steps(operation, run, execution, context)),
+        ...readers(list, execution, context),
+        ...castWeights(list, execution, context),
+    ];
+    const bytes = [0, 0];
+    const kernels = [0, 0];
+    for (const [each, elements, times = 1] of all) {
+        bytes[0] += times * each.forward * elements;
+        bytes[1] += times * each.backward * elements;
+        kernels[0] += times * each.kernels.forward;
+        kernels[1] += times * each.kernels.backward;
+    }
+    return { bytes, kernels };
+}
+/** Seconds of these, and of starting the kernels of products and attention too. */
+function elementarySeconds(list, run, context) {
+    const { bytes, kernels } = elementaryTraffic(list, run, context);
+    let [forward, backward] = kernels;
+    for (const { kernels: heavy } of heavies(list, run, context)) {
+        forward += heavy.forward;
+        backward += heavy.backward;
+    }
+    return [
+        bytes[0] / context.bandwidth + forward * kernelStart.seconds,
+        bytes[1] / context.bandwidth + backward * kernelStart.seconds,
+    ];
+}
+/** What `elementarySeconds` counts. */
+const isElementary = ({ kind }) => kind === 'norm' || kind === 'add' || kind === 'rope' || kind === 'activation';
+function steps(operation, run, { autocast, widens }, { T }) {
+    switch (operation.kind) {
+        case 'norm':
+            return normSteps(operation, autocast, widens, T);
+        case 'add': {
+            const elements = operation.output.elements * T;
+            const dropout = run.dropout === true ? [[elementary.dropout, elements]] : [];
+            return [[autocast ? elementary.addWide : elementary.add, elements], ...dropout];
+        }
+        case 'rope':
+            return [[ropeBytes(operation, autocast), (operation.query.elements + operation.key.elements) * T]];
+        case 'activation': {
+            const imbalance = operation.input.region === 'routed' ? run.expertImbalance : 1;
+            return [[activationBytes(operation), operation.output.elements * T * imbalance]];
+        }
+        default:
+            return [];
+    }
+}
+/** Norms of heads read what a product wrote, which is in 16 bits; LayerNorm computes in fp32 under CUDA's autocast. */
+function normSteps({ style, upcast, input }, autocast, widens, T) {
+    const elements = input.elements * T;
+    const wide = autocast && input.region === 'residual';
+    if (style === 'rms' || upcast === 'weight')
+        return [[wide ? elementary.rmsWide : elementary.rms, elements]];
+    if (wide || !widens || upcast === 'none')
+        return [[wide ? elementary.layerWide : elementary.layer, elements]];
+    return [
+        [elementary.cast, elements],
+        [elementary.layerWide, elements],
+    ];
+}
+function ropeBytes({ joined }, autocast) {
+    if (joined === true)
+        return elementary.ropeJoined;
+    return autocast ? elementary.ropeWide : elementary.rope;
+}
+function activationBytes({ gated, function: name }) {
+    if (name === 'gelu_fast')
+        return elementary.multipliedGelu;
+    if (name === 'gelu_new')
+        return elementary.poweredGelu;
+    return gated ? elementary.gated : elementary.plain;
+}
+/** Kernels whose time is elsewhere. */
+function heavies(list, run, context) {
+    const attention = run.flashAttention ? elementary.attention : elementary.writtenOutAttention;
+    const { lora } = run;
+    return [
+        ...fusedProducts(list, context).map(() => elementary.product),
+        ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
+        ...list.flatMap((one) => one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [elementary.adapter] : []),
+    ];
+}
+/** Autocast makes 16-bit copies of fp32 weights, and of their gradients fp32 ones. */
+function castWeights(list, { autocast }, context) {
+    if (!autocast)
+        return [];
+    return fusedProducts(list, context).map(({ first, columns }) => [
+        elementary.cast,
+        first.rows * columns * first.copies,
+    ]);
+}
+/** Gradients of what several products read are added up; what is fp32 each of them casts for itself. */
+function readers(list, { autocast, widens }, context) {
+    const wide = new Set(list.flatMap((one) => one.kind === 'norm' && (autocast || (widens && one.style === 'layer' && one.upcast === undefined))
+        ? [one.output.name]
+        : []));
+    const products = fusedProducts(list, context).filter(({ first }) => first.input.region !== 'routed');
+    return [...new Set(products.map(({ first }) => first.input.name))].flatMap((name) => {
+        const group = products.filter(({ first }) => first.input.name === name);
+        const elements = (group[0]?.first.input.elements ?? 0) * context.T;
+        if (!wide.has(name))
+            return [[elementary.reader, elements, group.length - 1]];
+        return [
+            [elementary.readerWide, elements, group.length - 1],
+            [elementary.cast, elements, group.length],
+        ];
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/host.js
@@ -15600,13 +15798,8 @@ function memoryBound(operation, run, context, traffic) {
         (bytes.forward * elements * rows * traffic) / bandwidth,
         (bytes.backward * elements * rows * traffic) / bandwidth,
     ];
-    const unfused = (bytes, elements, rows) => [(bytes.forward * elements * rows) / bandwidth, (bytes.backward * elements * rows) / bandwidth];
     switch (operation.kind) {
         case 'norm':
-            if (isWrittenOut(operation, context))
-                return [
-                    unfused(steps_elementBytes.writtenOutNorm, operation.input.elements, operation.input.region === 'tensor' ? T / tp : t),
-                ];
             return [moved(steps_elementBytes.norm, operation.input.elements, operation.input.region === 'tensor' ? T / tp : t)];
         case 'add':
             return [moved(steps_elementBytes.add, operation.output.elements, t)];
@@ -15629,25 +15822,12 @@ function memoryBound(operation, run, context, traffic) {
             return [];
     }
 }
-/** RMSNorm in elementary operations. */
-const isWrittenOut = ({ style, upcast }, { profile }) => profile.writesOut && (style === 'rms' || upcast === 'weight');
 /** Inputs read (two where the activation is gated) and the output written; backward the gradients too. */
-function activationSeconds({ gated, input, output, function: name }, run, { step, bandwidth, T, t, profile }, traffic) {
-    const steps = profile.writesOut ? stepsOf(name) : undefined;
-    if (steps !== undefined) {
-        const elements = (output.elements * T) / run.parallelism.tensor / bandwidth;
-        return [steps.forward * elements, steps.backward * elements];
-    }
+function activationSeconds({ gated, input, output }, run, { step, bandwidth, T, t }, traffic) {
     const inputs = gated ? 2 : 1;
     const rows = input.region === 'routed' ? t * run.expertImbalance * step.permute : (T / run.parallelism.tensor) * traffic;
     const each = bytesOf.bf16 * output.elements;
     return [(each * (inputs + 1) * rows) / bandwidth, (each * (2 * inputs + 1) * rows) / bandwidth];
-}
-/** Bytes of GELU where it is written out in steps. */
-function stepsOf(name) {
-    if (name === 'gelu_fast')
-        return steps_elementBytes.multipliedGelu;
-    return name === 'gelu_new' ? steps_elementBytes.poweredGelu : undefined;
 }
 /** Rows put in order of their experts, and back. */
 function dispatchSeconds({ active, width }, run, context) {
@@ -15694,6 +15874,7 @@ const fusesAdapters = ({ baseBits }, { profile }) => profile.fusesAdapters === '
 
 
 
+
 /** The time of a layer's operations, of their collectives, and of waiting for the host. */
 function layerTime(list, run, context) {
     const forward = parts_none();
@@ -15706,8 +15887,9 @@ function layerTime(list, run, context) {
         spend('matrix_products', productSeconds(first, columns, run, context));
     const traffic = memory_bound_trafficOf(list, context);
     for (const operation of list) {
-        for (const passes of memoryBound(operation, run, context, traffic))
-            spend('memory_bound', passes);
+        if (!context.profile.writesOut || !isElementary(operation))
+            for (const passes of memoryBound(operation, run, context, traffic))
+                spend('memory_bound', passes);
         if (operation.kind === 'attention') {
             const work = attentionSeconds(operation, run, context);
             spend('attention', work);
@@ -15717,7 +15899,7 @@ function layerTime(list, run, context) {
             spend('exposed_expert', expertCollectives(operation, run, context));
     }
     spend('exposed_tensor', tensorCollectives(list, run, context));
-    spend('memory_bound', gapSeconds(context));
+    spend('memory_bound', context.profile.writesOut ? elementarySeconds(list, run, context) : gapSeconds(context));
     const launches = launchSeconds(list, run, context);
     const waits = waitsForRouter(list);
     spend('host', [
@@ -15778,6 +15960,7 @@ function bubbleShare(run) {
 
 
 
+
 /** Seconds of the output, the loss, the last norm, and layers that predict further tokens, for one micro-batch. */
 function headTime(operations, run, context) {
     const parts = parts_none();
@@ -15786,7 +15969,8 @@ function headTime(operations, run, context) {
     if (head !== undefined) {
         const [f, b] = productSeconds(head, head.columns, run, context);
         parts.matrix_products += depth * (f + b);
-        const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
+        const whole = run.compile && !compilesLoss(run) ? profiles.transformers.loss : context.profile.loss;
+        const bytes = run.fusedCrossEntropy ? Math.min(whole, estimated.fusedLoss) : whole;
         parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
     }
     parts.memory_bound += (steps_elementBytes.ends * pipeline_residualWidth(operations) * context.T) / context.bandwidth;
@@ -15874,22 +16058,27 @@ function optimizerSeconds({ trained }, run, context) {
         const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
         return elements * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
     }
-    const norm = frameworks[run.framework].gradientBytes;
-    return (elements * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
+    return (elements * updateBytes(run, context)) / context.bandwidth;
 }
 /**
- * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
- * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
+ * Bytes that an optimizer step moves for each parameter that it updates: gradients read, and for their norm; states read and written;
+ * weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
  */
-function updateBytes(run) {
+function updateBytes(run, { profile }) {
+    const { weight, gradient, master, state } = dtypesOf(run);
     const facts = frameworks[run.framework];
-    const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
-    const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
-    const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
-    const states = bytesOfState(optimizers[run.optimizer].matrix, dtype);
-    const master = run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights);
-    return gradient + 2 * states + (master ? 2 * bytesOf.fp32 + weight : 2 * weight);
+    if (facts.masterWeights)
+        return profile.optimizer * (pass(run, weight, gradient, state) + 2 * master - (master > 0 ? weight : 0)) + gradient;
+    const clipping = optimizerTraffic.clipping * gradient;
+    // Its steps are fp32: narrower gradients and weights are cast, and weights back.
+    if (run.optimizer === 'adafactor')
+        return optimizerTraffic.adafactor + (weight < 4 ? 3 * (weight + 4) : 0) + clipping;
+    const adam = run.optimizer === 'adamw' || run.optimizer === 'adam';
+    const lists = adam && (run.optimizerImplementation ?? facts.optimizerImplementation) === 'foreach';
+    return (lists ? optimizerTraffic.foreach : profile.optimizer) * pass(run, weight, gradient, state) + clipping;
 }
+/** One pass over gradients, states and weights. */
+const pass = (run, weight, gradient, state) => gradient + 2 * bytesOfState(optimizers[run.optimizer].matrix, state) + 2 * weight;
 
 ;// CONCATENATED MODULE: ./build/cost/time/recompute.js
 

@@ -318,6 +318,8 @@ export type FrameworkExecution = {
     readonly decidedBy: 'flashAttention' | 'fusedCrossEntropy' | 'compile';
     readonly on: ProfileName;
     readonly off: ProfileName;
+    /** With `compile`, whatever that field says. */
+    readonly compiled?: ProfileName;
   };
   /** Attention kernel on Hopper where the run names none: on other chips all take the chip's best. */
   readonly attentionOnHopper: 'flash2' | 'cudnn';
@@ -390,7 +392,7 @@ export const frameworkExecution = numbers({
   deepspeed: { ...pytorch, source: 'DeepSpeed 1b88ac3: gradients are reduced in 16 bits' },
   transformers: {
     ...pytorch,
-    profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers' },
+    profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers', compiled: 'compiled' },
     // scaled_dot_product_attention of torch 2.11 runs cuDNN's kernel there, at 540 to 620 TFLOP/s (test/oracle/gpu.jsonl).
     attentionOnHopper: 'cudnn',
     eagerFineTuning: true,

@@ -464,6 +464,12 @@ export const olderAttention = numbers({
     forward: definition(sources.korthikanti)(8, 'byte/element'),
     backward: definition(sources.korthikanti)(10, 'byte/element'),
   },
+  /** bytes for each score where Transformers writes them out: products, scale, mask, softmax in fp32 and casts; softcaps besides */
+  writtenOut: {
+    forward: definition(sources.dispatched)(33, 'byte/element'),
+    backward: definition(sources.dispatched)(39, 'byte/element'),
+    softcap: definition(sources.dispatched)(12, 'byte/element'),
+  },
 });
 
 /** What fused attention kernels have in common. */

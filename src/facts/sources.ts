@@ -114,6 +114,11 @@ export const sources = {
       '43 training steps of official models on H200 (test/oracle/gpu.jsonl, scripts/gpu/measure.py; docs/measure.md)',
     date: '2026-11-28',
   },
+  dispatched: {
+    title:
+      'counted operation by operation, as PyTorch dispatches layers of Transformers 5.18.0: every tensor read and written once (scripts/oracle/traffic.py)',
+    date: '2026-11-28',
+  },
   counted: {
     title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
     date: '2026-11-25',

@@ -161,7 +161,7 @@ export const profiles = numbers({
       traffic: 1.7,
       kernels: 40,
       host: untested(0.028e-3, 's'),
-      optimizer: 2.5,
+      optimizer: 1,
       loss: 34,
       gradientBytes: gradients.bf16,
     },
@@ -172,18 +172,18 @@ export const profiles = numbers({
       traffic: 0.9,
       kernels: 16,
       host: untested(0.0064e-3, 's'),
-      optimizer: 1.2,
+      optimizer: 1,
       loss: 18,
       gradientBytes: gradients.bf16,
     },
     ofTorch,
   ),
   transformers: profile(
-    { traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 },
+    { traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 1, loss: 52, gradientBytes: gradients.bf16 },
     { ...onePerStep, writesOut: true },
   ),
   liger: profile(
-    { traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 },
+    { traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 1, loss: 52, gradientBytes: gradients.bf16 },
     // Hugging Face's fast kernels fuse adapters over quantised base weights only (fms-acceleration, fused_lora).
     { ...ofTorch, fusesAdapters: 'quantized' },
   ),
@@ -251,15 +251,58 @@ export const adapterBytes = numbers({
 export const elementBytes = numbers({
   norm: { forward: counted(4, 'byte/element'), backward: counted(8, 'byte/element') },
   add: { forward: counted(6, 'byte/element'), backward: counted(4, 'byte/element') },
-  // Transformers' own RMSNorm, each step read and written: to fp32, squared, averaged, scaled, cast back, weighed; and their gradients.
-  writtenOutNorm: { forward: counted(36, 'byte/element'), backward: counted(76, 'byte/element') },
-  // GELU in steps of 16 bits (`gelu_fast`), and of fp32 from the power on (`gelu_new` under autocast).
-  multipliedGelu: { forward: counted(40, 'byte/element'), backward: counted(72, 'byte/element') },
-  poweredGelu: { forward: counted(76, 'byte/element'), backward: counted(128, 'byte/element') },
   rope: { forward: counted(4, 'byte/element'), backward: counted(4, 'byte/element') },
   dispatch: counted(16, 'byte/element'),
   ends: counted(8, 'byte/element'),
 });
+
+const dispatched = definition(sources.dispatched);
+/** Bytes for each element, and kernels, forward and backward. */
+const passes = (bytes: readonly [number, number], kernels: readonly [number, number]) => ({
+  forward: dispatched(bytes[0], 'byte/element'),
+  backward: dispatched(bytes[1], 'byte/element'),
+  kernels: { forward: dispatched(kernels[0], 'count'), backward: dispatched(kernels[1], 'count') },
+});
+
+/**
+ * What Transformers' layers move for each element of an operation's tensor, step by step: in 16 bits, and `wide` where autocast over
+ * fp32 weights leaves the residual stream in fp32.
+ */
+export const elementary = numbers({
+  /** RMSNorm: to fp32, squared, averaged, scaled, cast back, weighed; and their gradients */
+  rms: passes([36, 92], [8, 16]),
+  rmsWide: passes([28, 92], [6, 14]),
+  /** LayerNorm is one kernel */
+  layer: passes([4, 6], [1, 2]),
+  layerWide: passes([8, 12], [1, 2]),
+  add: passes([6, 6], [1, 1]),
+  addWide: passes([10, 18], [1, 2]),
+  /** queries and keys times cosines and, their halves swapped, times sines */
+  rope: passes([20, 32], [10, 16]),
+  ropeWide: passes([36, 58], [12, 18]),
+  /** and joined with what is not rotated */
+  ropeJoined: passes([26, 38], [12, 20]),
+  gated: passes([10, 18], [2, 3]),
+  plain: passes([4, 6], [1, 1]),
+  /** GELU in steps of 16 bits (`gelu_fast`), and of fp32 from the power on (`gelu_new` under autocast) */
+  multipliedGelu: passes([40, 72], [8, 12]),
+  poweredGelu: passes([76, 128], [9, 13]),
+  /** what one more product that reads a tensor adds to: the gradients of the tensor, and casts of its own where it is fp32 */
+  reader: passes([0, 6], [0, 1]),
+  readerWide: passes([0, 12], [0, 1]),
+  cast: passes([6, 6], [1, 1]),
+  /** a result, and a mask of one byte */
+  dropout: passes([5, 5], [1, 1]),
+  /** products and attention: their time is in their rates, but for where they start and end */
+  product: passes([0, 0], [1, 2]),
+  attention: passes([0, 0], [1, 3]),
+  writtenOutAttention: passes([0, 0], [9, 12]),
+  /** PEFT's: two casts of the input and one of each factor, two products, a scale and a sum */
+  adapter: passes([0, 0], [8, 12]),
+});
+
+/** Seconds of a kernel besides what its bytes take: it starts, fills the chip and drains. */
+export const kernelStart = numbers({ seconds: fitted(sources.gpu)(7e-6, 's') });
 
 /** Bytes of a weight gradient's element that its product moves: 16 bits written, or fp32 read, added to and written. */
 export const gradientTraffic = numbers({
@@ -280,6 +323,17 @@ export const accumulation = numbers({ bytes: definition(sources.pytorch)(6, 'byt
 export const shardCopyBytes = numbers({
   gather: definition(sources.pytorch)(4, 'byte/element'),
   scatter: definition(sources.pytorch)(6, 'byte/element'),
+});
+
+/**
+ * What PyTorch's optimizers read and write: the lists of `foreach` three times what one kernel does (21 elements of each parameter for
+ * 7), Adafactor's steps in fp32 whatever the weights' dtype, and clipping gradients by their norm.
+ */
+export const optimizerTraffic = numbers({
+  foreach: dispatched(3, 'ratio'),
+  adafactor: dispatched(84, 'byte/element'),
+  /** reads of a gradient for its norm, and a read and a write to scale it */
+  clipping: dispatched(3, 'count'),
 });
 
 /** An optimizer in CPU memory: its time for each parameter of a node, whose GPUs share its CPUs, and each GPU's way there. */

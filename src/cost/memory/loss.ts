@@ -22,7 +22,7 @@ export function lossBytes(operations: Operations, run: TrainingRun): LossBytes {
 }
 
 /** The loss is inside of what torch.compile compiles, so that no fp32 copy of the logits is written. */
-const compilesLoss = (run: TrainingRun): boolean =>
+export const compilesLoss = (run: TrainingRun): boolean =>
   run.compileLoss ?? (run.compile && frameworks[run.framework].compilesLoss);
 
 /** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */

@@ -119,6 +119,15 @@ type Rates = {
 };
 
 function ratesOf(run: TrainingRun): Rates {
+  return {
+    shards: { experts: shardsOf(run, 'experts'), dense: shardsOf(run, 'dense') },
+    copies: copyBytes(run),
+    ...dtypesOf(run),
+  };
+}
+
+/** Bytes of a weight, of its gradient, of a master copy, and of an element of the optimizer's states. */
+export function dtypesOf(run: TrainingRun): Pick<Rates, 'weight' | 'gradient' | 'master' | 'state'> {
   const facts = frameworks[run.framework];
   const fp32 = run.precision === 'fp32';
   const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
@@ -133,8 +142,6 @@ function ratesOf(run: TrainingRun): Rates {
   const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
   const stated = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
   return {
-    shards: { experts: shardsOf(run, 'experts'), dense: shardsOf(run, 'dense') },
-    copies: copyBytes(run),
     weight,
     gradient,
     master,

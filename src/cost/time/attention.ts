@@ -16,14 +16,24 @@ export function attentionSeconds(core: AttentionCore, run: TrainingRun, context:
 }
 
 /** Batched products, and scores that are written out and read back. */
-function unfusedSeconds(core: AttentionCore, run: TrainingRun, { power, step, peak16, bandwidth }: Context): Passes {
+function unfusedSeconds(core: AttentionCore, run: TrainingRun, context: Context): Passes {
+  const { power, step, peak16, bandwidth } = context;
   const { tensor: tp, context: cp } = run.parallelism;
-  const { share, forward, backward } = olderAttention.unfused;
+  const { share } = olderAttention.unfused;
+  const { forward, backward } = scoreBytes(core, context);
   const S = run.sequenceLength;
   const scores = (sequencesAtOnce(run) * (core.heads / tp) * S * S) / cp;
   const work = (2 * (core.queryKeyDim + core.valueDim) * scores) / (share * peak16);
   const scale = power * step.attention;
   return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
+}
+
+/** Bytes of a score that is written out: by kernels of Megatron-LM that fuse scale, mask and softmax, or step by step. */
+function scoreBytes({ softcapped }: AttentionCore, { profile }: Context) {
+  if (!profile.writesOut) return olderAttention.unfused;
+  const { forward, backward, softcap } = olderAttention.writtenOut;
+  const capped = softcapped === true ? softcap : 0;
+  return { forward: forward + capped, backward: backward + capped };
 }
 
 /** One kernel at the rate e S / (S + s0) of the peak, for S keys within reach. */

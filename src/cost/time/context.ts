@@ -1,5 +1,5 @@
 import type { Accelerator } from '../../facts/accelerators.ts';
-import { frameworkExecution } from '../../facts/frameworks.ts';
+import { type FrameworkExecution, frameworkExecution } from '../../facts/frameworks.ts';
 import type { KernelFacts, kernelsOf } from '../../facts/kernels.ts';
 import { precisions } from '../../facts/precisions.ts';
 import { type ExecutionProfile, type ProfileName, profiles, type StepFacts } from '../../facts/steps.ts';
@@ -65,7 +65,9 @@ export const isLow = (run: TrainingRun): boolean => !['bf16', 'fp16', 'fp32'].in
 
 function profileOf(run: TrainingRun, chip: Accelerator): ProfileName {
   if (chip.generation === 'tpu') return 'xla';
-  const { decidedBy, on, off } = frameworkExecution[run.framework].profile;
+  const execution: FrameworkExecution = frameworkExecution[run.framework];
+  const { decidedBy, on, off, compiled } = execution.profile;
+  if (run.compile && compiled !== undefined) return compiled;
   // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
   return run[decidedBy] || (decidedBy === 'compile' && isLow(run)) ? on : off;
 }

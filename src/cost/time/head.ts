@@ -1,6 +1,7 @@
-import { elementBytes, estimated } from '../../facts/steps.ts';
+import { elementBytes, estimated, profiles } from '../../facts/steps.ts';
 import type { Linear, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
+import { compilesLoss } from '../memory/loss.ts';
 import type { Context } from './context.ts';
 import { layerTime } from './layer.ts';
 import { add, none, type Parts } from './parts.ts';
@@ -17,7 +18,8 @@ export function headTime(operations: Operations, run: TrainingRun, context: Cont
   if (head !== undefined) {
     const [f, b] = productSeconds(head, head.columns, run, context);
     parts.matrix_products += depth * (f + b);
-    const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
+    const whole = run.compile && !compilesLoss(run) ? profiles.transformers.loss : context.profile.loss;
+    const bytes = run.fusedCrossEntropy ? Math.min(whole, estimated.fusedLoss) : whole;
     parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
   }
   parts.memory_bound += (elementBytes.ends * residualWidth(operations) * context.T) / context.bandwidth;

@@ -4,6 +4,7 @@ import type { Operation } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { attentionSeconds } from './attention.ts';
 import type { Context } from './context.ts';
+import { elementarySeconds, isElementary } from './elementary.ts';
 import { hostSeconds, launchSeconds, waitsForRouter } from './host.ts';
 import { contextCollectives, expertCollectives, tensorCollectives } from './layer-collectives.ts';
 import { memoryBound, trafficOf } from './memory-bound.ts';
@@ -30,7 +31,8 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
     spend('matrix_products', productSeconds(first, columns, run, context));
   const traffic = trafficOf(list, context);
   for (const operation of list) {
-    for (const passes of memoryBound(operation, run, context, traffic)) spend('memory_bound', passes);
+    if (!context.profile.writesOut || !isElementary(operation))
+      for (const passes of memoryBound(operation, run, context, traffic)) spend('memory_bound', passes);
     if (operation.kind === 'attention') {
       const work = attentionSeconds(operation, run, context);
       spend('attention', work);
@@ -39,7 +41,7 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
     if (operation.kind === 'dispatch') spend('exposed_expert', expertCollectives(operation, run, context));
   }
   spend('exposed_tensor', tensorCollectives(list, run, context));
-  spend('memory_bound', gapSeconds(context));
+  spend('memory_bound', context.profile.writesOut ? elementarySeconds(list, run, context) : gapSeconds(context));
   const launches = launchSeconds(list, run, context);
   const waits = waitsForRouter(list);
   spend('host', [

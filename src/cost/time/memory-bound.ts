@@ -33,18 +33,8 @@ export function memoryBound(
       (bytes.forward * elements * rows * traffic) / bandwidth,
       (bytes.backward * elements * rows * traffic) / bandwidth,
     ] as const;
-  const unfused = (bytes: { readonly forward: number; readonly backward: number }, elements: number, rows: number) =>
-    [(bytes.forward * elements * rows) / bandwidth, (bytes.backward * elements * rows) / bandwidth] as const;
   switch (operation.kind) {
     case 'norm':
-      if (isWrittenOut(operation, context))
-        return [
-          unfused(
-            elementBytes.writtenOutNorm,
-            operation.input.elements,
-            operation.input.region === 'tensor' ? T / tp : t,
-          ),
-        ];
       return [moved(elementBytes.norm, operation.input.elements, operation.input.region === 'tensor' ? T / tp : t)];
     case 'add':
       return [moved(elementBytes.add, operation.output.elements, t)];
@@ -68,33 +58,18 @@ export function memoryBound(
   }
 }
 
-/** RMSNorm in elementary operations. */
-const isWrittenOut = ({ style, upcast }: Kind<'norm'>, { profile }: Context): boolean =>
-  profile.writesOut && (style === 'rms' || upcast === 'weight');
-
 /** Inputs read (two where the activation is gated) and the output written; backward the gradients too. */
 function activationSeconds(
-  { gated, input, output, function: name }: Kind<'activation'>,
+  { gated, input, output }: Kind<'activation'>,
   run: TrainingRun,
-  { step, bandwidth, T, t, profile }: Context,
+  { step, bandwidth, T, t }: Context,
   traffic: number,
 ): Passes {
-  const steps = profile.writesOut ? stepsOf(name) : undefined;
-  if (steps !== undefined) {
-    const elements = (output.elements * T) / run.parallelism.tensor / bandwidth;
-    return [steps.forward * elements, steps.backward * elements];
-  }
   const inputs = gated ? 2 : 1;
   const rows =
     input.region === 'routed' ? t * run.expertImbalance * step.permute : (T / run.parallelism.tensor) * traffic;
   const each = bytesOf.bf16 * output.elements;
   return [(each * (inputs + 1) * rows) / bandwidth, (each * (2 * inputs + 1) * rows) / bandwidth];
-}
-
-/** Bytes of GELU where it is written out in steps. */
-function stepsOf(name: Kind<'activation'>['function']) {
-  if (name === 'gelu_fast') return elementBytes.multipliedGelu;
-  return name === 'gelu_new' ? elementBytes.poweredGelu : undefined;
 }
 
 /** Rows put in order of their experts, and back. */

@@ -1,8 +1,8 @@
 import { frameworks } from '../../facts/frameworks.ts';
 import { bytesOfState, optimizers } from '../../facts/optimizers.ts';
-import { bytesOf } from '../../facts/precisions.ts';
-import { estimated, offloaded } from '../../facts/steps.ts';
+import { estimated, offloaded, optimizerTraffic } from '../../facts/steps.ts';
 import type { TrainingRun } from '../../model/run.ts';
+import { dtypesOf } from '../memory/states.ts';
 import { dataParallel } from '../placement.ts';
 import type { Context } from './context.ts';
 import type { LocalElements } from './local.ts';
@@ -15,20 +15,26 @@ export function optimizerSeconds({ trained }: LocalElements, run: TrainingRun, c
     const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
     return elements * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
   }
-  const norm = frameworks[run.framework].gradientBytes;
-  return (elements * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
+  return (elements * updateBytes(run, context)) / context.bandwidth;
 }
 
 /**
- * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
- * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
+ * Bytes that an optimizer step moves for each parameter that it updates: gradients read, and for their norm; states read and written;
+ * weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
  */
-function updateBytes(run: TrainingRun): number {
+function updateBytes(run: TrainingRun, { profile }: Context): number {
+  const { weight, gradient, master, state } = dtypesOf(run);
   const facts = frameworks[run.framework];
-  const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
-  const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
-  const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
-  const states = bytesOfState(optimizers[run.optimizer].matrix, dtype);
-  const master = run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights);
-  return gradient + 2 * states + (master ? 2 * bytesOf.fp32 + weight : 2 * weight);
+  if (facts.masterWeights)
+    return profile.optimizer * (pass(run, weight, gradient, state) + 2 * master - (master > 0 ? weight : 0)) + gradient;
+  const clipping = optimizerTraffic.clipping * gradient;
+  // Its steps are fp32: narrower gradients and weights are cast, and weights back.
+  if (run.optimizer === 'adafactor') return optimizerTraffic.adafactor + (weight < 4 ? 3 * (weight + 4) : 0) + clipping;
+  const adam = run.optimizer === 'adamw' || run.optimizer === 'adam';
+  const lists = adam && (run.optimizerImplementation ?? facts.optimizerImplementation) === 'foreach';
+  return (lists ? optimizerTraffic.foreach : profile.optimizer) * pass(run, weight, gradient, state) + clipping;
 }
+
+/** One pass over gradients, states and weights. */
+const pass = (run: TrainingRun, weight: number, gradient: number, state: number): number =>
+  gradient + 2 * bytesOfState(optimizers[run.optimizer].matrix, state) + 2 * weight;

@@ -1,0 +1,153 @@
+import { elementary, kernelStart } from '../../facts/steps.ts';
+import type { Operation } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { isTarget } from '../count/lora.ts';
+import { type Execution, executionOf } from '../memory/activations.ts';
+import type { Context } from './context.ts';
+import type { Passes } from './parts.ts';
+import { fusedProducts } from './products.ts';
+
+type Bytes = {
+  readonly forward: number;
+  readonly backward: number;
+  readonly kernels: { readonly forward: number; readonly backward: number };
+};
+type Kind<Name extends Operation['kind']> = Extract<Operation, { kind: Name }>;
+
+/** What a layer moves besides its products and attention, where each operation runs in elementary steps: bytes of a micro-batch, and kernels. */
+export function elementaryTraffic(list: readonly Operation[], run: TrainingRun, context: Context): Traffic {
+  const execution = executionOf(run);
+  const all = [
+    ...list.flatMap((operation) => steps(operation, run, execution, context)),
+    ...readers(list, execution, context),
+    ...castWeights(list, execution, context),
+  ];
+  const bytes = [0, 0] as [number, number];
+  const kernels = [0, 0] as [number, number];
+  for (const [each, elements, times = 1] of all) {
+    bytes[0] += times * each.forward * elements;
+    bytes[1] += times * each.backward * elements;
+    kernels[0] += times * each.kernels.forward;
+    kernels[1] += times * each.kernels.backward;
+  }
+  return { bytes, kernels };
+}
+
+type Traffic = { readonly bytes: Passes; readonly kernels: Passes };
+
+/** Seconds of these, and of starting the kernels of products and attention too. */
+export function elementarySeconds(list: readonly Operation[], run: TrainingRun, context: Context): Passes {
+  const { bytes, kernels } = elementaryTraffic(list, run, context);
+  let [forward, backward] = kernels;
+  for (const { kernels: heavy } of heavies(list, run, context)) {
+    forward += heavy.forward;
+    backward += heavy.backward;
+  }
+  return [
+    bytes[0] / context.bandwidth + forward * kernelStart.seconds,
+    bytes[1] / context.bandwidth + backward * kernelStart.seconds,
+  ];
+}
+
+/** What `elementarySeconds` counts. */
+export const isElementary = ({ kind }: Operation): boolean =>
+  kind === 'norm' || kind === 'add' || kind === 'rope' || kind === 'activation';
+
+/** How many elements of how many tensors an operation moves. */
+type Step = readonly [each: Bytes, elements: number, times?: number];
+
+function steps(
+  operation: Operation,
+  run: TrainingRun,
+  { autocast, widens }: Execution,
+  { T }: Context,
+): readonly Step[] {
+  switch (operation.kind) {
+    case 'norm':
+      return normSteps(operation, autocast, widens, T);
+    case 'add': {
+      const elements = operation.output.elements * T;
+      const dropout: readonly Step[] = run.dropout === true ? [[elementary.dropout, elements]] : [];
+      return [[autocast ? elementary.addWide : elementary.add, elements], ...dropout];
+    }
+    case 'rope':
+      return [[ropeBytes(operation, autocast), (operation.query.elements + operation.key.elements) * T]];
+    case 'activation': {
+      const imbalance = operation.input.region === 'routed' ? run.expertImbalance : 1;
+      return [[activationBytes(operation), operation.output.elements * T * imbalance]];
+    }
+    default:
+      return [];
+  }
+}
+
+/** Norms of heads read what a product wrote, which is in 16 bits; LayerNorm computes in fp32 under CUDA's autocast. */
+function normSteps(
+  { style, upcast, input }: Kind<'norm'>,
+  autocast: boolean,
+  widens: boolean,
+  T: number,
+): readonly Step[] {
+  const elements = input.elements * T;
+  const wide = autocast && input.region === 'residual';
+  if (style === 'rms' || upcast === 'weight') return [[wide ? elementary.rmsWide : elementary.rms, elements]];
+  if (wide || !widens || upcast === 'none') return [[wide ? elementary.layerWide : elementary.layer, elements]];
+  return [
+    [elementary.cast, elements],
+    [elementary.layerWide, elements],
+  ];
+}
+
+function ropeBytes({ joined }: Kind<'rope'>, autocast: boolean): Bytes {
+  if (joined === true) return elementary.ropeJoined;
+  return autocast ? elementary.ropeWide : elementary.rope;
+}
+
+function activationBytes({ gated, function: name }: Kind<'activation'>): Bytes {
+  if (name === 'gelu_fast') return elementary.multipliedGelu;
+  if (name === 'gelu_new') return elementary.poweredGelu;
+  return gated ? elementary.gated : elementary.plain;
+}
+
+/** Kernels whose time is elsewhere. */
+function heavies(list: readonly Operation[], run: TrainingRun, context: Context): readonly Bytes[] {
+  const attention = run.flashAttention ? elementary.attention : elementary.writtenOutAttention;
+  const { lora } = run;
+  return [
+    ...fusedProducts(list, context).map(() => elementary.product),
+    ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
+    ...list.flatMap((one) =>
+      one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [elementary.adapter] : [],
+    ),
+  ];
+}
+
+/** Autocast makes 16-bit copies of fp32 weights, and of their gradients fp32 ones. */
+function castWeights(list: readonly Operation[], { autocast }: Execution, context: Context): readonly Step[] {
+  if (!autocast) return [];
+  return fusedProducts(list, context).map(({ first, columns }) => [
+    elementary.cast,
+    first.rows * columns * first.copies,
+  ]);
+}
+
+/** Gradients of what several products read are added up; what is fp32 each of them casts for itself. */
+function readers(list: readonly Operation[], { autocast, widens }: Execution, context: Context): readonly Step[] {
+  const wide = new Set(
+    list.flatMap((one) =>
+      one.kind === 'norm' && (autocast || (widens && one.style === 'layer' && one.upcast === undefined))
+        ? [one.output.name]
+        : [],
+    ),
+  );
+  const products = fusedProducts(list, context).filter(({ first }) => first.input.region !== 'routed');
+  return [...new Set(products.map(({ first }) => first.input.name))].flatMap((name): readonly Step[] => {
+    const group = products.filter(({ first }) => first.input.name === name);
+    const elements = (group[0]?.first.input.elements ?? 0) * context.T;
+    if (!wide.has(name)) return [[elementary.reader, elements, group.length - 1]];
+    return [
+      [elementary.readerWide, elements, group.length - 1],
+      [elementary.cast, elements, group.length],
+    ];
+  });
+}
