@@ -16599,13 +16599,15 @@ class Fields {
         if (!this.assumptions.some(({ field, value: taken }) => field === note.field && taken === note.value))
             this.assumptions.push(note);
     }
-    warn(message, key) {
+    /** @param rule what a model breaks that does not run as it reads */
+    warn(message, key, rule) {
         const line = key === undefined ? undefined : this.line(key);
         this.problems.push({
             severity: 'warning',
             message,
             ...(line === undefined ? {} : { line }),
             ...(key === undefined ? {} : { key: this.named(key) }),
+            ...(rule === undefined ? {} : { rule }),
         });
     }
     /** A whole number from `least` on; undefined where absent or null. */
@@ -27037,7 +27039,7 @@ function warnOfShape(fields, shape) {
     if (!stated && !latent && hiddenSize % heads !== 0)
         fields.warn(`hidden_size ${hiddenSize} is no multiple of the ${heads} attention heads and no head_dim is stated: each head is taken as ${headDim} wide.`, 'hidden_size');
     if (!latent && keyValueHeads > 0 && heads % keyValueHeads !== 0)
-        fields.warn(`${heads} attention heads are no multiple of ${keyValueHeads} key/value heads: such a model does not run.`, 'num_key_value_heads');
+        fields.warn(`${heads} attention heads are no multiple of ${keyValueHeads} key/value heads: such a model does not run.`, 'num_key_value_heads', 'grouped-heads');
 }
 /** `tie_word_embeddings` of the text model, else of the composite; a family's own default where neither says. */
 function readTied(family, fields, outer) {
@@ -54442,8 +54444,8 @@ const approximateRule = ({ path, status, head }) => {
  * brought it about.
  */
 const startRule = ({ path, base, head }) => {
-    const before = new Set((base?.estimate?.problems ?? []).map(({ rule, severity }) => `${rule} ${severity}`));
-    return (head?.estimate?.problems ?? []).flatMap(({ rule, severity, message, line }) => {
+    const before = new Set(hindrancesOf(base).map(({ rule, severity }) => `${rule} ${severity}`));
+    return hindrancesOf(head).flatMap(({ rule, severity, message, line }) => {
         if (rule === undefined)
             return [];
         const stood = before.has(`${rule} ${severity}`);
@@ -54458,8 +54460,27 @@ const startRule = ({ path, base, head }) => {
         ];
     });
 };
+/** What is wrong with the model or the run of a side that has an estimate. */
+const hindrancesOf = (side) => side?.estimate === undefined ? [] : [...side.reading.problems, ...side.estimate.problems];
+/** A budget above what the accelerator has lets runs pass that do not fit: a warning where this one does not, else a notice. */
+const cardRule = ({ path, status, head }, { limits }) => {
+    const { device, capacity = null } = head?.estimate?.memory ?? {};
+    if (device === undefined || capacity === null || status === 'unchanged')
+        return [];
+    const budget = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail');
+    if (budget?.amount.kind !== 'absolute' || budget.amount.value <= capacity * (1 + rules_rounding))
+        return [];
+    const code = 'budget-above-card';
+    if (device <= capacity)
+        return [{ code, path, severity: 'notice', message: 'The memory budget is above what the accelerator has.' }];
+    // Beyond its budget, too, it is a finding of the budget.
+    if (device > budget.amount.value)
+        return [];
+    const message = 'It needs more memory than the accelerator has; its budget, which is above that, lets it pass.';
+    return [{ code, path, metric: 'memory', severity: 'warn', after: device, limit: capacity, message }];
+};
 /** Every rule, in the order in which findings are shown. */
-const rules = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];
+const rules = [limitRule, cardRule, startRule, increaseRule, unreadableRule, approximateRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -56272,6 +56293,7 @@ const waivable = [
     'memory-improved',
     'memory-already-over',
     'memory-unknown',
+    'budget-above-card',
     'over-limit',
     'limit-worse',
     'limit-improved',
@@ -56844,6 +56866,7 @@ const options = {
     framework: { type: 'string' },
     'global-batch-size': { type: 'string' },
     fix: { type: 'string', multiple: true },
+    configs: { type: 'string', multiple: true },
     model_config: { type: 'string', multiple: true },
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
@@ -56864,7 +56887,7 @@ const aboutConfigs = [
 /** What each command takes, so that an option it would ignore is an error. */
 const arguments_taken = {
     report: aboutConfigs,
-    diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
+    diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head', 'configs'],
     mfu: [...aboutConfigs, 'tokens-per-second'],
     plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
     history: [...aboutConfigs, 'since', 'head'],
@@ -56892,11 +56915,12 @@ function arguments_wordsOf(argv) {
     const option = (name) => values[name];
     const [first, ...rest] = positionals;
     const named = values.model_config ?? [];
+    const common = { option, fixes: values.fix ?? [], configs: values.configs ?? [], format };
     if (values.version === true)
-        return { command: 'version', files: [], option, fixes: [], format };
+        return { command: 'version', files: [], ...common };
     if (values.help === true || first === 'help' || (first === undefined && named.length === 0)) {
         const topic = commands.find((one) => one === (first === 'help' ? rest[0] : first));
-        return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, fixes: [], format };
+        return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], ...common };
     }
     // `--model_config FILE` alone is the note's own way to ask for a report.
     const command = first === undefined ? 'report' : commands.find((one) => one === first);
@@ -56911,7 +56935,7 @@ function arguments_wordsOf(argv) {
     const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
     if (piped.length > 1)
         throw new Usage('- stands for standard input, which can be read only once.');
-    return { command, files, option, fixes: values.fix ?? [], format };
+    return { command, files, ...common };
 }
 const inFormat = ({ format }, writers) => (writers[format] ?? writers.text)();
 function arguments_formatOf(text, allowed) {
@@ -56968,6 +56992,7 @@ const about = {
     post: '    --post WHERE            github or gitlab: creates the comment, or brings it up to date (default: it is only printed)',
     'pull-request': '    --pull-request N        which one (default: the one that the CI job runs for)',
     'comment-key': '    --comment-key KEY       tells several comments on one pull request apart (default: default)',
+    configs: '    --configs GLOB          with --base: only these files; may be repeated, a leading ! excludes',
     framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
     'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
     fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
@@ -57792,6 +57817,7 @@ const earlier_words = {
     'memory-improved': 'metric was over the budget.',
     'memory-already-over': 'metric was over the budget.',
     'memory-unknown': 'metric was not known.',
+    'budget-above-card': 'its budget was above what the accelerator has.',
     'over-limit': 'metric was beyond its limit.',
     'limit-worse': 'metric was beyond its limit.',
     'limit-improved': 'metric was beyond its limit.',
@@ -60411,12 +60437,13 @@ const textDiff = (review) => [
 /** The verdict, and what it rests on. */
 function textFindings({ verdict, settings }) {
     const findings = verdict.findings.map((finding) => {
-        const { severity, path, message, before, after, limit, metric } = finding;
+        const { severity, path, line: at, message, before, after, limit, metric } = finding;
         const unit = metrics.find(({ id }) => id === metric)?.unit;
         const amount = (value) => value === undefined || unit === undefined ? '' : quantity(value, unit);
         const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
         const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
-        return `${severity.toUpperCase().padEnd(6)} ${markdown_plain(path, 120)}: ${markdown_plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${markdown_plain(waiverText(finding))}`}`;
+        const place = at === undefined ? '' : `:${at}`;
+        return `${severity.toUpperCase().padEnd(6)} ${markdown_plain(path, 120)}${place}: ${markdown_plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${markdown_plain(waiverText(finding))}`}`;
     });
     const policy = settings.find(({ name }) => name === 'policy')?.value;
     const by = policy === undefined ? '' : ` (by ${markdown_plain(policy, 120)})`;
@@ -60895,6 +60922,8 @@ function onDisk(path, root) {
 
 /** The clock of waivers. */
 const today = () => new Date().toISOString().slice(0, 10);
+/** Whether findings are read where errors are: at a terminal, which need not show the same sentence twice. */
+const tellsFindings = (words) => words.format === 'text' && words.option('output') === undefined && process.stdout.isTTY && process.stderr.isTTY;
 /** Prints what was found, and turns the verdict into an exit code. */
 function finish_finish(words, found, text) {
     const file = words.option('output');
@@ -61256,10 +61285,14 @@ function policyFrom(read, name) {
 
 
 
-const inputsOf = (words) => Object.fromEntries(['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'].flatMap((name) => {
-    const value = words.option(name);
-    return value === undefined ? [] : [[name, value]];
-}));
+function inputsOf(words) {
+    const named = ['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'].flatMap((name) => {
+        const value = words.option(name);
+        return value === undefined ? [] : [[name, value]];
+    });
+    const configs = words.configs.length === 0 ? [] : [['configs', words.configs.join('\n')]];
+    return Object.fromEntries([...named, ...configs]);
+}
 /** The files that the options name. */
 const namedIn = (words) => ({
     run: words.option('run'),
@@ -61580,6 +61613,8 @@ function diff(words) {
     }
     if (words.option('head') !== undefined)
         throw new Usage('--head needs --base REV.');
+    if (words.configs.length > 0)
+        throw new Usage('--configs needs --base REV.');
     if (old === undefined || now === undefined || rest.length > 0)
         throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
     return diffOfTwo(words, named_named(old), named_named(now));
@@ -61611,12 +61646,12 @@ const pairOf = (base, head) => ({
 function diff_compared(words, changes, settings, inTime, others) {
     const found = review(changes, settings, today(), progress, others, inTime);
     progress('');
-    tellUnread(found);
     const blind = found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
-    if (lacksSide(changes, found))
-        return print_unusable;
     // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
-    if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named)))
+    const useless = lacksSide(changes, found) ||
+        (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named)));
+    tellUnread(found, !useless && tellsFindings(words));
+    if (useless)
         return print_unusable;
     return finish_finish(words, found, diff_textOf(words, found, settings));
 }
@@ -61631,10 +61666,11 @@ function diff_textOf(words, found, settings) {
         junit: () => junit(found),
     });
 }
-function tellUnread({ comparisons }) {
+/** @param told the result has what is wrong with new sides among its findings */
+function tellUnread({ comparisons }, told) {
     const unread = comparisons.flatMap(({ path, previousPath, base, head }) => [
         ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),
-        ...(head !== undefined && head.estimate === undefined ? [{ path, side: head }] : []),
+        ...(head !== undefined && head.estimate === undefined && !told ? [{ path, side: head }] : []),
     ]);
     for (const { path, side } of unread)
         complainOf(path, side.reading.problems[0]);
@@ -62897,10 +62933,10 @@ function report(words, settings) {
     const found = review({ pairs, missed: [], notes: [] }, asked, today(), progress, [], deadline());
     progress('');
     const { comparisons } = found;
-    for (const { path, head } of comparisons)
-        if (head?.estimate === undefined)
-            complainOf(path, head?.reading.problems[0]);
     const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
+    for (const { path, head } of comparisons)
+        if (head?.estimate === undefined && !(readable.length > 0 && tellsFindings(words)))
+            complainOf(path, head?.reading.problems[0]);
     if (comparisons.length === 0)
         return complain(`${words.files.join(', ')}: there is no model config.`);
     if (readable.length === 0)

@@ -149,6 +149,7 @@ function warnOfShape(
     fields.warn(
       `${heads} attention heads are no multiple of ${keyValueHeads} key/value heads: such a model does not run.`,
       'num_key_value_heads',
+      'grouped-heads',
     );
 }
 

@@ -86,6 +86,7 @@ export const waivable = [
   'memory-improved',
   'memory-already-over',
   'memory-unknown',
+  'budget-above-card',
   'over-limit',
   'limit-worse',
   'limit-improved',

@@ -1,7 +1,8 @@
 import type { Estimate } from '../model/estimate.ts';
+import type { Problem } from '../model/reading.ts';
 import { isStated } from '../setup/settle.ts';
 import { findMetric, type Metric, type MetricId } from './metrics.ts';
-import type { Comparison, Finding, FindingCode, Severity } from './review.ts';
+import type { Comparison, Finding, FindingCode, Severity, Side } from './review.ts';
 import { failsUnread, isRead } from './unread.ts';
 
 /** Which way a limit binds: what a metric may be, or how far one change may move it. */
@@ -333,8 +334,8 @@ const approximateRule: Rule = ({ path, status, head }) => {
  * brought it about.
  */
 const startRule: Rule = ({ path, base, head }) => {
-  const before = new Set((base?.estimate?.problems ?? []).map(({ rule, severity }) => `${rule} ${severity}`));
-  return (head?.estimate?.problems ?? []).flatMap(({ rule, severity, message, line }): readonly Finding[] => {
+  const before = new Set(hindrancesOf(base).map(({ rule, severity }) => `${rule} ${severity}`));
+  return hindrancesOf(head).flatMap(({ rule, severity, message, line }): readonly Finding[] => {
     if (rule === undefined) return [];
     const stood = before.has(`${rule} ${severity}`);
     return [
@@ -349,5 +350,26 @@ const startRule: Rule = ({ path, base, head }) => {
   });
 };
 
+/** What is wrong with the model or the run of a side that has an estimate. */
+const hindrancesOf = (side: Side | undefined): readonly Problem[] =>
+  side?.estimate === undefined ? [] : [...side.reading.problems, ...side.estimate.problems];
+
+/** A budget above what the accelerator has lets runs pass that do not fit: a warning where this one does not, else a notice. */
+const cardRule: Rule = ({ path, status, head }, { limits }) => {
+  const { device, capacity = null } = head?.estimate?.memory ?? {};
+  if (device === undefined || capacity === null || status === 'unchanged') return [];
+  const budget = limits.find(
+    ({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail',
+  );
+  if (budget?.amount.kind !== 'absolute' || budget.amount.value <= capacity * (1 + rounding)) return [];
+  const code = 'budget-above-card';
+  if (device <= capacity)
+    return [{ code, path, severity: 'notice', message: 'The memory budget is above what the accelerator has.' }];
+  // Beyond its budget, too, it is a finding of the budget.
+  if (device > budget.amount.value) return [];
+  const message = 'It needs more memory than the accelerator has; its budget, which is above that, lets it pass.';
+  return [{ code, path, metric: 'memory', severity: 'warn', after: device, limit: capacity, message }];
+};
+
 /** Every rule, in the order in which findings are shown. */
-export const rules: readonly Rule[] = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];
+export const rules: readonly Rule[] = [limitRule, cardRule, startRule, increaseRule, unreadableRule, approximateRule];

@@ -32,13 +32,14 @@ const options = {
   framework: { type: 'string' },
   'global-batch-size': { type: 'string' },
   fix: { type: 'string', multiple: true },
+  configs: { type: 'string', multiple: true },
   model_config: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
 
 type Option = keyof typeof options;
-type Valued = Exclude<Option, 'help' | 'version' | 'model_config' | 'fix'>;
+type Valued = Exclude<Option, 'help' | 'version' | 'model_config' | 'fix' | 'configs'>;
 
 const always: readonly Option[] = ['format', 'output', 'help', 'version'];
 const aboutConfigs: readonly Option[] = [
@@ -57,7 +58,7 @@ const aboutConfigs: readonly Option[] = [
 /** What each command takes, so that an option it would ignore is an error. */
 const taken = {
   report: aboutConfigs,
-  diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
+  diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head', 'configs'],
   mfu: [...aboutConfigs, 'tokens-per-second'],
   plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
   history: [...aboutConfigs, 'since', 'head'],
@@ -92,6 +93,8 @@ export type Words = {
   readonly option: (name: Valued) => string | undefined;
   /** `key=value` of each --fix. */
   readonly fixes: readonly string[];
+  /** Globs of each --configs. */
+  readonly configs: readonly string[];
   readonly format: Format;
 };
 
@@ -103,10 +106,11 @@ export function wordsOf(argv: readonly string[]): Words {
   const option: Words['option'] = (name) => values[name];
   const [first, ...rest] = positionals;
   const named = values.model_config ?? [];
-  if (values.version === true) return { command: 'version', files: [], option, fixes: [], format };
+  const common = { option, fixes: values.fix ?? [], configs: values.configs ?? [], format };
+  if (values.version === true) return { command: 'version', files: [], ...common };
   if (values.help === true || first === 'help' || (first === undefined && named.length === 0)) {
     const topic = commands.find((one) => one === (first === 'help' ? rest[0] : first));
-    return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, fixes: [], format };
+    return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], ...common };
   }
   // `--model_config FILE` alone is the note's own way to ask for a report.
   const command = first === undefined ? 'report' : commands.find((one) => one === first);
@@ -121,7 +125,7 @@ export function wordsOf(argv: readonly string[]): Words {
   const files = [...rest, ...named];
   const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
   if (piped.length > 1) throw new Usage('- stands for standard input, which can be read only once.');
-  return { command, files, option, fixes: values.fix ?? [], format };
+  return { command, files, ...common };
 }
 
 /** How a command writes its result, by format; those that it does not have were refused before. */
@@ -164,7 +168,7 @@ function parsed(argv: readonly string[]): ReturnType<typeof parseAll> {
   }
 }
 
-const about: Readonly<Record<Valued | 'model_config' | 'fix', string>> = {
+const about: Readonly<Record<Valued | 'model_config' | 'fix' | 'configs', string>> = {
   run: '-r, --run FILE              the training run (YAML or JSON; default: what is assumed is listed)',
   'base-run': '    --base-run FILE         the run of the old side (default: that of --run)',
   'head-run': '    --head-run FILE         the run of the new side (default: that of --run)',
@@ -186,6 +190,7 @@ const about: Readonly<Record<Valued | 'model_config' | 'fix', string>> = {
   post: '    --post WHERE            github or gitlab: creates the comment, or brings it up to date (default: it is only printed)',
   'pull-request': '    --pull-request N        which one (default: the one that the CI job runs for)',
   'comment-key': '    --comment-key KEY       tells several comments on one pull request apart (default: default)',
+  configs: '    --configs GLOB          with --base: only these files; may be repeated, a leading ! excludes',
   framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
   'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
   fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',

@@ -12,7 +12,7 @@ import { type Settings, settingsFrom, sterner, withRuns } from '../settings/sett
 import type { Changes, ConfigPair, InTime } from '../world.ts';
 import { inFormat, Usage, type Words } from './arguments.ts';
 import { besideOnDisk } from './beside.ts';
-import { finish, today } from './finish.ts';
+import { finish, tellsFindings, today } from './finish.ts';
 import { gitRange } from './git.ts';
 import { type Named, named } from './named.ts';
 import { inputsOf, namedIn, settingsHere, withFields } from './options.ts';
@@ -30,6 +30,7 @@ export function diff(words: Words): number {
     return diffOfRange(words, base);
   }
   if (words.option('head') !== undefined) throw new Usage('--head needs --base REV.');
+  if (words.configs.length > 0) throw new Usage('--configs needs --base REV.');
   if (old === undefined || now === undefined || rest.length > 0)
     throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
   return diffOfTwo(words, named(old), named(now));
@@ -79,12 +80,14 @@ function compared(
 ): number {
   const found = review(changes, settings, today(), progress, others, inTime);
   progress('');
-  tellUnread(found);
   const blind =
     found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
-  if (lacksSide(changes, found)) return unusable;
   // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
-  if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named))) return unusable;
+  const useless =
+    lacksSide(changes, found) ||
+    (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named)));
+  tellUnread(found, !useless && tellsFindings(words));
+  if (useless) return unusable;
   return finish(words, found, textOf(words, found, settings));
 }
 
@@ -100,10 +103,11 @@ function textOf(words: Words, found: Review, settings: Settings): string {
   });
 }
 
-function tellUnread({ comparisons }: Review): void {
+/** @param told the result has what is wrong with new sides among its findings */
+function tellUnread({ comparisons }: Review, told: boolean): void {
   const unread = comparisons.flatMap(({ path, previousPath, base, head }) => [
     ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),
-    ...(head !== undefined && head.estimate === undefined ? [{ path, side: head }] : []),
+    ...(head !== undefined && head.estimate === undefined && !told ? [{ path, side: head }] : []),
   ]);
   for (const { path, side } of unread) complainOf(path, side.reading.problems[0]);
 }

@@ -6,13 +6,14 @@ import { note } from './print.ts';
 import { pathFrom, policyRoot } from './root.ts';
 import { rulesHere } from './rules.ts';
 
-export const inputsOf = (words: Words): Inputs =>
-  Object.fromEntries(
-    (['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'] as const).flatMap((name) => {
-      const value = words.option(name);
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
+export function inputsOf(words: Words): Inputs {
+  const named = (['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'] as const).flatMap((name) => {
+    const value = words.option(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  const configs = words.configs.length === 0 ? [] : [['configs', words.configs.join('\n')]];
+  return Object.fromEntries([...named, ...configs]);
+}
 
 /** The files that the options name. */
 export const namedIn = (words: Words) => ({

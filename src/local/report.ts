@@ -10,7 +10,7 @@ import type { Settings } from '../settings/settings.ts';
 import { fileOf } from '../text/job-name.ts';
 import { inFormat, Usage, type Words } from './arguments.ts';
 import { besideOnDisk } from './beside.ts';
-import { finish, today } from './finish.ts';
+import { finish, tellsFindings, today } from './finish.ts';
 import { allNamed } from './named.ts';
 import { complain, complainOf, json, progress, unusable } from './print.ts';
 
@@ -30,9 +30,10 @@ export function report(words: Words, settings: Settings): number {
   const found = review({ pairs, missed: [], notes: [] }, asked, today(), progress, [], deadline());
   progress('');
   const { comparisons } = found;
-  for (const { path, head } of comparisons)
-    if (head?.estimate === undefined) complainOf(path, head?.reading.problems[0]);
   const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
+  for (const { path, head } of comparisons)
+    if (head?.estimate === undefined && !(readable.length > 0 && tellsFindings(words)))
+      complainOf(path, head?.reading.problems[0]);
   if (comparisons.length === 0) return complain(`${words.files.join(', ')}: there is no model config.`);
   if (readable.length === 0) return unusable;
   const text = inFormat(words, {

@@ -279,13 +279,14 @@ export const textDiff = (review: Review): string =>
 /** The verdict, and what it rests on. */
 export function textFindings({ verdict, settings }: Review): string {
   const findings = verdict.findings.map((finding) => {
-    const { severity, path, message, before, after, limit, metric } = finding;
+    const { severity, path, line: at, message, before, after, limit, metric } = finding;
     const unit = metrics.find(({ id }) => id === metric)?.unit;
     const amount = (value: number | undefined) =>
       value === undefined || unit === undefined ? '' : quantity(value, unit);
     const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
     const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
-    return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${plain(waiverText(finding))}`}`;
+    const place = at === undefined ? '' : `:${at}`;
+    return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}${place}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${plain(waiverText(finding))}`}`;
   });
   const policy = settings.find(({ name }) => name === 'policy')?.value;
   const by = policy === undefined ? '' : ` (by ${plain(policy, 120)})`;

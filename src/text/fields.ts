@@ -209,13 +209,15 @@ export class Fields {
       this.assumptions.push(note);
   }
 
-  warn(message: string, key?: string): void {
+  /** @param rule what a model breaks that does not run as it reads */
+  warn(message: string, key?: string, rule?: string): void {
     const line = key === undefined ? undefined : this.line(key);
     this.problems.push({
       severity: 'warning',
       message,
       ...(line === undefined ? {} : { line }),
       ...(key === undefined ? {} : { key: this.named(key) }),
+      ...(rule === undefined ? {} : { rule }),
     });
   }
 
