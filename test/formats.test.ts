@@ -14,6 +14,7 @@ const folder = join(import.meta.dirname, 'formats');
 type Expected = {
   readonly family?: string;
   readonly total?: number;
+  readonly exact?: boolean;
   readonly run?: Readonly<Record<string, unknown>>;
   /** fields of the run that follow from the framework and not from the file */
   readonly origins?: Readonly<Record<string, string>>;
@@ -50,6 +51,7 @@ describe('training formats', () => {
     }
     expect(reading.problems.filter(({ severity }) => severity === 'error')).toEqual([]);
     expect({
+      exact: estimate?.parameters.exact,
       family: reading.kind === 'read' ? reading.family : '',
       total: estimate?.parameters.total,
       run: estimate && runAsWritten(estimate.run.run),

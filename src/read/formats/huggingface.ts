@@ -126,6 +126,8 @@ function read(source: Source): Reading {
       family !== undefined &&
       foreign === undefined &&
       allRead &&
+      // Said by formats whose file describes more than what is counted.
+      own(value, 'approximate') !== true &&
       !unknown &&
       found.beside !== true &&
       found.kind !== 'unknown composite' &&

@@ -1,5 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
-import { textOf } from '../../text/fields.ts';
+import { isDictionary, textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { llamaWidth, roundedUp } from '../shapes.ts';
 import { type Stating, stating } from '../stating.ts';
@@ -14,7 +14,7 @@ export const metaParams: Format = {
     some: [[1, ['multiple_of', 'ffn_dim_multiplier']]],
     not: ['model_type', 'architectures', 'hidden_dim', 'moe_inter_dim'],
   },
-  states: (file) => states(file, metaParams.id, meta),
+  states: (file) => states(file, metaParams.id, meta, ofMeta),
 };
 
 /** Mistral's `params.json`, where `hidden_dim` is the feed-forward's width. */
@@ -27,7 +27,7 @@ export const mistralParams: Format = {
     some: [[1, ['head_dim', 'n_kv_heads', 'norm_eps']]],
     not: ['model_type', 'architectures', 'multiple_of', 'moe_inter_dim'],
   },
-  states: (file) => states(file, mistralParams.id, mistral),
+  states: (file) => states(file, mistralParams.id, mistral, ofMistral),
 };
 
 /** The JSON of DeepSeek's own inference code. */
@@ -39,10 +39,41 @@ export const deepseekInference: Format = {
   states: (file) => states(file, deepseekInference.id, deepseek),
 };
 
-function states(file: ParsedFile, id: string, sizes: (say: Stating) => void): Statement {
+function states(file: ParsedFile, id: string, sizes: (say: Stating) => void, known?: ReadonlySet<string>): Statement {
   const say = stating(file, id);
   sizes(say);
+  if (known !== undefined) noteUnread(say, file, known);
   return say.statement();
+}
+
+/** Keys of both labs that say a size that is read here, or nothing of a size. */
+const ofBoth = [
+  ...['dim', 'n_layers', 'n_heads', 'n_kv_heads', 'head_dim', 'vocab_size', 'norm_eps', 'rope_theta', 'max_seq_len'],
+  ...['max_batch_size', 'model_parallel_size', 'lora_args', 'quantization_args'],
+];
+const ofMeta: ReadonlySet<string> = new Set([
+  ...ofBoth,
+  ...['multiple_of', 'ffn_dim_multiplier', 'moe_args', 'ffn_exp', 'attention_chunk_size', 'nope_layer_interval'],
+  ...['rope_scaling_factor', 'rope_high_freq_factor', 'attn_scale', 'floor_scale'],
+]);
+const ofMistral: ReadonlySet<string> = new Set([
+  ...ofBoth,
+  ...['hidden_dim', 'moe', 'sliding_window', '_sliding_window', 'max_position_embeddings', 'rope_scaling', 'yarn'],
+  ...['q_lora_rank', 'kv_lora_rank', 'qk_nope_head_dim', 'qk_rope_head_dim', 'v_head_dim', 'llama_4_scaling'],
+]);
+
+const mostNamed = 5;
+
+/** Names what the file says beyond the language model's sizes, without which no count of it is exact: an encoder, say. */
+function noteUnread(say: Stating, file: ParsedFile, known: ReadonlySet<string>): void {
+  const value = file.source.value;
+  const unread = Object.entries(isDictionary(value) ? value : {}).filter(
+    ([key, one]) => !known.has(key) && ((typeof one === 'number' && one > 1) || isDictionary(one)),
+  );
+  for (const [key] of unread.slice(0, mostNamed)) {
+    say.modelIs('approximate', true, key);
+    say.warn(`${key} is not counted: the figures are those of the language model.`, key);
+  }
 }
 
 function common(say: Stating): void {
@@ -81,17 +112,36 @@ function meta(say: Stating): void {
 }
 
 function mistral(say: Stating): void {
-  const experts = say.number('moe.num_experts');
-  say.modelIs('model_type', experts === undefined ? 'llama' : 'mixtral');
   common(say);
-  say.model('head_dim', 'head_dim');
   say.model('intermediate_size', 'hidden_dim');
   say.model('vocab_size', 'vocab_size');
   say.modelIs('tie_word_embeddings', say.flag('tied_embeddings') ?? false, 'tied_embeddings');
+  if (say.number('kv_lora_rank') === undefined) mistralGrouped(say);
+  else mistralLatent(say);
+}
+
+function mistralGrouped(say: Stating): void {
+  say.modelIs('model_type', say.number('moe.num_experts') === undefined ? 'llama' : 'mixtral');
+  say.model('head_dim', 'head_dim');
   say.model('num_local_experts', 'moe.num_experts');
   say.model('num_experts_per_tok', 'moe.num_experts_per_tok');
-  if (say.at('vision_encoder') !== undefined)
-    say.warn('vision_encoder is not counted: the figures are those of the language model.', 'vision_encoder');
+  for (const key of ['moe.expert_hidden_dim', 'moe.num_shared_experts', 'moe.first_k_dense_replace']) {
+    if (say.number(key) === undefined) continue;
+    say.modelIs('approximate', true, key);
+    say.warn(`${key} is not read: no model that this tool knows has it beside grouped attention.`, key);
+  }
+}
+
+/** Mistral Large 3, whose blocks are DeepSeek's (`mistral4` in Transformers). */
+function mistralLatent(say: Stating): void {
+  say.modelIs('model_type', 'deepseek_v2', 'kv_lora_rank');
+  for (const key of ['kv_lora_rank', 'qk_nope_head_dim', 'qk_rope_head_dim', 'v_head_dim']) say.model(key, key);
+  say.modelIs('q_lora_rank', say.number('q_lora_rank') || null, 'q_lora_rank');
+  say.model('n_routed_experts', 'moe.num_experts');
+  say.model('num_experts_per_tok', 'moe.num_experts_per_tok');
+  say.model('moe_intermediate_size', 'moe.expert_hidden_dim');
+  say.modelIs('n_shared_experts', say.number('moe.num_shared_experts') ?? 0, 'moe.num_shared_experts');
+  say.modelIs('first_k_dense_replace', say.number('moe.first_k_dense_replace') ?? 0, 'moe.first_k_dense_replace');
 }
 
 /** What the inference code takes for a key that is left out: the sizes of the 16 B model. */
