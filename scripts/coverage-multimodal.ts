@@ -58,7 +58,7 @@ export function multimodalSection(): readonly string[] {
   return [
     '## Models made of parts',
     '',
-    `The same for ${types.length} models that join vision or audio towers to a decoder-only language model (\`scripts/oracle/multimodal.py\`): default config, the same written out, and two other shapes of text and towers. The text is exact in every variant for ${texts} of them, text and towers for ${both}. The worst of the variants is shown. The last column says of which towers FLOPs, activations and time are counted too; of the others weights, gradients and optimizer states alone. Those of ten encoders are held against the official code to the last FLOP and byte (\`scripts/oracle/encoder_layers.py\`).`,
+    `The same for ${types.length} models that join vision or audio towers to a decoder-only language model (\`scripts/oracle/multimodal.py\`): default config, the same written out, and two other shapes of text and towers. The text is exact in every variant for ${texts} of them, text and towers for ${both}. The worst of the variants is shown. The last column says of which towers FLOPs, activations and time are counted too; of the others weights, gradients and optimizer states alone. Those of sixteen encoders are held against the official code to the last FLOP and byte (\`scripts/oracle/encoder_layers.py\`).`,
     '',
     '| model_type | text | towers | FLOPs, activations, time |',
     '|---|---|---|---|',

@@ -122,7 +122,7 @@ Not compared with a measured run: DeepSpeed, pipeline schedules other than 1F1B,
 
 ## Encoders
 
-Vision and audio encoders keep activations where something of them is trained (\`freeze\`), layer by layer as the text does, and one phase of the backward pass is theirs. How many images or seconds of sound a sequence has is a field of the run; with tensor or context parallelism every GPU holds and computes them whole. Ten encoders are held against what the official code keeps of a layer (\`scripts/oracle/encoder_layers.py\`), to the last byte; no whole run with one was measured, and the band says so. Not counted: copies that a processor or a mask makes, and what the forward pass of a frozen encoder needs while it runs.
+Vision and audio encoders keep activations where something of them is trained (\`freeze\`), layer by layer as the text does, and one phase of the backward pass is theirs. How many images or seconds of sound a sequence has is a field of the run; with tensor or context parallelism every GPU holds and computes them whole. Sixteen encoders are held against what the official code keeps of a layer (\`scripts/oracle/encoder_layers.py\`), to the last byte; no whole run with one was measured, and the band says so. Not counted: copies that a processor or a mask makes, and what the forward pass of a frozen encoder needs while it runs.
 
 ## Several models on one GPU
 

@@ -12693,7 +12693,7 @@ function fusedColumns(operations) {
  * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) saves its input and statistics; a LayerNorm that is
  * written out in fp32 (Cohere) saves x less its mean twice, and their quotient.
  */
-function saveEagerNorm({ input, width, style, upcast }, run, { autocast, widens, normsWrittenOut }, save) {
+function saveEagerNorm({ input, width, style, upcast, parameters }, run, { autocast, widens, normsWrittenOut }, save) {
     const rows = { ...input, elements: input.elements / width };
     const fp32Input = autocast || run.precision === 'fp32';
     const oneKernel = style === 'layer' ? upcast === undefined || upcast === 'none' : !normsWrittenOut;
@@ -12714,7 +12714,7 @@ function saveEagerNorm({ input, width, style, upcast }, run, { autocast, widens,
         save.tensor(input, 4);
     else
         save.own('fp32 copy', input, 4);
-    if (run.lora !== undefined || style === 'layer')
+    if (run.lora !== undefined || style === 'layer' || parameters === 0)
         return;
     save.own('normalised', input, upcast === 'weight' || fp32Input ? 4 : activations_e);
 }
@@ -38428,6 +38428,7 @@ function asDraft(kind, name, base, shape, fields) {
 }
 
 ;// CONCATENATED MODULE: ./build/families/tower-stages.js
+
 const attentionBiases = {
     all: { query: true, key: true, value: true, output: true },
     none: { query: false, key: false, value: false, output: false },
@@ -38435,14 +38436,9 @@ const attentionBiases = {
     'all but output': { query: true, key: true, value: true, output: false },
     'all but key': { query: true, key: false, value: true, output: true },
 };
-const tower_stages_norm = (path, width, style, place = 'input') => ({
-    kind: 'norm',
-    path,
-    width,
-    style,
-    weight: true,
+const tower_stages_norm = (path, width, style) => ({
+    ...{ kind: 'norm', path, width, style, weight: true },
     bias: style === 'layer',
-    place,
 });
 function tower_stages_attention(layer) {
     const { D, heads, headDim = Math.floor(D / heads), keyValueHeads = heads, attentionBias = 'all' } = layer;
@@ -38461,13 +38457,22 @@ function tower_stages_attention(layer) {
         rotary,
         ...(layer.fused === true ? { fused: true } : {}),
         ...(layer.byHead === true ? { byHead: true } : {}),
-        ...(over === undefined ? {} : { queryKeyNorm: { over, style, weight: true, bias: style === 'layer' } }),
+        ...(over === undefined
+            ? {}
+            : {
+                queryKeyNorm: {
+                    ...{ over, style, weight: true, bias: style === 'layer' },
+                    ...(layer.valueNormed === true ? { value: true } : {}),
+                    ...given({ upcast: layer.upcast }),
+                },
+            }),
     };
 }
 function layerParts(layer) {
     const { D, F, norm: style = 'layer', gated = false, bias = true, activation = 'gelu' } = layer;
+    const normed = (path) => ({ ...tower_stages_norm(path, D, style), ...given({ upcast: layer.upcast }) });
     const behind = (block) => [
-        ...(layer.sandwich === true ? [tower_stages_norm(`${block}_norm_behind`, D, style, 'output')] : []),
+        ...(layer.sandwich === true ? [{ ...normed(`${block}_norm_behind`), place: 'output' }] : []),
         ...(layer.scaled === true
             ? [
                 { kind: 'activation', path: `${block}_scale`, width: D, activation: 'none' },
@@ -38476,18 +38481,11 @@ function layerParts(layer) {
             : []),
     ];
     return [
-        tower_stages_norm('attention_norm', D, style),
+        normed('attention_norm'),
         tower_stages_attention(layer),
         ...behind('attention'),
-        tower_stages_norm('feed_forward_norm', D, style),
-        {
-            kind: 'dense',
-            inputWidth: D,
-            width: F,
-            gated,
-            activation,
-            bias: { up: bias === true, down: bias !== false },
-        },
+        normed('feed_forward_norm'),
+        { kind: 'dense', inputWidth: D, width: F, gated, activation, bias: { up: bias === true, down: bias !== false } },
         ...behind('feed_forward'),
     ];
 }
@@ -38535,6 +38533,14 @@ const matrixStage = (inputs, outputs, bias, merged = 1) => ({
     width: inputs,
     count: 1,
     parts: [tower_stages_matrix('matrix', inputs, outputs, bias)],
+    merged,
+});
+/** A gated feed-forward alone. */
+const gatedStage = (D, F, activation, merged = 1) => ({
+    name: 'projector',
+    width: D,
+    count: 1,
+    parts: [{ kind: 'dense', inputWidth: D, width: F, gated: true, activation, bias: { up: false, down: false } }],
     merged,
 });
 
@@ -38610,14 +38616,14 @@ const dimensions = (part) => ({
 });
 const width = (part) => part.integer(['intermediate_size', 'mlp_dim']);
 // --- vision -----------------------------------------------------------------------------------------------------------------
-/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, a norm behind. */
-const siglipLike = (positions) => (part) => {
+/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, which some scale to an image's size, a norm behind. */
+const siglipLike = (positions, scales = false) => (part) => {
     const { D, L } = dimensions(part);
     const F = width(part);
     const learned = positions(part);
     const embedding = towers_linear(pixels(part), D) + learned * D;
     const layer = { D, F, heads: headsOf(part), activation: towers_activationOf(part, 'gelu_tanh'), rotary: learned === 0 };
-    const reads = learned === 0 ? anySize(part, 2) : fixed(part, learned);
+    const reads = learned === 0 || scales ? anySize(part, 2) : fixed(part, learned);
     return {
         parameters: embedding + vit(D, F, L) + layerNorm(D),
         width: D,
@@ -38784,12 +38790,27 @@ const glm4Vision = (part) => {
     const { D, L } = dimensions(part);
     const out = part.integer('out_hidden_size');
     const F = width(part);
-    const attentionBias = part.boolean('attention_bias') ? 3 * D : 0;
-    const one = towers_layer({ D, F: out, attentionBias, norm: 'rms', gated: true, bias: false });
-    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
-    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
-    return { parameters: patch + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F), width: out };
+    const inputs = part.boolean('attention_bias');
+    const one = towers_layer({ D, F: out, attentionBias: inputs ? 3 * D : 0, norm: 'rms', gated: true, bias: false });
+    const read = pixels(part) * part.integer('temporal_patch_size');
+    const merge = part.integer('spatial_merge_size');
+    const downsample = convolution(D, out, merge);
+    const written = {
+        ...{ D, F: out, heads: headsOf(part), norm: 'rms', gated: true, bias: false, rotary: true, fused: true },
+        ...{ byHead: true, attentionBias: inputs ? 'all but output' : 'none', activation: towers_activationOf(part, 'silu') },
+    };
+    return {
+        parameters: towers_linear(read, D) + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F),
+        width: out,
+        ...computing(anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, F, written)),
+    };
 };
+/** A convolution that makes one of several patches, a matrix, and a gated feed-forward. */
+const glmMerging = (D, merge, out, F, { activation }) => [
+    matrixStage(merge ** 2 * D, out, true, merge ** 2),
+    matrixStage(out, out, false, merge ** 2),
+    gatedStage(out, F, activation ?? 'silu', merge ** 2),
+];
 const glmMerger = (D, F) => D * D + layerNorm(D) + 3 * D * F;
 /** GLM-OCR: query and key norms, biases in the feed-forward, no learned positions. */
 const glmOcrVision = (merger) => (part) => {
@@ -38799,14 +38820,37 @@ const glmOcrVision = (merger) => (part) => {
     const bias = part.boolean('attention_bias');
     const more = 2 * Math.floor(D / part.integer('num_heads'));
     const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
-    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
-    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
-    return { parameters: patch + L * one + D + downsample + glmMerger(out, merger(part, out)), width: out };
+    const read = pixels(part) * part.integer('temporal_patch_size');
+    const merge = part.integer('spatial_merge_size');
+    const downsample = convolution(D, out, merge);
+    const written = {
+        ...{ D, F: width(part), heads: headsOf(part), norm: 'rms', gated: true, bias, rotary: true, fused: true },
+        ...{ byHead: true, attentionBias: bias ? 'all' : 'none', queryKeyNorm: 'head' },
+        activation: towers_activationOf(part, 'silu'),
+    };
+    return {
+        parameters: towers_linear(read, D) + L * one + D + downsample + glmMerger(out, merger(part, out)),
+        width: out,
+        ...computing(anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, merger(part, out), written)),
+    };
 };
 /** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
 const ernieVision = (part) => {
     const { D, L } = dimensions(part);
-    return { parameters: pixels(part) * D + vit(D, width(part), L) + layerNorm(D), width: D };
+    const F = width(part);
+    const written = {
+        D,
+        F,
+        heads: headsOf(part),
+        rotary: true,
+        fused: true,
+        activation: towers_activationOf(part, 'quick_gelu'),
+    };
+    return {
+        parameters: pixels(part) * D + vit(D, F, L) + layerNorm(D),
+        width: D,
+        ...computing(anySize(part, 2), patchStage(pixels(part), D, false), { L, layer: { ...written, byHead: true } }),
+    };
 };
 /** Llama 4: a class token, pixel shuffle with two matrices. */
 const llama4Vision = (part) => {
@@ -38836,9 +38880,23 @@ const mllamaVision = (part) => {
     const tileTable = ratios * tiles * D + 1;
     const positionTables = 1 + positions * D + ratios * tiles * positions * D;
     const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
+    const heads = part.optionalInteger(['attention_heads', 'num_attention_heads'], 1) ?? 0;
+    const written = {
+        D,
+        F: width(part),
+        heads,
+        attentionBias: 'none',
+        activation: towers_activationOf(part, 'gelu'),
+    };
+    // Tiles are filled up to a multiple of eight tokens, and read together.
+    const read = tiles * 8 * Math.ceil(positions / 8);
     return {
         parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
         width: part.integer('vision_output_dim'),
+        ...computing(fixed(part, read), patchStage(pixels(part), D, false, read / (tiles * (positions - 1))), {
+            L: L + gated,
+            layer: written,
+        }),
     };
 };
 /** MiniMax-M3: CLIP's layers over two frames, a norm before. */
@@ -38854,7 +38912,7 @@ const moonvit = (part) => {
     const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
     const positions = part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
     const heads = part.optionalInteger(['vt_num_attention_heads', 'num_attention_heads'], 1) ?? 0;
-    const layer = { D, F, heads, rotary: true, fused: true, activation: towers_activationOf(part, 'gelu_tanh') };
+    const layer = { D, F, heads, rotary: true, byHead: true, activation: towers_activationOf(part, 'gelu_tanh') };
     return {
         parameters: towers_linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D),
         width: D,
@@ -38870,7 +38928,16 @@ const janusVision = (part) => {
     const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
     const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
     const layers = L * towers_layer({ D, F, attentionBias, more });
-    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D), width: D };
+    const written = {
+        ...{ D, F, heads: headsOf(part), attentionBias: part.boolean('attention_bias') ? 'all' : 'output' },
+        ...(more > 0 ? { queryKeyNorm: 'width' } : {}),
+        activation: towers_activationOf(part, 'gelu'),
+    };
+    return {
+        parameters: towers_linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D),
+        width: D,
+        ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: written }),
+    };
 };
 /** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
 const ovis2Vision = (part) => {
@@ -38962,7 +39029,25 @@ const gemma4Vision = (part) => {
     // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
     const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
     const positions = 2 * part.integer('position_embedding_size') * D;
-    return { parameters: pixels(part) * D + positions + L * one + buffers, width: D };
+    const written = {
+        ...{ D, F: width(part), heads: part.integer('num_attention_heads'), headDim: d, keyValueHeads: keyValue / d },
+        ...{ attentionBias: attentionBias > 0 ? 'all' : 'none', norm: 'rms', gated: true, bias: false, sandwich: true },
+        ...{
+            queryKeyNorm: 'head',
+            valueNormed: true,
+            upcast: 'weight',
+            rotary: true,
+            activation: towers_activationOf(part, 'gelu_tanh'),
+        },
+    };
+    return {
+        parameters: pixels(part) * D + positions + L * one + buffers,
+        width: D,
+        ...computing(anySize(part, part.integer('pooling_kernel_size')), patchStage(pixels(part), D, false), {
+            L,
+            layer: written,
+        }),
+    };
 };
 /** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
 const hunyuanVision = (part) => {
@@ -39247,7 +39332,7 @@ const encoders = {
     moonvit,
     muse_glimmer_vision: museVision,
     'ovis2.vision_config': ovis2Vision,
-    paddleocr_vl_vision: siglipLike(patches),
+    paddleocr_vl_vision: siglipLike(patches, true),
     phi4_multimodal_audio: phi4Audio,
     phi4_multimodal_vision: siglipWithHead(patches),
     pixtral,
@@ -39657,9 +39742,14 @@ const fourProjector = (middle) => {
     };
 };
 /** Kimi's: a norm over one patch, whose width has a key of its own. */
-const kimiProjector = (D, { outer, T }) => layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
-    towers_linear(4 * D, 4 * D) +
-    towers_linear(4 * D, T);
+const kimiProjector = {
+    holds: (D, { outer, T }) => layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
+        towers_linear(4 * D, 4 * D) +
+        towers_linear(4 * D, T),
+    stages: (D, { T }) => [
+        twoMatricesStage({ inputs: 4 * D, inner: 4 * D, outputs: T, norm: { style: 'layer', width: D } }, 4),
+    ],
+};
 /** Cohere's: patches merged, a gated pair of matrices. */
 const cohereProjector = (norm) => (D, { outer, T }) => {
     const merged = D * outer.integer('downsample_factor') ** 2;
@@ -39773,7 +39863,7 @@ function vqgan(part, decodes, attends) {
 /** Janus: an encoder that reads images, and a VQ-GAN with its own embedding, aligner and head that draws them. */
 const janus = (view) => {
     const seen = subConfig(view.outer, view.type, 'vision_config');
-    const { parameters, width: D, exact } = multimodal_encode(view, 'vision_config', seen);
+    const { parameters, width: D, exact, computes } = multimodal_encode(view, 'vision_config', seen);
     const project = (inputs, out, depth) => towers_linear(inputs, out) + (depth - 1) * towers_linear(out, out);
     const { part } = subConfig(view.outer, view.type, 'vq_config');
     const out = part.integer('projection_dim');
@@ -39786,7 +39876,7 @@ const janus = (view) => {
         towers_linear(out, codes);
     const reads = project(D, seen.part.integer('projection_dim'), seen.part.integer('depth'));
     return [
-        { name: 'vision', parameters, exact },
+        { name: 'vision', parameters, exact, ...given({ computes }) },
         { name: 'vision_projector', parameters: reads, exact },
         { name: 'vision_generation', parameters: draws, exact: true },
     ];
@@ -39817,15 +39907,20 @@ const gemma3Projector = {
 const gemma3nProjector = (D, { T }, part) => part.integer('vocab_size') * D + 2 * D + D * T;
 /** Gemma 4: one matrix from each encoder that the config has. */
 const gemma4 = (view) => {
-    const toText = (D, { T }) => D * T;
+    const holds = (D, { T }) => D * T;
+    // Patches of a square are averaged.
+    const averaged = {
+        holds,
+        stages: (D, { T }, part) => [matrixStage(D, T, false, part.integer('pooling_kernel_size') ** 2)],
+    };
     const { outer } = view;
-    const counted = both(vision(toText, true), audio(toText, true))(view);
+    const counted = both(vision(averaged, true), audio(holds, true))(view);
     // The published models with per-layer inputs (E2B, E4B) hear; some copies of their configs lost the description.
     const lost = outer.states('audio_config') && !isDictionary(outer.raw('audio_config')?.value) && counted.length > 0;
     if (!lost || outer.nested('text_config').count('hidden_size_per_layer_input') === 0)
         return counted;
     outer.assume('audio_config', "the class's own", 'published models with per-layer inputs have an audio tower');
-    return [...counted, ...audio(toText)(view)];
+    return [...counted, ...audio(holds)(view)];
 };
 /** Gemma 4 without encoders: patches and sound go through one matrix each. */
 const gemma4Unified = (view) => {

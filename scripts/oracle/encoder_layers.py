@@ -14,9 +14,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModel
+from transformers.models.gemma4.modeling_gemma4 import Gemma4VisionModel
+from transformers.models.glm4v.modeling_glm4v import Glm4vVisionModel
+from transformers.models.glm_ocr.modeling_glm_ocr import GlmOcrVisionModel
 from transformers.models.idefics3.modeling_idefics3 import Idefics3VisionTransformer
 from transformers.models.internvl.modeling_internvl import InternVLVisionModel
 from transformers.models.llama4.modeling_llama4 import Llama4VisionModel
+from transformers.models.janus.modeling_janus import JanusVisionModel
+from transformers.models.kimi_k25.modeling_kimi_k25 import Kimi_K25VisionModel
+from transformers.models.mllama.modeling_mllama import MllamaVisionModel
 from transformers.models.pixtral.modeling_pixtral import PixtralVisionModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
@@ -49,6 +55,12 @@ CASES = {
     "qwen2_vl_vision": (Qwen2VisionTransformerPretrainedModel, dict(QWEN, embed_dim=256, hidden_size=512, mlp_ratio=4), "depth", packed(), 256),
     "qwen2_5_vl_vision": (Qwen2_5_VisionTransformerPretrainedModel, dict(QWEN, hidden_size=256, intermediate_size=704, out_hidden_size=512, fullatt_block_indexes=[0]), "depth", packed(), 256),
     "qwen3_vl_vision": (Qwen3VLVisionModel, dict(QWEN, hidden_size=256, intermediate_size=704, out_hidden_size=512, num_position_embeddings=256, deepstack_visual_indexes=[0]), "depth", packed(), 256),
+    "glm4v_vision": (Glm4vVisionModel, dict(QWEN, hidden_size=256, intermediate_size=704, out_hidden_size=512, image_size=SIDE), "depth", packed(), 256),
+    "glm_ocr_vision": (GlmOcrVisionModel, dict(QWEN, hidden_size=256, intermediate_size=704, out_hidden_size=512), "depth", packed(), 256),
+    "kimi_k25_vision": (Kimi_K25VisionModel, dict(VIT), "num_hidden_layers", dict(pixel_values=torch.randn(256, 3, 14, 14, dtype=torch.bfloat16), grid_thw=torch.tensor([[1, 16, 16]])), 256),
+    "janus_vision_model": (JanusVisionModel, dict(hidden_size=256, mlp_ratio=3, num_attention_heads=4, image_size=SIDE, patch_size=14), "num_hidden_layers", IMAGE, 256),
+    "gemma4_vision": (Gemma4VisionModel, dict(hidden_size=256, intermediate_size=704, num_attention_heads=4, num_key_value_heads=4, head_dim=64, patch_size=14, pooling_kernel_size=4), "num_hidden_layers", dict(pixel_values=torch.randn(1, 256, 588, dtype=torch.bfloat16), pixel_position_ids=torch.tensor([[[x, y] for y in range(16) for x in range(16)]])), 256),
+    "mllama_vision_model": (MllamaVisionModel, dict(hidden_size=256, intermediate_size=704, attention_heads=4, image_size=SIDE, patch_size=14, num_global_layers=0, max_num_tiles=4, intermediate_layers_indices=[0], vision_output_dim=512), "num_hidden_layers", dict(pixel_values=torch.randn(1, 1, 4, 3, SIDE, SIDE, dtype=torch.bfloat16), aspect_ratio_ids=torch.tensor([[1]]), aspect_ratio_mask=torch.ones(1, 1, 4, dtype=torch.long)), 1056),
     "qwen2_audio_encoder": (Qwen2AudioEncoder, dict(d_model=256, encoder_attention_heads=4, encoder_ffn_dim=704, num_mel_bins=80, dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, encoder_layerdrop=0.0), "encoder_layers", dict(input_features=torch.randn(1, 80, 3000, dtype=torch.bfloat16)), 1500),
 }  # fmt: skip
 

@@ -210,10 +210,15 @@ const fourProjector = (middle: 'norm of one' | 'norm of all'): Projector => {
 };
 
 /** Kimi's: a norm over one patch, whose width has a key of its own. */
-const kimiProjector: Projector = (D, { outer, T }) =>
-  layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
-  linear(4 * D, 4 * D) +
-  linear(4 * D, T);
+const kimiProjector: Projector = {
+  holds: (D, { outer, T }) =>
+    layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
+    linear(4 * D, 4 * D) +
+    linear(4 * D, T),
+  stages: (D, { T }) => [
+    twoMatricesStage({ inputs: 4 * D, inner: 4 * D, outputs: T, norm: { style: 'layer', width: D } }, 4),
+  ],
+};
 
 /** Cohere's: patches merged, a gated pair of matrices. */
 const cohereProjector =
@@ -347,7 +352,7 @@ function vqgan(part: Fields, decodes: boolean, attends: boolean): number {
 /** Janus: an encoder that reads images, and a VQ-GAN with its own embedding, aligner and head that draws them. */
 const janus = (view: View): readonly Tower[] => {
   const seen = subConfig(view.outer, view.type, 'vision_config');
-  const { parameters, width: D, exact } = encode(view, 'vision_config', seen);
+  const { parameters, width: D, exact, computes } = encode(view, 'vision_config', seen);
   const project = (inputs: number, out: number, depth: number) => linear(inputs, out) + (depth - 1) * linear(out, out);
   const { part } = subConfig(view.outer, view.type, 'vq_config');
   const out = part.integer('projection_dim');
@@ -361,7 +366,7 @@ const janus = (view: View): readonly Tower[] => {
     linear(out, codes);
   const reads = project(D, seen.part.integer('projection_dim'), seen.part.integer('depth'));
   return [
-    { name: 'vision', parameters, exact },
+    { name: 'vision', parameters, exact, ...given({ computes }) },
     { name: 'vision_projector', parameters: reads, exact },
     { name: 'vision_generation', parameters: draws, exact: true },
   ];
@@ -400,14 +405,19 @@ const gemma3nProjector: Projector = (D, { T }, part) => part.integer('vocab_size
 
 /** Gemma 4: one matrix from each encoder that the config has. */
 const gemma4 = (view: View): readonly Tower[] => {
-  const toText: Projector = (D, { T }) => D * T;
+  const holds: Count = (D, { T }) => D * T;
+  // Patches of a square are averaged.
+  const averaged: Projector = {
+    holds,
+    stages: (D, { T }, part) => [matrixStage(D, T, false, part.integer('pooling_kernel_size') ** 2)],
+  };
   const { outer } = view;
-  const counted = both(vision(toText, true), audio(toText, true))(view);
+  const counted = both(vision(averaged, true), audio(holds, true))(view);
   // The published models with per-layer inputs (E2B, E4B) hear; some copies of their configs lost the description.
   const lost = outer.states('audio_config') && !isDictionary(outer.raw('audio_config')?.value) && counted.length > 0;
   if (!lost || outer.nested('text_config').count('hidden_size_per_layer_input') === 0) return counted;
   outer.assume('audio_config', "the class's own", 'published models with per-layer inputs have an audio tower');
-  return [...counted, ...audio(toText)(view)];
+  return [...counted, ...audio(holds)(view)];
 };
 
 /** Gemma 4 without encoders: patches and sound go through one matrix each. */

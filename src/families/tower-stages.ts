@@ -1,4 +1,5 @@
 import type { Activation, Norm, Part, Span, TowerStage } from '../model/architecture.ts';
+import { given } from '../model/given.ts';
 
 /** Stages of encoders and projectors, as the parts from which their FLOPs, activations and time follow (`cost/count/encoder-passes.ts`). */
 
@@ -19,6 +20,10 @@ export type EncoderLayer = {
   readonly rotary?: boolean;
   readonly span?: Span;
   readonly queryKeyNorm?: 'head' | 'width';
+  /** Values are normalised too, without weights. */
+  readonly valueNormed?: boolean;
+  /** All norms compute the product with their weight in fp32 too. */
+  readonly upcast?: 'weight';
   /** Of those norms. Default: as the others. */
   readonly queryKeyStyle?: 'layer' | 'rms';
   /** One product makes queries, keys and values. */
@@ -39,14 +44,9 @@ const attentionBiases = {
   'all but key': { query: true, key: false, value: true, output: true },
 } as const;
 
-const norm = (path: string, width: number, style: 'layer' | 'rms', place: 'input' | 'output' = 'input'): Norm => ({
-  kind: 'norm',
-  path,
-  width,
-  style,
-  weight: true,
+const norm = (path: string, width: number, style: 'layer' | 'rms'): Norm => ({
+  ...{ kind: 'norm', path, width, style, weight: true },
   bias: style === 'layer',
-  place,
 });
 
 function attention(layer: EncoderLayer): Part {
@@ -66,14 +66,23 @@ function attention(layer: EncoderLayer): Part {
     rotary,
     ...(layer.fused === true ? { fused: true } : {}),
     ...(layer.byHead === true ? { byHead: true } : {}),
-    ...(over === undefined ? {} : { queryKeyNorm: { over, style, weight: true, bias: style === 'layer' } }),
+    ...(over === undefined
+      ? {}
+      : {
+          queryKeyNorm: {
+            ...{ over, style, weight: true, bias: style === 'layer' },
+            ...(layer.valueNormed === true ? { value: true } : {}),
+            ...given({ upcast: layer.upcast }),
+          },
+        }),
   };
 }
 
 function layerParts(layer: EncoderLayer): readonly Part[] {
   const { D, F, norm: style = 'layer', gated = false, bias = true, activation = 'gelu' } = layer;
+  const normed = (path: string): Norm => ({ ...norm(path, D, style), ...given({ upcast: layer.upcast }) });
   const behind = (block: string): readonly Part[] => [
-    ...(layer.sandwich === true ? [norm(`${block}_norm_behind`, D, style, 'output')] : []),
+    ...(layer.sandwich === true ? [{ ...normed(`${block}_norm_behind`), place: 'output' } as const] : []),
     ...(layer.scaled === true
       ? [
           { kind: 'activation', path: `${block}_scale`, width: D, activation: 'none' } as const,
@@ -82,18 +91,11 @@ function layerParts(layer: EncoderLayer): readonly Part[] {
       : []),
   ];
   return [
-    norm('attention_norm', D, style),
+    normed('attention_norm'),
     attention(layer),
     ...behind('attention'),
-    norm('feed_forward_norm', D, style),
-    {
-      kind: 'dense',
-      inputWidth: D,
-      width: F,
-      gated,
-      activation,
-      bias: { up: bias === true, down: bias !== false },
-    },
+    normed('feed_forward_norm'),
+    { kind: 'dense', inputWidth: D, width: F, gated, activation, bias: { up: bias === true, down: bias !== false } },
     ...behind('feed_forward'),
   ];
 }
@@ -159,5 +161,14 @@ export const matrixStage = (inputs: number, outputs: number, bias: boolean, merg
   width: inputs,
   count: 1,
   parts: [matrix('matrix', inputs, outputs, bias)],
+  merged,
+});
+
+/** A gated feed-forward alone. */
+export const gatedStage = (D: number, F: number, activation: Activation, merged = 1): TowerStage => ({
+  name: 'projector',
+  width: D,
+  count: 1,
+  parts: [{ kind: 'dense', inputWidth: D, width: F, gated: true, activation, bias: { up: false, down: false } }],
   merged,
 });

@@ -1,6 +1,13 @@
 import type { Activation, TowerInput, TowerShape, TowerStage } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { type EncoderLayer, layersStage, matrixStage, patchStage, twoMatricesStage } from './tower-stages.ts';
+import {
+  type EncoderLayer,
+  gatedStage,
+  layersStage,
+  matrixStage,
+  patchStage,
+  twoMatricesStage,
+} from './tower-stages.ts';
 
 /**
  * Vision and audio encoders, each counted from its own part of the config, by the part's `model_type`. Letters: D width, L layers,
@@ -142,16 +149,16 @@ const width = (part: Fields) => part.integer(['intermediate_size', 'mlp_dim']);
 
 // --- vision -----------------------------------------------------------------------------------------------------------------
 
-/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, a norm behind. */
+/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, which some scale to an image's size, a norm behind. */
 const siglipLike =
-  (positions: (part: Fields) => number): Encoder =>
+  (positions: (part: Fields) => number, scales = false): Encoder =>
   (part) => {
     const { D, L } = dimensions(part);
     const F = width(part);
     const learned = positions(part);
     const embedding = linear(pixels(part), D) + learned * D;
     const layer = { D, F, heads: headsOf(part), activation: activationOf(part, 'gelu_tanh'), rotary: learned === 0 };
-    const reads = learned === 0 ? anySize(part, 2) : fixed(part, learned);
+    const reads = learned === 0 || scales ? anySize(part, 2) : fixed(part, learned);
     return {
       parameters: embedding + vit(D, F, L) + layerNorm(D),
       width: D,
@@ -336,12 +343,39 @@ const glm4Vision: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const out = part.integer('out_hidden_size');
   const F = width(part);
-  const attentionBias = part.boolean('attention_bias') ? 3 * D : 0;
-  const one = layer({ D, F: out, attentionBias, norm: 'rms', gated: true, bias: false });
-  const patch = linear(pixels(part) * part.integer('temporal_patch_size'), D);
-  const downsample = convolution(D, out, part.integer('spatial_merge_size'));
-  return { parameters: patch + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F), width: out };
+  const inputs = part.boolean('attention_bias');
+  const one = layer({ D, F: out, attentionBias: inputs ? 3 * D : 0, norm: 'rms', gated: true, bias: false });
+  const read = pixels(part) * part.integer('temporal_patch_size');
+  const merge = part.integer('spatial_merge_size');
+  const downsample = convolution(D, out, merge);
+  const written: EncoderLayer = {
+    ...{ D, F: out, heads: headsOf(part), norm: 'rms', gated: true, bias: false, rotary: true, fused: true },
+    ...{ byHead: true, attentionBias: inputs ? 'all but output' : 'none', activation: activationOf(part, 'silu') },
+  };
+  return {
+    parameters: linear(read, D) + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F),
+    width: out,
+    ...computing(
+      anySize(part, merge),
+      patchStage(read, D),
+      { L, layer: written },
+      ...glmMerging(D, merge, out, F, written),
+    ),
+  };
 };
+
+/** A convolution that makes one of several patches, a matrix, and a gated feed-forward. */
+const glmMerging = (
+  D: number,
+  merge: number,
+  out: number,
+  F: number,
+  { activation }: EncoderLayer,
+): readonly TowerStage[] => [
+  matrixStage(merge ** 2 * D, out, true, merge ** 2),
+  matrixStage(out, out, false, merge ** 2),
+  gatedStage(out, F, activation ?? 'silu', merge ** 2),
+];
 
 const glmMerger = (D: number, F: number) => D * D + layerNorm(D) + 3 * D * F;
 
@@ -355,15 +389,43 @@ const glmOcrVision =
     const bias = part.boolean('attention_bias');
     const more = 2 * Math.floor(D / part.integer('num_heads'));
     const one = layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
-    const patch = linear(pixels(part) * part.integer('temporal_patch_size'), D);
-    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
-    return { parameters: patch + L * one + D + downsample + glmMerger(out, merger(part, out)), width: out };
+    const read = pixels(part) * part.integer('temporal_patch_size');
+    const merge = part.integer('spatial_merge_size');
+    const downsample = convolution(D, out, merge);
+    const written: EncoderLayer = {
+      ...{ D, F: width(part), heads: headsOf(part), norm: 'rms', gated: true, bias, rotary: true, fused: true },
+      ...{ byHead: true, attentionBias: bias ? 'all' : 'none', queryKeyNorm: 'head' },
+      activation: activationOf(part, 'silu'),
+    };
+    return {
+      parameters: linear(read, D) + L * one + D + downsample + glmMerger(out, merger(part, out)),
+      width: out,
+      ...computing(
+        anySize(part, merge),
+        patchStage(read, D),
+        { L, layer: written },
+        ...glmMerging(D, merge, out, merger(part, out), written),
+      ),
+    };
   };
 
 /** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
 const ernieVision: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  return { parameters: pixels(part) * D + vit(D, width(part), L) + layerNorm(D), width: D };
+  const F = width(part);
+  const written = {
+    D,
+    F,
+    heads: headsOf(part),
+    rotary: true,
+    fused: true,
+    activation: activationOf(part, 'quick_gelu'),
+  };
+  return {
+    parameters: pixels(part) * D + vit(D, F, L) + layerNorm(D),
+    width: D,
+    ...computing(anySize(part, 2), patchStage(pixels(part), D, false), { L, layer: { ...written, byHead: true } }),
+  };
 };
 
 /** Llama 4: a class token, pixel shuffle with two matrices. */
@@ -400,9 +462,23 @@ const mllamaVision: Encoder = (part) => {
   const tileTable = ratios * tiles * D + 1;
   const positionTables = 1 + positions * D + ratios * tiles * positions * D;
   const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
+  const heads = part.optionalInteger(['attention_heads', 'num_attention_heads'], 1) ?? 0;
+  const written: EncoderLayer = {
+    D,
+    F: width(part),
+    heads,
+    attentionBias: 'none',
+    activation: activationOf(part, 'gelu'),
+  };
+  // Tiles are filled up to a multiple of eight tokens, and read together.
+  const read = tiles * 8 * Math.ceil(positions / 8);
   return {
     parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
     width: part.integer('vision_output_dim'),
+    ...computing(fixed(part, read), patchStage(pixels(part), D, false, read / (tiles * (positions - 1))), {
+      L: L + gated,
+      layer: written,
+    }),
   };
 };
 
@@ -421,7 +497,7 @@ export const moonvit: Encoder = (part) => {
   const positions =
     part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
   const heads = part.optionalInteger(['vt_num_attention_heads', 'num_attention_heads'], 1) ?? 0;
-  const layer = { D, F, heads, rotary: true, fused: true, activation: activationOf(part, 'gelu_tanh') };
+  const layer = { D, F, heads, rotary: true, byHead: true, activation: activationOf(part, 'gelu_tanh') };
   return {
     parameters: linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D),
     width: D,
@@ -439,7 +515,16 @@ const janusVision: Encoder = (part) => {
   const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
   const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
   const layers = L * layer({ D, F, attentionBias, more });
-  return { parameters: linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D), width: D };
+  const written: EncoderLayer = {
+    ...{ D, F, heads: headsOf(part), attentionBias: part.boolean('attention_bias') ? 'all' : 'output' },
+    ...(more > 0 ? { queryKeyNorm: 'width' } : {}),
+    activation: activationOf(part, 'gelu'),
+  };
+  return {
+    parameters: linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D),
+    width: D,
+    ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: written }),
+  };
 };
 
 /** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
@@ -540,7 +625,25 @@ const gemma4Vision: Encoder = (part) => {
   // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
   const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
   const positions = 2 * part.integer('position_embedding_size') * D;
-  return { parameters: pixels(part) * D + positions + L * one + buffers, width: D };
+  const written: EncoderLayer = {
+    ...{ D, F: width(part), heads: part.integer('num_attention_heads'), headDim: d, keyValueHeads: keyValue / d },
+    ...{ attentionBias: attentionBias > 0 ? 'all' : 'none', norm: 'rms', gated: true, bias: false, sandwich: true },
+    ...{
+      queryKeyNorm: 'head',
+      valueNormed: true,
+      upcast: 'weight',
+      rotary: true,
+      activation: activationOf(part, 'gelu_tanh'),
+    },
+  };
+  return {
+    parameters: pixels(part) * D + positions + L * one + buffers,
+    width: D,
+    ...computing(anySize(part, part.integer('pooling_kernel_size')), patchStage(pixels(part), D, false), {
+      L,
+      layer: written,
+    }),
+  };
 };
 
 /** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
@@ -874,7 +977,7 @@ export const encoders: Readonly<Record<string, Encoder>> = {
   moonvit,
   muse_glimmer_vision: museVision,
   'ovis2.vision_config': ovis2Vision,
-  paddleocr_vl_vision: siglipLike(patches),
+  paddleocr_vl_vision: siglipLike(patches, true),
   phi4_multimodal_audio: phi4Audio,
   phi4_multimodal_vision: siglipWithHead(patches),
   pixtral,

@@ -268,7 +268,7 @@ function fusedColumns(operations: readonly Operation[]): number {
  * written out in fp32 (Cohere) saves x less its mean twice, and their quotient.
  */
 function saveEagerNorm(
-  { input, width, style, upcast }: Extract<Operation, { kind: 'norm' }>,
+  { input, width, style, upcast, parameters }: Extract<Operation, { kind: 'norm' }>,
   run: TrainingRun,
   { autocast, widens, normsWrittenOut }: Execution,
   save: Save,
@@ -289,7 +289,7 @@ function saveEagerNorm(
   }
   if (fp32Input) save.tensor(input, 4);
   else save.own('fp32 copy', input, 4);
-  if (run.lora !== undefined || style === 'layer') return;
+  if (run.lora !== undefined || style === 'layer' || parameters === 0) return;
   save.own('normalised', input, upcast === 'weight' || fp32Input ? 4 : e);
 }
 
