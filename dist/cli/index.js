@@ -56329,10 +56329,13 @@ const inputDefaults = {
     'fail-on': 'over-budget',
     baseline: 'merge-base',
     comment: 'changes',
+    'comment-threshold': '',
     'comment-key': 'default',
     'override-label': '',
     'dry-run': 'false',
 };
+/** A share of a metric, as the inputs and the policy write it. */
+const thresholdPattern = /^(\d{1,3}(?:\.\d{1,4})?)\s*%$/;
 const commentModes = ['changes', 'always', 'failures', 'never'];
 /**
  * @param policy whose defaults hold where an input is silent
@@ -56394,12 +56397,21 @@ function inputs_choicesOf({ given, choice, wrong }, policy) {
     if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
         wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
     const comment = choice('comment', commentModes, policy?.defaults.comment);
+    const threshold = given('comment-threshold', policy?.defaults.commentThreshold) ?? '0%';
+    const commentThreshold = thresholdOf(threshold);
+    if (commentThreshold === undefined)
+        wrong.push(`The input comment-threshold is "${threshold.slice(0, 60)}", but must be a share like 2%.`);
     const commentKey = given('comment-key') ?? 'default';
     if (!/^[\w.-]{1,60}$/.test(commentKey))
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
     const dryRun = choice('dry-run', ['false', 'true']) === 'true';
-    return { failOn, baseline, comment, commentKey, overrideLabel, dryRun };
+    return { failOn, baseline, comment, commentThreshold: commentThreshold ?? 0, commentKey, overrideLabel, dryRun };
+}
+/** `2%` as 0.02. */
+function thresholdOf(text) {
+    const [, number] = thresholdPattern.exec(text) ?? [];
+    return number === undefined ? undefined : Number(number) / 100;
 }
 function acceleratorField({ given, input, wrong }, ofPolicy) {
     const stated = input('accelerator');
@@ -56459,6 +56471,23 @@ const findingCodes = [
 ];
 /** It says something of the change itself, so that it is commented. */
 const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
+/**
+ * It says more of the change than that metrics moved by less than a share of them: a finding that counts, a config that came, went or
+ * could not be read, new rules, or a larger move.
+ */
+const movesAtLeast = (review, share) => review.verdict.outcome !== 'pass' ||
+    review.proposal !== undefined ||
+    review.missed.length > 0 ||
+    review.comparisons.some(({ status, changes }) => (status !== 'changed' && status !== 'unchanged') ||
+        (status === 'changed' && changes.some((change) => moveOf(change) >= share)));
+/** How far a metric moved, as a share of what it was; endless where one side is not known. */
+function moveOf({ before, after }) {
+    if (before === after)
+        return 0;
+    if (before === undefined || after === undefined || before === 0)
+        return Number.POSITIVE_INFINITY;
+    return Math.abs(after / before - 1);
+}
 /** Nothing was compared, and nothing else is worth a word. */
 const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
 
@@ -56582,6 +56611,10 @@ const policySchema = lazily(() => strictObject({
         budgets: budgets().optional(),
         fail_on: failOn().optional(),
         comment: schemas_enum(['changes', 'always', 'failures', 'never']).optional().describe('when a comment is created'),
+        comment_threshold: schemas_string()
+            .regex(/^\d{1,3}(\.\d{1,4})?\s*%$/, 'a share like 2%')
+            .optional()
+            .describe('a share of every metric: for a change that moves less, no comment is created'),
         override_label: schemas_string()
             .min(1)
             .max(100)
@@ -56705,6 +56738,7 @@ function finish(description, place, files) {
         defaults: {
             ...scope(defaults, 'defaults', defaults.hardware ?? only),
             ...(defaults.comment === undefined ? {} : { comment: defaults.comment }),
+            ...(defaults.comment_threshold === undefined ? {} : { commentThreshold: defaults.comment_threshold }),
             ...(defaults.override_label === undefined ? {} : { overrideLabel: defaults.override_label }),
             ...(defaults.baseline === undefined ? {} : { baseline: defaults.baseline }),
         },
@@ -57734,7 +57768,7 @@ const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 /** Foreign text as code within a tag of ours, such as `<summary>`, where GitHub reads HTML and no markdown. */
 const tag = (foreign, longest = 300) => `<code>${markdown_plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
 /** A word that no reader of markdown and none of GitHub's filters makes anything of. */
-const markdown_harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
+const markdown_harmless = /^(?:[+±-](?=\p{N}))?[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
 /** Unless it is read as an address, an issue or a commit. */
 const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
 const markdown_signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
@@ -58051,6 +58085,145 @@ function earlier_nameOf(path) {
     return name;
 }
 
+;// CONCATENATED MODULE: ./build/facts/conventions.js
+/** Conventions that follow a codebase, which changes what it counts: the version that is reproduced here. */
+const conventionSources = {
+    megatron: {
+        title: 'Megatron-LM d98e8a6, num_floating_point_operations',
+        url: 'https://github.com/NVIDIA/Megatron-LM/blob/d98e8a64ddf34856e74b24714e3bedb2f5a39553/megatron/training/training.py#L802',
+        date: '2026-08-22',
+    },
+    torchtitan: {
+        title: 'torchtitan since pull request 4300 (windows, delta rules, multi-token prediction), get_nparams_and_flops',
+        url: 'https://github.com/pytorch/torchtitan/pull/4300',
+        date: '2026-08-25',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/report/sources.js
+
+/** Where each formula comes from, printed with every report. */
+const sources_sources = [
+    'Parameters: every matrix, table and vector of the model, as its published code builds it',
+    'FLOPs: 2 for each multiply-add; training 3 times forward; causal attention (half of the keys)',
+    '  PaLM 6N + 12LHQT: Chowdhery et al. 2022, arXiv:2204.02311, appendix B; 6N: Kaplan et al. 2020, arXiv:2001.08361',
+    '  Megatron: Narayanan et al. 2021, arXiv:2104.04473, as Megatron-LM counts since 2024',
+    'Memory: Korthikanti et al. 2022, arXiv:2205.05198 (activations); Rajbhandari et al. 2020, arXiv:1910.02054 (ZeRO)',
+    'Latent attention: DeepSeek-V2, arXiv:2405.04434, 2.1; experts: DeepSeekMoE, arXiv:2401.06066',
+    'Attention kernels: Dao 2023, arXiv:2307.08691; Shah et al. 2024, arXiv:2407.08608',
+    'MFU: training FLOPs per token x tokens per second / (GPUs x dense peak), Chowdhery et al. 2022',
+];
+const conventionNames = {
+    causal: 'causal (used here)',
+    full: 'full attention',
+    palm: 'PaLM 6N + 12LHQT',
+    '6n': '6N',
+    megatron: `Megatron-LM of ${conventionSources.megatron.date}`,
+    torchtitan: `torchtitan of ${conventionSources.torchtitan.date}`,
+};
+
+;// CONCATENATED MODULE: ./build/report/figures.js
+
+
+
+/** The figures that a full report has beyond a comment, each part under its title; foreign text is escaped. */
+function figures(estimate) {
+    return [
+        { title: 'Parameters', body: figures_parameters(estimate) },
+        { title: 'FLOPs', body: figures_flops(estimate) },
+        { title: 'Training FLOPs per token, by convention', body: figures_conventions(estimate) },
+        { title: 'One layer of each kind, forward FLOPs per token', body: figures_layers(estimate) },
+        { title: "How attention's cost grows with the sequence", body: figures_growth(estimate) },
+        { title: 'Inference (16-bit cache)', body: inference(estimate) },
+        { title: 'Sources', body: sources_sources.map((line) => `- ${line.trim()}`).join('\n') },
+    ];
+}
+/** Rows of a name, a figure and what it is of. */
+const figures_listed = (heading, rows) => markdown_table([[heading, 'Value', 'Share'], ...rows.map(([label, value, note = '']) => [label, value, note])], [1, 2]);
+const figures_named = (ledger, total, write) => Object.entries(ledger).map(([name, amount]) => [
+    name.replaceAll('_', ' '),
+    write(amount),
+    total === 0 ? '' : percent(amount / total),
+]);
+function figures_parameters({ parameters: count, routing }) {
+    return figures_listed('Parameters', [
+        ['**Total**', exact(count.total)],
+        ...figures_named(count.components.lines, count.total, exact),
+        ...(count.active === count.total
+            ? []
+            : [['Active for a token', exact(count.active), percent(count.active / count.total)]]),
+        ...(routing === undefined
+            ? []
+            : [
+                [
+                    'Active experts',
+                    `${routing.active} of ${routing.experts}`,
+                    percent(routing.active / routing.experts),
+                ],
+            ]),
+        ...(count.mtp === 0 ? [] : [['Multi-token prediction (apart)', exact(count.mtp)]]),
+        ...(count.trainable === count.total
+            ? []
+            : [['Trained', exact(count.trainable), percent(count.trainable / count.total, 3)]]),
+        ['Checkpoint', amountOfBytes(count.checkpoint)],
+    ]);
+}
+function figures_flops({ flops: count, run: { run } }) {
+    const pass = count.forward.total * count.sequenceLength * run.microBatchSize;
+    return figures_listed('FLOPs', [
+        [`Forward pass of ${exact(run.microBatchSize)} x ${exact(count.sequenceLength)} tokens`, flopsText(pass)],
+        ['**Forward per token**', flopsText(count.forward.total)],
+        ...figures_named(count.forward.lines, count.forward.total, flopsText),
+        ['Training per token', flopsText(count.training)],
+        ...(count.hardware === count.training
+            ? []
+            : [['Executed per token, recompute included', flopsText(count.hardware)]]),
+        [`Training on ${shortCount(run.tokens)} tokens`, flopsText(count.budget)],
+    ]);
+}
+const figures_conventions = ({ flops: count }) => markdown_table([
+    ['Convention', 'FLOPs'],
+    ...Object.keys(conventionNames).map((key) => [
+        conventionNames[key],
+        flopsText(count.conventions[key]),
+    ]),
+], [1]);
+function figures_layers({ flops: count }) {
+    if (count.layers.length === 0)
+        return '';
+    const rows = count.layers.map((layer) => {
+        const all = layer.attention + layer.feedForward + layer.router + layer.other;
+        const part = (amount) => (amount === 0 ? '0' : `${flopsText(amount)} (${percent(amount / all)})`);
+        return [
+            code(layer.name, 60),
+            exact(layer.count),
+            part(layer.attention),
+            part(layer.feedForward),
+            part(layer.router),
+            part(layer.other),
+            layer.feedForward === 0 ? '–' : `${(layer.attention / layer.feedForward).toFixed(2)} : 1`,
+        ];
+    });
+    const heading = ['Layer', 'Layers', 'Attention', 'Feed-forward', 'Router', 'Other', 'Attention / feed-forward'];
+    return markdown_table([heading, ...rows], [1, 2, 3, 4, 5, 6]);
+}
+const figures_growth = ({ flops: count }) => markdown_table([
+    ['Tokens', 'Forward FLOPs per token', 'Attention scores', 'Forward FLOPs of the sequence'],
+    ...count.growth.map(({ sequenceLength, attention, total }) => [
+        exact(sequenceLength),
+        flopsText(total),
+        percent(attention / total),
+        flopsText(total * sequenceLength),
+    ]),
+], [0, 1, 2, 3]);
+const inference = ({ inference: of, flops: count }) => markdown_table([
+    ['Inference', 'Value'],
+    ['Cache per token', amountOfBytes(of.cachePerToken)],
+    [`Cache of ${exact(count.sequenceLength)} tokens`, amountOfBytes(of.cachePerSequence)],
+    ['Weights as stored', amountOfBytes(of.weights)],
+    ['Largest batch beside the weights, sequences', of.largestBatch === null ? 'unknown' : exact(of.largestBatch)],
+], [1]);
+
 ;// CONCATENATED MODULE: ./build/report/gist.js
 
 
@@ -58063,7 +58236,10 @@ function headline(comparison, budgets) {
     const limit = gist_memoryLimit(after, budgets);
     const allowed = limit === undefined ? '' : `limit ${gib(limit)}`;
     if (before === undefined)
-        return gist_sentenceOf([`${gib(after.memory.device)} per GPU${allowed === '' ? '' : ` (${allowed})`}`, costOf(after)]);
+        return gist_sentenceOf([
+            `Memory per GPU ${gib(after.memory.device)}${allowed === '' ? '' : ` (${allowed})`}`,
+            costOf(after),
+        ]);
     const memory = after.memory.device - before.memory.device;
     const whole = [gib(after.memory.device), ...(allowed === '' ? [] : [allowed])].join(', ');
     return gist_sentenceOf([
@@ -58236,7 +58412,7 @@ function ranked(review) {
 function markOf(review, comparison, { limits }) {
     const place = overview_rank(review, comparison);
     if (place > 1)
-        return limits.length === 0 ? '' : `${overview_marks.pass} `;
+        return limits.length === 0 && comparison.base === undefined ? '' : `${overview_marks.pass} `;
     return `${place === 0 ? overview_marks.fail : overview_marks.warn} `;
 }
 /** The table that everybody reads: what each config costs, was and is, and what it may cost. */
@@ -58536,6 +58712,7 @@ function groups(sections) {
 
 
 
+
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 const longestComment = 60_000;
 /** The first line of our comment: with the author, what tells it from everybody else's. */
@@ -58576,6 +58753,7 @@ const comment_mostRows = 60;
 const inSummary = 'the job summary';
 function comment_sections(review, options, rows = comment_mostRows, elsewhere = inSummary) {
     const comparisons = ranked(review);
+    const report = { several: comparisons.length > 1, whole: review.base === undefined };
     const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
     return [
         { importance: 10, name: 'heading', body: `## ${comment_heading(review, options.budgetsFor)}` },
@@ -58600,7 +58778,7 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
         })),
         ...comparisons
             .slice(0, 30)
-            .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index)),
+            .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), report, index)),
         { importance: 3, name: 'settings', within: 'Settings', body: comment_settings(review, options.budgetsFor) },
         { importance: 9, name: 'footer', body: comment_footer(review) },
     ].filter(({ body, chart }) => body !== '' || chart !== undefined);
@@ -58614,19 +58792,14 @@ function comment_said(comparisons, { budgetsFor }) {
     const [first] = moves.toSorted((a, b) => growth(b) - growth(a));
     if (first === undefined)
         return '';
-    const words = figured(headline(first, budgetsFor(first.path))).replace(/^[^(,]*(?=[ ,])/, '**$&**');
+    const words = markdown_sentence(headline(first, budgetsFor(first.path))).replace(/^[^(,]*(?=[ ,])/, '**$&**');
     return told.length === 1 ? words : `The largest change is ${code(first.path, 120)}: ${words}`;
 }
-/** Words of ours in which an amount of money is no formula. */
-const figured = (words) => words
-    .split(' ')
-    .map((word) => (word.includes('$') ? figure(word) : word))
-    .join(' ');
 /** A report in five answers. */
 function inShort({ path, head }, several) {
     if (head?.estimate === undefined)
         return '';
-    const answers = gist(head.estimate).map(({ question, answer }) => `- **${question}** ${figured(answer)}`);
+    const answers = gist(head.estimate).map(({ question, answer }) => `- **${question}** ${markdown_sentence(answer)}`);
     return `${several ? `**${code(path, 120)}**\n\n` : ''}${answers.join('\n')}`;
 }
 /** Configs whose changes are shown without a click. */
@@ -58678,8 +58851,8 @@ function comment_heading(review, budgetsFor) {
         return `⚠️ Model cost: ${unread} ${unread === 1 ? 'config' : 'configs'} could not be read`;
     if (outcome === 'warn')
         return `⚠️ Model cost: passed with warnings (${configs})`;
-    // Where nobody set a limit, nothing is held against one.
-    const judged = review.comparisons.some(({ path }) => budgetsFor(path).limits.length > 0);
+    // A report for which nobody set a limit is held against none.
+    const judged = review.comparisons.some(({ path, base }) => base !== undefined || budgetsFor(path).limits.length > 0);
     if (review.comparisons.length > 0)
         return judged ? `✅ Model cost: within budget (${configs})` : `Model cost: ${configs}`;
     return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
@@ -58711,7 +58884,7 @@ function comment_remedy({ path, metric, after, limit, from }, review) {
     return ` \`${best.change}\` would bring it to about ${gib(left).replace(' ', '\u00a0')}${left <= limit ? ', within the budget' : ''}.`;
 }
 /** What is in the fold of one config. What cannot be read has no numbers of its own; its finding says why. */
-function configSections(comparison, budgets, several, index) {
+function configSections(comparison, budgets, { several, whole }, index) {
     const side = comparison.head ?? comparison.base;
     if (side === undefined || comparison.status === 'unreadable')
         return [];
@@ -58727,6 +58900,7 @@ function configSections(comparison, budgets, several, index) {
         titled(6.8, 'What changed', shown ? '' : breakdown_changes(comparison)),
         titled(6.5, 'Limits', limitsTable(comparison, budgets)),
         titled(6, 'Where the difference comes from', origins(comparison)),
+        ...(whole && comparison.base === undefined && side.estimate !== undefined ? figures(side.estimate) : []).map(({ title, body }) => titled(4.5, title, body)),
         titled(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
         ...drawnAs(3.6 - index / 100, 'memory chart', within, memoryChart(comparison, budgets)),
         titled(4, 'Step time', throughputLine(side)),
@@ -59570,21 +59744,6 @@ function post_gitlab_notesOf(answer) {
     return answered(array(note), answer);
 }
 
-;// CONCATENATED MODULE: ./build/facts/conventions.js
-/** Conventions that follow a codebase, which changes what it counts: the version that is reproduced here. */
-const conventionSources = {
-    megatron: {
-        title: 'Megatron-LM d98e8a6, num_floating_point_operations',
-        url: 'https://github.com/NVIDIA/Megatron-LM/blob/d98e8a64ddf34856e74b24714e3bedb2f5a39553/megatron/training/training.py#L802',
-        date: '2026-08-22',
-    },
-    torchtitan: {
-        title: 'torchtitan since pull request 4300 (windows, delta rules, multi-token prediction), get_nparams_and_flops',
-        url: 'https://github.com/pytorch/torchtitan/pull/4300',
-        date: '2026-08-25',
-    },
-};
-
 ;// CONCATENATED MODULE: ./build/report/json.js
 
 
@@ -60067,7 +60226,7 @@ function junit(review) {
     // Of the run as a whole: rules that cannot be followed, files that were not looked at.
     const others = new Set(verdict.findings.flatMap(({ path }) => (known.has(path) ? [] : [path])));
     const cases = [
-        ...comparisons.map((one) => testCase(one.path, findingsOf(review, one.path), figures(one))),
+        ...comparisons.map((one) => testCase(one.path, findingsOf(review, one.path), junit_figures(one))),
         ...[...others].map((path) => testCase(path, findingsOf(review, path), [])),
     ];
     const counts = `tests="${cases.length}" failures="${cases.filter(({ failed }) => failed).length}"`;
@@ -60109,7 +60268,7 @@ function junit_numbers({ metric, before, after, limit }) {
     const from = before === undefined ? '' : `${quantity(before, unit)} -> `;
     return ` (${from}${quantity(after, unit)}${limit === undefined ? '' : `, limit ${quantity(limit, unit)}`})`;
 }
-const figures = ({ changes }) => changes.flatMap(({ metric, before, after }) => {
+const junit_figures = ({ changes }) => changes.flatMap(({ metric, before, after }) => {
     const found = metrics.find(({ id }) => id === metric);
     if (found === undefined || (before === undefined && after === undefined))
         return [];
@@ -60388,25 +60547,6 @@ const page_written = ({ body, chart }) => [...(body === '' ? [] : [rendered(body
 
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
-/** Where each formula comes from, printed with every report. */
-const terminal_sources = [
-    'Parameters: every matrix, table and vector of the model, as its published code builds it',
-    'FLOPs: 2 for each multiply-add; training 3 times forward; causal attention (half of the keys)',
-    '  PaLM 6N + 12LHQT: Chowdhery et al. 2022, arXiv:2204.02311, appendix B; 6N: Kaplan et al. 2020, arXiv:2001.08361',
-    '  Megatron: Narayanan et al. 2021, arXiv:2104.04473, as Megatron-LM counts since 2024',
-    'Memory: Korthikanti et al. 2022, arXiv:2205.05198 (activations); Rajbhandari et al. 2020, arXiv:1910.02054 (ZeRO)',
-    'Latent attention: DeepSeek-V2, arXiv:2405.04434, 2.1; experts: DeepSeekMoE, arXiv:2401.06066',
-    'Attention kernels: Dao 2023, arXiv:2307.08691; Shah et al. 2024, arXiv:2407.08608',
-    'MFU: training FLOPs per token x tokens per second / (GPUs x dense peak), Chowdhery et al. 2022',
-];
-const conventionNames = {
-    causal: 'causal (used here)',
-    full: 'full attention',
-    palm: 'PaLM 6N + 12LHQT',
-    '6n': '6N',
-    megatron: `Megatron-LM of ${conventionSources.megatron.date}`,
-    torchtitan: `torchtitan of ${conventionSources.torchtitan.date}`,
-};
 /** Everything of one config, for a terminal. */
 function textReport(path, side) {
     const { estimate, reading } = side;
@@ -60418,7 +60558,7 @@ function textReport(path, side) {
         rule,
         `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
         rule,
-        ...gist(estimate).map(({ question, answer }) => `  ${question.padEnd(22)} ${answer}`),
+        ...gist(estimate).map(({ question, answer }) => `  ${question.padEnd(22)} ${markdown_plain(answer, 500)}`),
         '',
         ...parameterLines(estimate),
         ...flopLines(estimate),
@@ -60429,7 +60569,7 @@ function textReport(path, side) {
         ...inferenceLines(estimate),
         ...noteLines(side, estimate),
         'Sources',
-        ...terminal_sources.map((source) => `  ${source}`),
+        ...sources_sources.map((source) => `  ${source}`),
         '',
     ].join('\n');
 }

@@ -154,6 +154,27 @@ export type Review = {
 export const tellsOfChange = ({ comparisons, missed, proposal }: Review): boolean =>
   proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
 
+/**
+ * It says more of the change than that metrics moved by less than a share of them: a finding that counts, a config that came, went or
+ * could not be read, new rules, or a larger move.
+ */
+export const movesAtLeast = (review: Review, share: number): boolean =>
+  review.verdict.outcome !== 'pass' ||
+  review.proposal !== undefined ||
+  review.missed.length > 0 ||
+  review.comparisons.some(
+    ({ status, changes }) =>
+      (status !== 'changed' && status !== 'unchanged') ||
+      (status === 'changed' && changes.some((change) => moveOf(change) >= share)),
+  );
+
+/** How far a metric moved, as a share of what it was; endless where one side is not known. */
+function moveOf({ before, after }: Change): number {
+  if (before === after) return 0;
+  if (before === undefined || after === undefined || before === 0) return Number.POSITIVE_INFINITY;
+  return Math.abs(after / before - 1);
+}
+
 /** Nothing was compared, and nothing else is worth a word. */
 export const isEmpty = ({ comparisons, verdict, proposal }: Review): boolean =>
   comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;

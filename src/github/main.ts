@@ -2,7 +2,7 @@ import { getInput, setFailed, setOutput, warning } from '@actions/core';
 import { ZodError } from 'zod';
 import { deadline } from '../deadline.ts';
 import { override } from '../gate/judge.ts';
-import { isEmpty, type Review, tellsOfChange } from '../gate/review.ts';
+import { isEmpty, movesAtLeast, type Review, tellsOfChange } from '../gate/review.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
 import { review } from '../run.ts';
 import { type Inputs, inputDefaults } from '../settings/inputs.ts';
@@ -282,7 +282,7 @@ async function maybePost(
   const create =
     !isEmpty(found) &&
     (settings.comment === 'always' ||
-      (settings.comment === 'changes' && tellsOfChange(found)) ||
+      (settings.comment === 'changes' && tellsOfChange(found) && movesAtLeast(found, settings.commentThreshold)) ||
       (settings.comment === 'failures' && found.verdict.outcome === 'fail'));
   return post(remote.api, remote.repository, pull, settings.commentKey, words, create);
 }

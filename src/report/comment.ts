@@ -4,10 +4,11 @@ import type { Budgets } from '../gate/rules.ts';
 import { assumptions, changes, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
 import { type Chart, memoryBars, stepShares } from './charts.ts';
 import { type Memory, memoryLine, pastProblem, remember } from './earlier.ts';
+import { figures } from './figures.ts';
 import { gib } from './format.ts';
 import { gist, headline, memoryLimit } from './gist.ts';
 import { limitsTable, statedRun } from './limits.ts';
-import { code, figure, sentence, table, tag } from './markdown.ts';
+import { code, sentence, table, tag } from './markdown.ts';
 import { findingLine, overview, ranked, waiverText } from './overview.ts';
 import { runLine, runLineBefore } from './run-line.ts';
 import { fitted, type Section } from './section.ts';
@@ -66,6 +67,7 @@ const inSummary = 'the job summary';
 
 export function sections(review: Review, options: Options, rows = mostRows, elsewhere = inSummary): readonly Section[] {
   const comparisons = ranked(review);
+  const report = { several: comparisons.length > 1, whole: review.base === undefined };
   const cut =
     comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
   return [
@@ -92,9 +94,7 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     })),
     ...comparisons
       .slice(0, 30)
-      .flatMap((comparison, index) =>
-        configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index),
-      ),
+      .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), report, index)),
     { importance: 3, name: 'settings', within: 'Settings', body: settings(review, options.budgetsFor) },
     { importance: 9, name: 'footer', body: footer(review) },
   ].filter(({ body, chart }) => body !== '' || chart !== undefined);
@@ -109,21 +109,14 @@ function said(comparisons: readonly Comparison[], { budgetsFor }: Options): stri
     Math.abs((head?.estimate?.memory.device ?? 0) - (base?.estimate?.memory.device ?? 0));
   const [first] = moves.toSorted((a, b) => growth(b) - growth(a));
   if (first === undefined) return '';
-  const words = figured(headline(first, budgetsFor(first.path))).replace(/^[^(,]*(?=[ ,])/, '**$&**');
+  const words = sentence(headline(first, budgetsFor(first.path))).replace(/^[^(,]*(?=[ ,])/, '**$&**');
   return told.length === 1 ? words : `The largest change is ${code(first.path, 120)}: ${words}`;
 }
-
-/** Words of ours in which an amount of money is no formula. */
-const figured = (words: string): string =>
-  words
-    .split(' ')
-    .map((word) => (word.includes('$') ? figure(word) : word))
-    .join(' ');
 
 /** A report in five answers. */
 function inShort({ path, head }: Comparison, several: boolean): string {
   if (head?.estimate === undefined) return '';
-  const answers = gist(head.estimate).map(({ question, answer }) => `- **${question}** ${figured(answer)}`);
+  const answers = gist(head.estimate).map(({ question, answer }) => `- **${question}** ${sentence(answer)}`);
   return `${several ? `**${code(path, 120)}**\n\n` : ''}${answers.join('\n')}`;
 }
 
@@ -186,8 +179,8 @@ function heading(review: Review, budgetsFor: Options['budgetsFor']): string {
   )
     return `⚠️ Model cost: ${unread} ${unread === 1 ? 'config' : 'configs'} could not be read`;
   if (outcome === 'warn') return `⚠️ Model cost: passed with warnings (${configs})`;
-  // Where nobody set a limit, nothing is held against one.
-  const judged = review.comparisons.some(({ path }) => budgetsFor(path).limits.length > 0);
+  // A report for which nobody set a limit is held against none.
+  const judged = review.comparisons.some(({ path, base }) => base !== undefined || budgetsFor(path).limits.length > 0);
   if (review.comparisons.length > 0)
     return judged ? `✅ Model cost: within budget (${configs})` : `Model cost: ${configs}`;
   return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
@@ -220,8 +213,16 @@ function remedy({ path, metric, after, limit, from }: Finding, review: Review): 
   return ` \`${best.change}\` would bring it to about ${gib(left).replace(' ', '\u00a0')}${left <= limit ? ', within the budget' : ''}.`;
 }
 
+/** Whether a report is of several configs, and whether it is of all that they cost and not of a change. */
+type Report = { readonly several: boolean; readonly whole: boolean };
+
 /** What is in the fold of one config. What cannot be read has no numbers of its own; its finding says why. */
-function configSections(comparison: Comparison, budgets: Budgets, several: boolean, index: number): readonly Section[] {
+function configSections(
+  comparison: Comparison,
+  budgets: Budgets,
+  { several, whole }: Report,
+  index: number,
+): readonly Section[] {
   const side = comparison.head ?? comparison.base;
   if (side === undefined || comparison.status === 'unreadable') return [];
   const within = several ? tag(comparison.path, 80) : 'Details';
@@ -236,6 +237,9 @@ function configSections(comparison: Comparison, budgets: Budgets, several: boole
     titled(6.8, 'What changed', shown ? '' : changes(comparison)),
     titled(6.5, 'Limits', limitsTable(comparison, budgets)),
     titled(6, 'Where the difference comes from', origins(comparison)),
+    ...(whole && comparison.base === undefined && side.estimate !== undefined ? figures(side.estimate) : []).map(
+      ({ title, body }) => titled(4.5, title, body),
+    ),
     titled(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
     ...drawnAs(3.6 - index / 100, 'memory chart', within, memoryChart(comparison, budgets)),
     titled(4, 'Step time', throughputLine(side)),

@@ -11,7 +11,10 @@ export function headline(comparison: Comparison, budgets: Budgets): string {
   const limit = memoryLimit(after, budgets);
   const allowed = limit === undefined ? '' : `limit ${gib(limit)}`;
   if (before === undefined)
-    return sentenceOf([`${gib(after.memory.device)} per GPU${allowed === '' ? '' : ` (${allowed})`}`, costOf(after)]);
+    return sentenceOf([
+      `Memory per GPU ${gib(after.memory.device)}${allowed === '' ? '' : ` (${allowed})`}`,
+      costOf(after),
+    ]);
   const memory = after.memory.device - before.memory.device;
   const whole = [gib(after.memory.device), ...(allowed === '' ? [] : [allowed])].join(', ');
   return sentenceOf([

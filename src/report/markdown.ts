@@ -49,7 +49,7 @@ export const tag = (foreign: string, longest = 300): string =>
   `<code>${plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
 
 /** A word that no reader of markdown and none of GitHub's filters makes anything of. */
-const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
+const harmless = /^(?:[+±-](?=\p{N}))?[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
 /** Unless it is read as an address, an issue or a commit. */
 const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
 const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;

@@ -30,7 +30,7 @@ export function ranked(review: Review): readonly Comparison[] {
 /** The mark in front of a config; none where nothing was found and nothing it is held against. */
 function markOf(review: Review, comparison: Comparison, { limits }: Budgets): string {
   const place = rank(review, comparison);
-  if (place > 1) return limits.length === 0 ? '' : `${marks.pass} `;
+  if (place > 1) return limits.length === 0 && comparison.base === undefined ? '' : `${marks.pass} `;
   return `${place === 0 ? marks.fail : marks.warn} `;
 }
 

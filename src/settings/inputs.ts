@@ -24,10 +24,14 @@ export const inputDefaults: Readonly<Record<string, string>> = {
   'fail-on': 'over-budget',
   baseline: 'merge-base',
   comment: 'changes',
+  'comment-threshold': '',
   'comment-key': 'default',
   'override-label': '',
   'dry-run': 'false',
 };
+
+/** A share of a metric, as the inputs and the policy write it. */
+export const thresholdPattern = /^(\d{1,3}(?:\.\d{1,4})?)\s*%$/;
 
 const commentModes = ['changes', 'always', 'failures', 'never'] as const;
 export type CommentMode = (typeof commentModes)[number];
@@ -37,6 +41,8 @@ export type Choices = {
   readonly failOn: Budgets['failOn'];
   readonly baseline: string;
   readonly comment: CommentMode;
+  /** No comment is created for a change that moves every metric by less than this share of it. */
+  readonly commentThreshold: number;
   readonly commentKey: string;
   readonly overrideLabel: string | undefined;
   readonly dryRun: boolean;
@@ -138,12 +144,22 @@ function choicesOf({ given, choice, wrong }: Desk, policy: Policy | undefined): 
   if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
     wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
   const comment = choice('comment', commentModes, policy?.defaults.comment);
+  const threshold = given('comment-threshold', policy?.defaults.commentThreshold) ?? '0%';
+  const commentThreshold = thresholdOf(threshold);
+  if (commentThreshold === undefined)
+    wrong.push(`The input comment-threshold is "${threshold.slice(0, 60)}", but must be a share like 2%.`);
   const commentKey = given('comment-key') ?? 'default';
   if (!/^[\w.-]{1,60}$/.test(commentKey))
     wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
   const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
   const dryRun = choice('dry-run', ['false', 'true']) === 'true';
-  return { failOn, baseline, comment, commentKey, overrideLabel, dryRun };
+  return { failOn, baseline, comment, commentThreshold: commentThreshold ?? 0, commentKey, overrideLabel, dryRun };
+}
+
+/** `2%` as 0.02. */
+function thresholdOf(text: string): number | undefined {
+  const [, number] = thresholdPattern.exec(text) ?? [];
+  return number === undefined ? undefined : Number(number) / 100;
 }
 
 function acceleratorField({ given, input, wrong }: Desk, ofPolicy: string | undefined) {

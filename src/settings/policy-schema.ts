@@ -185,6 +185,11 @@ export const policySchema = lazily(() =>
         budgets: budgets().optional(),
         fail_on: failOn().optional(),
         comment: z.enum(['changes', 'always', 'failures', 'never']).optional().describe('when a comment is created'),
+        comment_threshold: z
+          .string()
+          .regex(/^\d{1,3}(\.\d{1,4})?\s*%$/, 'a share like 2%')
+          .optional()
+          .describe('a share of every metric: for a change that moves less, no comment is created'),
         override_label: z
           .string()
           .min(1)

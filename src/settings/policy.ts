@@ -40,6 +40,7 @@ export type Policy = {
   readonly name: string;
   readonly defaults: Scope & {
     readonly comment?: 'changes' | 'always' | 'failures' | 'never';
+    readonly commentThreshold?: string;
     readonly overrideLabel?: string;
     readonly baseline?: 'merge-base' | 'base-tip';
   };
@@ -163,6 +164,7 @@ function finish(description: PolicyDescription, place: Place, files: ReadonlyMap
     defaults: {
       ...scope(defaults, 'defaults', defaults.hardware ?? only),
       ...(defaults.comment === undefined ? {} : { comment: defaults.comment }),
+      ...(defaults.comment_threshold === undefined ? {} : { commentThreshold: defaults.comment_threshold }),
       ...(defaults.override_label === undefined ? {} : { overrideLabel: defaults.override_label }),
       ...(defaults.baseline === undefined ? {} : { baseline: defaults.baseline }),
     },

@@ -31,6 +31,20 @@ const refusedByGraphql: Failure = {
   }),
 };
 
+describe('a move below the threshold', () => {
+  const inputs = { 'comment-threshold': '5%' };
+
+  it('creates no comment, and brings one up to date', async () => {
+    const server = await start(pullRequest({ [path]: config() }, wider));
+    expect((await runAction(server, inputs)).outputs['comment-status']).toBe('skipped');
+    expect(server.state.comments).toEqual([]);
+    server.state.commits[sha('b')] = { [path]: config({ intermediate_size: 14336 }) };
+    expect((await runAction(server, inputs)).outputs['comment-status']).toBe('created');
+    server.state.commits[sha('b')] = wider;
+    expect((await runAction(server, inputs)).outputs['comment-status']).toBe('updated');
+  });
+});
+
 describe('which comment is ours', () => {
   it.each([
     ['of another author', comment(1, `${marker}\n\nold`, { author: 'mallory' })],

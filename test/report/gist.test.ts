@@ -34,7 +34,7 @@ describe('what a change means, in one sentence', () => {
 
   it('says what a new config takes, and nothing of one that is gone', () => {
     expect(said({ head: config() }, { run: before })).toMatch(
-      /^[\d.]+ GiB per GPU \(limit 79\.10 GiB\), [\d,]+ GPU hours/,
+      /^Memory per GPU [\d.]+ GiB \(limit 79\.10 GiB\), [\d,]+ GPU hours/,
     );
     expect(said({ base: config() }, { run: before })).toBe('');
   });

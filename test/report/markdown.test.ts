@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Comparison } from '../../src/gate/review.ts';
 import { harmless } from '../../src/github/log.ts';
 import { comment, longestComment } from '../../src/report/comment.ts';
 import { jsonPieces } from '../../src/report/json.ts';
@@ -119,6 +120,14 @@ describe('what the runner makes of foreign text in a line of log', () => {
   });
 });
 
+/** The same comparison on an accelerator that is in no table. */
+function onMachine(one: Comparison, accelerator: string): Comparison {
+  const estimate = one.head?.estimate;
+  if (one.head === undefined || estimate === undefined) return one;
+  const run = { ...estimate.run, run: { ...estimate.run.run, accelerator } };
+  return { ...one, head: { ...one.head, estimate: { ...estimate, run } } };
+}
+
 describe('a whole report of a hostile pull request', () => {
   const texts = fc.record({
     path: hostile,
@@ -144,7 +153,15 @@ describe('a whole report of a hostile pull request', () => {
         const resolved = comment(better, options, worse);
         expect(resolved).toContain('✅ Resolved in `bbbbbbbbbbbb`');
         expect(comment(better, options, resolved)).toBe(resolved);
-        for (const written of [comment(ofRef, options), worse, resolved, summary(twice, options)]) {
+        const { base: _, ...whole } = ofRef;
+        const alone = { ...whole, comparisons: whole.comparisons.map(({ base: __, ...one }) => one) };
+        const full = summary(alone, options);
+        // As a report of another job may have it, which `comment` renders.
+        const onForeign = comment(
+          { ...ofRef, comparisons: ofRef.comparisons.map((one) => onMachine(one, value)) },
+          options,
+        );
+        for (const written of [comment(ofRef, options), worse, resolved, summary(twice, options), full, onForeign]) {
           expect(markup(written, blocks)).toEqual([]);
           expect(written.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]/u);
         }
