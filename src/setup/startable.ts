@@ -17,12 +17,11 @@ type Trial = SettledRun & {
   readonly inFile: (field: string) => boolean;
 };
 
-/**
- * One reason for which a framework refuses a run, or runs otherwise than it reads. Each is the framework's own check (Megatron Core's
- * TransformerConfig and arguments, torchtitan's ParallelDims and Trainer, DeepSpeed's engines, PEFT, DualPipe) or arithmetic.
- */
+/** One reason for which a framework refuses a run, or runs otherwise than it reads. */
 export type Rule = {
   readonly id: string;
+  /** Where the framework checks it itself, at a commit; or why no file is needed. */
+  readonly sources: readonly [string, ...string[]];
   /** Frameworks that do not start, and those in which it is only worth a word. */
   readonly stops: readonly Framework[];
   readonly doubts?: readonly Framework[];
@@ -33,6 +32,16 @@ export type Rule = {
   /** What is wrong, with the nearest value that works; undefined where nothing is. */
   readonly sentence: (trial: Trial) => string | undefined;
 };
+
+const at = (repository: string, commit: string) => (path: string) =>
+  `https://github.com/${repository}/blob/${commit}/${path}`;
+const megatron = (path: string) => at('NVIDIA/Megatron-LM', 'd98e8a6')(`megatron/${path}`);
+const deepspeed = (path: string) => at('deepspeedai/DeepSpeed', '1b88ac3')(`deepspeed/${path}`);
+const titan = at('pytorch/torchtitan', 'b5bcd76');
+const accelerate = at('huggingface/accelerate', '16cb6eb');
+const peft = at('huggingface/peft', '5d602fd');
+const transformerEngine = at('NVIDIA/TransformerEngine', 'd0067d0');
+const dualPipe = at('deepseek-ai/DualPipe', '030ce43');
 
 const every: readonly Framework[] = ['megatron', 'fsdp', 'deepspeed', 'transformers'];
 
@@ -119,6 +128,7 @@ const lowestCap = 0.15;
 const ofTensor: readonly Rule[] = [
   {
     id: 'heads-by-tensor',
+    sources: [megatron('core/transformer/transformer_config.py#L1446'), 'arithmetic: each GPU has whole heads'],
     stops: every,
     fields: ['parallelism.tensor'],
     sentence: (trial) => {
@@ -132,6 +142,7 @@ const ofTensor: readonly Rule[] = [
   },
   {
     id: 'key-value-heads-by-tensor',
+    sources: [megatron('core/transformer/transformer_config.py#L1462')],
     stops: ['megatron', 'fsdp', 'transformers'],
     fields: ['parallelism.tensor'],
     sentence: (trial) => {
@@ -147,6 +158,7 @@ const ofTensor: readonly Rule[] = [
   },
   {
     id: 'width-by-tensor',
+    sources: [megatron('core/tensor_parallel/layers.py#L1038'), megatron('core/tensor_parallel/layers.py#L1408')],
     stops: ['megatron'],
     fields: ['parallelism.tensor'],
     sentence: (trial) => {
@@ -159,6 +171,7 @@ const ofTensor: readonly Rule[] = [
   },
   {
     id: 'expert-width-by-expert-tensor',
+    sources: [megatron('core/tensor_parallel/layers.py#L1038'), megatron('core/parallel_state.py#L883')],
     stops: ['megatron'],
     fields: ['parallelism.expert_tensor'],
     sentence: ({ run, architecture }) => {
@@ -177,6 +190,7 @@ const ofTensor: readonly Rule[] = [
   },
   {
     id: 'mamba-heads-by-tensor',
+    sources: [megatron('core/ssm/mamba_mixer.py#L262'), megatron('core/ssm/mamba_mixer.py#L270')],
     stops: ['megatron'],
     fields: ['parallelism.tensor'],
     sentence: (trial) => {
@@ -191,6 +205,7 @@ const ofTensor: readonly Rule[] = [
   },
   {
     id: 'sequence-by-tensor',
+    sources: [titan('torchtitan/distributed/parallel_dims.py#L664'), 'arithmetic: each GPU holds as many tokens'],
     stops: ['megatron', 'fsdp'],
     fields: ['sequence_length', 'parallelism.tensor'],
     sentence: ({ run, architecture }) => {
@@ -204,6 +219,7 @@ const ofTensor: readonly Rule[] = [
   },
   {
     id: 'sequence-parallel-alone',
+    sources: [megatron('training/arguments.py#L1439')],
     stops: [],
     doubts: ['megatron'],
     fields: ['parallelism.sequence_parallel'],
@@ -214,6 +230,7 @@ const ofTensor: readonly Rule[] = [
   },
   {
     id: 'tensor-in-trainer',
+    sources: [accelerate('src/accelerate/parallelism_config.py#L34')],
     stops: [],
     doubts: ['transformers'],
     fields: ['parallelism.tensor'],
@@ -227,6 +244,7 @@ const ofTensor: readonly Rule[] = [
 const ofPipeline: readonly Rule[] = [
   {
     id: 'layers-by-pipeline',
+    sources: [megatron('training/arguments.py#L968'), megatron('training/arguments.py#L997')],
     stops: ['megatron'],
     fields: ['parallelism.pipeline'],
     inFileAlone: true,
@@ -242,6 +260,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'layers-by-virtual-stages',
+    sources: [megatron('training/arguments.py#L972')],
     stops: ['megatron'],
     fields: ['parallelism.virtual_pipeline'],
     inFileAlone: true,
@@ -255,6 +274,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'virtual-stages-without-pipeline',
+    sources: ['arithmetic: virtual stages are divided over the ranks of a pipeline'],
     stops: every,
     fields: ['parallelism.virtual_pipeline'],
     sentence: ({ run: { parallelism } }) =>
@@ -264,6 +284,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'layers-per-stage',
+    sources: ['arithmetic: every layer is on one stage'],
     stops: every,
     fields: ['layers_per_stage'],
     sentence: ({ run, architecture }) => {
@@ -279,6 +300,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'zero-with-pipeline',
+    sources: [deepspeed('runtime/pipe/engine.py')],
     stops: ['deepspeed'],
     fields: ['sharding', 'parallelism.pipeline'],
     sentence: ({ run }) =>
@@ -288,6 +310,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'virtual-stages-in-deepspeed',
+    sources: [deepspeed('runtime/pipe/schedule.py')],
     stops: [],
     doubts: ['deepspeed'],
     fields: ['parallelism.virtual_pipeline'],
@@ -298,6 +321,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'pipeline-in-trainer',
+    sources: [accelerate('src/accelerate/parallelism_config.py#L34')],
     stops: ['transformers'],
     fields: ['parallelism.pipeline'],
     sentence: ({ run: { parallelism } }) =>
@@ -307,6 +331,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'dualpipe-stages',
+    sources: [dualPipe('dualpipe/dualpipe.py#L332')],
     stops: every,
     fields: ['pipeline_schedule', 'parallelism.pipeline'],
     sentence: ({ run }) => {
@@ -317,6 +342,7 @@ const ofPipeline: readonly Rule[] = [
   },
   {
     id: 'dualpipe-micro-batches',
+    sources: [dualPipe('dualpipe/dualpipe.py#L333')],
     stops: every,
     fields: ['pipeline_schedule', 'parallelism.pipeline', 'global_batch_size', 'gpus'],
     sentence: ({ run }) => {
@@ -331,6 +357,7 @@ const ofPipeline: readonly Rule[] = [
 const ofExperts: readonly Rule[] = [
   {
     id: 'experts-by-expert',
+    sources: [megatron('training/arguments.py#L1657'), titan('torchtitan/models/common/decoder.py#L207')],
     stops: every,
     fields: ['parallelism.expert'],
     sentence: ({ run, architecture }) => {
@@ -345,6 +372,7 @@ const ofExperts: readonly Rule[] = [
   },
   {
     id: 'expert-without-experts',
+    sources: [megatron('core/transformer/transformer_config.py#L1596'), megatron('training/arguments.py#L1656')],
     stops: ['megatron'],
     doubts: ['fsdp', 'deepspeed', 'transformers'],
     fields: ['parallelism.expert'],
@@ -358,6 +386,7 @@ const ofExperts: readonly Rule[] = [
 const ofTokens: readonly Rule[] = [
   {
     id: 'sequence-by-context',
+    sources: [megatron('training/arguments.py#L1335'), titan('torchtitan/distributed/parallel_dims.py#L668')],
     stops: ['megatron', 'fsdp', 'deepspeed'],
     fields: ['sequence_length', 'parallelism.context'],
     sentence: ({ run }) => {
@@ -372,6 +401,7 @@ const ofTokens: readonly Rule[] = [
   },
   {
     id: 'heads-by-all-to-all',
+    sources: ['arithmetic: after the exchange each GPU has whole heads', deepspeed('sequence/layer.py')],
     stops: every,
     fields: ['context_parallel_style', 'parallelism.context'],
     sentence: (trial) => {
@@ -387,6 +417,7 @@ const ofTokens: readonly Rule[] = [
   },
   {
     id: 'length-beyond-config',
+    sources: ['arithmetic: the config states how many positions there are'],
     stops: [],
     doubts: every,
     fields: ['sequence_length'],
@@ -397,6 +428,7 @@ const ofTokens: readonly Rule[] = [
   },
   {
     id: 'tokens-of-a-step',
+    sources: ['arithmetic: a training has a step'],
     stops: [],
     doubts: every,
     fields: ['tokens'],
@@ -409,6 +441,7 @@ const ofTokens: readonly Rule[] = [
   },
   {
     id: 'global-batch',
+    sources: [megatron('core/num_microbatches_calculator.py#L382'), deepspeed('runtime/config.py')],
     stops: ['megatron', 'fsdp', 'deepspeed'],
     doubts: ['transformers'],
     fields: ['global_batch_size', 'gpus'],
@@ -424,6 +457,7 @@ const ofTokens: readonly Rule[] = [
 const ofMachines: readonly Rule[] = [
   {
     id: 'precision-of-chip',
+    sources: ['the datasheet of the accelerator (facts/accelerators.ts)'],
     stops: every,
     fields: ['precision', 'accelerator'],
     sentence: ({ run, machine }) => {
@@ -437,6 +471,7 @@ const ofMachines: readonly Rule[] = [
   },
   {
     id: 'bf16-of-chip',
+    sources: ['the datasheet of the accelerator (facts/accelerators.ts)'],
     stops: ['transformers'],
     doubts: ['megatron', 'fsdp', 'deepspeed'],
     fields: ['precision', 'accelerator'],
@@ -447,6 +482,7 @@ const ofMachines: readonly Rule[] = [
   },
   {
     id: 'widths-in-8-bits',
+    sources: [transformerEngine('transformer_engine/pytorch/utils.py')],
     stops: ['megatron'],
     fields: ['precision', 'parallelism.tensor'],
     sentence: ({ run, architecture }) => {
@@ -460,6 +496,7 @@ const ofMachines: readonly Rule[] = [
   },
   {
     id: 'shard-group',
+    sources: [titan('torchtitan/distributed/parallel_dims.py#L179')],
     stops: every,
     fields: ['shard_group', 'gpus'],
     sentence: ({ run }) => {
@@ -471,6 +508,7 @@ const ofMachines: readonly Rule[] = [
   },
   {
     id: 'uneven-nodes',
+    sources: ['arithmetic: nodes have as many GPUs'],
     stops: [],
     doubts: every,
     fields: ['gpus', 'gpus_per_node'],
@@ -481,6 +519,7 @@ const ofMachines: readonly Rule[] = [
   },
   {
     id: 'power-cap',
+    sources: ['the datasheet of the accelerator (facts/accelerators.ts)'],
     stops: [],
     doubts: every,
     fields: ['power_cap_watts'],
@@ -494,6 +533,7 @@ const ofMachines: readonly Rule[] = [
 const ofMemory: readonly Rule[] = [
   {
     id: 'adapter-targets',
+    sources: [peft('src/peft/tuners/tuners_utils.py#L1039')],
     stops: ['fsdp', 'deepspeed', 'transformers'],
     doubts: ['megatron'],
     fields: ['lora'],
@@ -504,6 +544,7 @@ const ofMemory: readonly Rule[] = [
   },
   {
     id: 'adapter-targets-unknown',
+    sources: [peft('src/peft/tuners/tuners_utils.py#L1039')],
     stops: [],
     doubts: every,
     fields: ['lora'],
@@ -514,6 +555,7 @@ const ofMemory: readonly Rule[] = [
   },
   {
     id: 'recompute-modules',
+    sources: [megatron('core/transformer/transformer_config.py#L1958')],
     stops: [],
     doubts: ['megatron'],
     fields: ['recompute_modules'],
@@ -526,6 +568,7 @@ const ofMemory: readonly Rule[] = [
   },
   {
     id: 'recompute-layers',
+    sources: [megatron('core/transformer/transformer_config.py#L1919')],
     stops: [],
     doubts: every,
     fields: ['recompute_layers'],
@@ -536,6 +579,7 @@ const ofMemory: readonly Rule[] = [
   },
   {
     id: 'offload-without-sharding',
+    sources: [deepspeed('runtime/zero/config.py')],
     stops: [],
     doubts: ['deepspeed'],
     fields: ['offload', 'sharding'],

@@ -329,3 +329,13 @@ it('searches no further than a run can be, whatever a stranger states', () => {
   expect(said(llama, run).map(({ rule }) => rule)).toContain('heads-by-tensor');
   expect(performance.now() - start).toBeLessThan(2_000);
 });
+
+it.each(rulesOfStart.map(({ id, sources }) => [id, sources] as const))(
+  '%s says where the framework checks it',
+  (_id, sources) => {
+    for (const source of sources)
+      expect(source).toMatch(
+        /^(https:\/\/github\.com\/[\w-]+\/[\w-]+\/blob\/[0-9a-f]{7}\/[\w/-]+\.py(#L\d+)?$|arithmetic: |the datasheet )/,
+      );
+  },
+);
