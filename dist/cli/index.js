@@ -8789,18 +8789,12 @@ function forwardFlops(operation, S, convention = 'causal') {
             return convention === 'full' ? operation.fullFlopsPerToken : operation.flopsPerToken;
         case 'vector':
             return operation.flopsPerToken;
-        case 'norm':
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'table':
-        case 'loss':
-            return 0;
+        default:
+            return uncounted(operation);
     }
 }
+/** Operations whose FLOPs nobody counts, one by one, so that the compiler names a new kind here. */
+const uncounted = (_) => 0;
 
 ;// CONCATENATED MODULE: ./build/facts/basis.js
 /**
@@ -9569,16 +9563,8 @@ function furtherFlops(operation, pass, needed, above) {
             return needed(operation.input) ? 2 * forward : 0;
         case 'vector':
             return above ? forward : 0;
-        case 'norm':
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'table':
-        case 'loss':
-            return 0;
+        default:
+            return uncounted(operation);
     }
 }
 /** Whether what an operation gives needs a gradient; undefined where it gives no tensor of a token that depends on others. */
@@ -12580,10 +12566,6 @@ function saveFused(operation, run, execution, save) {
         case 'norm':
             save.tensor(operation.input);
             return;
-        case 'scan':
-            save.tensor(operation.input);
-            save.tensor(operation.output);
-            return;
         case 'linear':
             if (operation.component === 'output' || !needsInput(operation, run))
                 return;
@@ -12605,17 +12587,8 @@ function saveFused(operation, run, execution, save) {
         case 'dispatch':
             save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.fusedRouting.row);
             return;
-        case 'add':
-            saveDropoutMask(operation, run, save);
-            return;
-        case 'table':
-            save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
-            return;
-        case 'combine':
-        case 'rope':
-        case 'vector':
-        case 'loss':
-            return;
+        default:
+            saveAlike(operation, run, save);
     }
 }
 /** Attention in one kernel, or in parts that save the scores of every pair: the softmax's output, and dropout's result with its mask. */
@@ -12630,6 +12603,26 @@ function saveAttention(core, run, save) {
         saveLogSumExp(core, save);
     else
         save.own('scores', scoresOf(core, run), run.dropout === true ? 2 * activations_e + 1 : activations_e);
+}
+/** What is saved alike, however operations run. */
+function saveAlike(operation, run, save) {
+    switch (operation.kind) {
+        case 'scan':
+            save.tensor(operation.input);
+            save.tensor(operation.output);
+            return;
+        case 'add':
+            saveDropoutMask(operation, run, save);
+            return;
+        case 'table':
+            save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
+            return;
+        case 'combine':
+        case 'rope':
+        case 'vector':
+        case 'loss':
+            return;
+    }
 }
 // --- PyTorch, operation by operation ------------------------------------------------------------------------------------------
 function saveEager(operation, run, execution, layer, save) {
@@ -12653,21 +12646,8 @@ function saveEager(operation, run, execution, layer, save) {
             save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.eagerRouting.row);
             save.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
             return;
-        case 'scan':
-            save.tensor(operation.input);
-            save.tensor(operation.output);
-            return;
-        case 'add':
-            saveDropoutMask(operation, run, save);
-            return;
-        case 'table':
-            save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
-            return;
-        case 'combine':
-        case 'rope':
-        case 'vector':
-        case 'loss':
-            return;
+        default:
+            saveAlike(operation, run, save);
     }
 }
 function eagerLayer(operations) {
@@ -47743,7 +47723,7 @@ function megatron_vocabulary_hasSizes(name, { hidden, layers, heads, groups, wid
 /** The model of Megatron's arguments. */
 const megatronRead = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
 /** Arguments that give a model something that is not counted, and what that is. */
-const uncounted = [
+const megatron_model_uncounted = [
     ['is_hybrid_model', 'state-space layers'],
     ['hybrid_attention_ratio', 'state-space layers'],
     ['linear_attention_freq', 'linear attention'],
@@ -47765,7 +47745,7 @@ function stateModel(say) {
         stateVocabulary(say, sizesOf(say, layers));
         return;
     }
-    for (const [name, what] of uncounted) {
+    for (const [name, what] of megatron_model_uncounted) {
         const value = say.at(name);
         if (value !== undefined && value !== false && value !== 0)
             throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name, OtherModel);
@@ -54985,6 +54965,14 @@ function describe_without({ fields }) {
 
 
 
+const startable_at = (repository, commit) => (path) => `https://github.com/${repository}/blob/${commit}/${path}`;
+const startable_megatron = (path) => startable_at('NVIDIA/Megatron-LM', 'd98e8a6')(`megatron/${path}`);
+const startable_deepspeed = (path) => startable_at('deepspeedai/DeepSpeed', '1b88ac3')(`deepspeed/${path}`);
+const titan = startable_at('pytorch/torchtitan', 'b5bcd76');
+const startable_accelerate = startable_at('huggingface/accelerate', '16cb6eb');
+const startable_peft = startable_at('huggingface/peft', '5d602fd');
+const transformerEngine = startable_at('NVIDIA/TransformerEngine', 'd0067d0');
+const dualPipe = startable_at('deepseek-ai/DualPipe', '030ce43');
 const every = ['megatron', 'fsdp', 'deepspeed', 'transformers'];
 /** Formats whose framework only stands for a nearer one that has no row: rules of one framework say nothing of them. */
 const borrowing = new Set(['nanotron', 'maxtext', 'nanogpt', 'levanter']);
@@ -55049,6 +55037,7 @@ const lowestCap = 0.15;
 const ofTensor = [
     {
         id: 'heads-by-tensor',
+        sources: [startable_megatron('core/transformer/transformer_config.py#L1446'), 'arithmetic: each GPU has whole heads'],
         stops: every,
         fields: ['parallelism.tensor'],
         sentence: (trial) => {
@@ -55063,6 +55052,7 @@ const ofTensor = [
     },
     {
         id: 'key-value-heads-by-tensor',
+        sources: [startable_megatron('core/transformer/transformer_config.py#L1462')],
         stops: ['megatron', 'fsdp', 'transformers'],
         fields: ['parallelism.tensor'],
         sentence: (trial) => {
@@ -55079,6 +55069,7 @@ const ofTensor = [
     },
     {
         id: 'width-by-tensor',
+        sources: [startable_megatron('core/tensor_parallel/layers.py#L1038'), startable_megatron('core/tensor_parallel/layers.py#L1408')],
         stops: ['megatron'],
         fields: ['parallelism.tensor'],
         sentence: (trial) => {
@@ -55092,6 +55083,7 @@ const ofTensor = [
     },
     {
         id: 'expert-width-by-expert-tensor',
+        sources: [startable_megatron('core/tensor_parallel/layers.py#L1038'), startable_megatron('core/parallel_state.py#L883')],
         stops: ['megatron'],
         fields: ['parallelism.expert_tensor'],
         sentence: ({ run, architecture }) => {
@@ -55107,6 +55099,7 @@ const ofTensor = [
     },
     {
         id: 'mamba-heads-by-tensor',
+        sources: [startable_megatron('core/ssm/mamba_mixer.py#L262'), startable_megatron('core/ssm/mamba_mixer.py#L270')],
         stops: ['megatron'],
         fields: ['parallelism.tensor'],
         sentence: (trial) => {
@@ -55120,6 +55113,7 @@ const ofTensor = [
     },
     {
         id: 'sequence-by-tensor',
+        sources: [titan('torchtitan/distributed/parallel_dims.py#L664'), 'arithmetic: each GPU holds as many tokens'],
         stops: ['megatron', 'fsdp'],
         fields: ['sequence_length', 'parallelism.tensor'],
         sentence: ({ run, architecture }) => {
@@ -55135,6 +55129,7 @@ const ofTensor = [
     },
     {
         id: 'sequence-parallel-alone',
+        sources: [startable_megatron('training/arguments.py#L1439')],
         stops: [],
         doubts: ['megatron'],
         fields: ['parallelism.sequence_parallel'],
@@ -55144,6 +55139,7 @@ const ofTensor = [
     },
     {
         id: 'tensor-in-trainer',
+        sources: [startable_accelerate('src/accelerate/parallelism_config.py#L34')],
         stops: [],
         doubts: ['transformers'],
         fields: ['parallelism.tensor'],
@@ -55155,6 +55151,7 @@ const ofTensor = [
 const ofPipeline = [
     {
         id: 'layers-by-pipeline',
+        sources: [startable_megatron('training/arguments.py#L968'), startable_megatron('training/arguments.py#L997')],
         stops: ['megatron'],
         fields: ['parallelism.pipeline'],
         inFileAlone: true,
@@ -55172,6 +55169,7 @@ const ofPipeline = [
     },
     {
         id: 'layers-by-virtual-stages',
+        sources: [startable_megatron('training/arguments.py#L972')],
         stops: ['megatron'],
         fields: ['parallelism.virtual_pipeline'],
         inFileAlone: true,
@@ -55187,6 +55185,7 @@ const ofPipeline = [
     },
     {
         id: 'virtual-stages-without-pipeline',
+        sources: ['arithmetic: virtual stages are divided over the ranks of a pipeline'],
         stops: every,
         fields: ['parallelism.virtual_pipeline'],
         sentence: ({ run: { parallelism } }) => parallelism.virtualPipeline > 1 && parallelism.pipeline === 1
@@ -55195,6 +55194,7 @@ const ofPipeline = [
     },
     {
         id: 'layers-per-stage',
+        sources: ['arithmetic: every layer is on one stage'],
         stops: every,
         fields: ['layers_per_stage'],
         sentence: ({ run, architecture }) => {
@@ -55212,6 +55212,7 @@ const ofPipeline = [
     },
     {
         id: 'zero-with-pipeline',
+        sources: [startable_deepspeed('runtime/pipe/engine.py')],
         stops: ['deepspeed'],
         fields: ['sharding', 'parallelism.pipeline'],
         sentence: ({ run }) => run.parallelism.pipeline > 1 && (run.sharding === 'gradients' || run.sharding === 'full')
@@ -55220,6 +55221,7 @@ const ofPipeline = [
     },
     {
         id: 'virtual-stages-in-deepspeed',
+        sources: [startable_deepspeed('runtime/pipe/schedule.py')],
         stops: [],
         doubts: ['deepspeed'],
         fields: ['parallelism.virtual_pipeline'],
@@ -55229,6 +55231,7 @@ const ofPipeline = [
     },
     {
         id: 'pipeline-in-trainer',
+        sources: [startable_accelerate('src/accelerate/parallelism_config.py#L34')],
         stops: ['transformers'],
         fields: ['parallelism.pipeline'],
         sentence: ({ run: { parallelism } }) => parallelism.pipeline > 1
@@ -55237,6 +55240,7 @@ const ofPipeline = [
     },
     {
         id: 'dualpipe-stages',
+        sources: [dualPipe('dualpipe/dualpipe.py#L332')],
         stops: every,
         fields: ['pipeline_schedule', 'parallelism.pipeline'],
         sentence: ({ run }) => {
@@ -55248,6 +55252,7 @@ const ofPipeline = [
     },
     {
         id: 'dualpipe-micro-batches',
+        sources: [dualPipe('dualpipe/dualpipe.py#L333')],
         stops: every,
         fields: ['pipeline_schedule', 'parallelism.pipeline', 'global_batch_size', 'gpus'],
         sentence: ({ run }) => {
@@ -55262,6 +55267,7 @@ const ofPipeline = [
 const ofExperts = [
     {
         id: 'experts-by-expert',
+        sources: [startable_megatron('training/arguments.py#L1657'), titan('torchtitan/models/common/decoder.py#L207')],
         stops: every,
         fields: ['parallelism.expert'],
         sentence: ({ run, architecture }) => {
@@ -55276,6 +55282,7 @@ const ofExperts = [
     },
     {
         id: 'expert-without-experts',
+        sources: [startable_megatron('core/transformer/transformer_config.py#L1596'), startable_megatron('training/arguments.py#L1656')],
         stops: ['megatron'],
         doubts: ['fsdp', 'deepspeed', 'transformers'],
         fields: ['parallelism.expert'],
@@ -55287,6 +55294,7 @@ const ofExperts = [
 const ofTokens = [
     {
         id: 'sequence-by-context',
+        sources: [startable_megatron('training/arguments.py#L1335'), titan('torchtitan/distributed/parallel_dims.py#L668')],
         stops: ['megatron', 'fsdp', 'deepspeed'],
         fields: ['sequence_length', 'parallelism.context'],
         sentence: ({ run }) => {
@@ -55301,6 +55309,7 @@ const ofTokens = [
     },
     {
         id: 'heads-by-all-to-all',
+        sources: ['arithmetic: after the exchange each GPU has whole heads', startable_deepspeed('sequence/layer.py')],
         stops: every,
         fields: ['context_parallel_style', 'parallelism.context'],
         sentence: (trial) => {
@@ -55318,6 +55327,7 @@ const ofTokens = [
     },
     {
         id: 'length-beyond-config',
+        sources: ['arithmetic: the config states how many positions there are'],
         stops: [],
         doubts: every,
         fields: ['sequence_length'],
@@ -55327,6 +55337,7 @@ const ofTokens = [
     },
     {
         id: 'tokens-of-a-step',
+        sources: ['arithmetic: a training has a step'],
         stops: [],
         doubts: every,
         fields: ['tokens'],
@@ -55339,6 +55350,7 @@ const ofTokens = [
     },
     {
         id: 'global-batch',
+        sources: [startable_megatron('core/num_microbatches_calculator.py#L382'), startable_deepspeed('runtime/config.py')],
         stops: ['megatron', 'fsdp', 'deepspeed'],
         doubts: ['transformers'],
         fields: ['global_batch_size', 'gpus'],
@@ -55354,6 +55366,7 @@ const ofTokens = [
 const ofMachines = [
     {
         id: 'precision-of-chip',
+        sources: ['the datasheet of the accelerator (facts/accelerators.ts)'],
         stops: every,
         fields: ['precision', 'accelerator'],
         sentence: ({ run, machine }) => {
@@ -55369,6 +55382,7 @@ const ofMachines = [
     },
     {
         id: 'bf16-of-chip',
+        sources: ['the datasheet of the accelerator (facts/accelerators.ts)'],
         stops: ['transformers'],
         doubts: ['megatron', 'fsdp', 'deepspeed'],
         fields: ['precision', 'accelerator'],
@@ -55378,6 +55392,7 @@ const ofMachines = [
     },
     {
         id: 'widths-in-8-bits',
+        sources: [transformerEngine('transformer_engine/pytorch/utils.py')],
         stops: ['megatron'],
         fields: ['precision', 'parallelism.tensor'],
         sentence: ({ run, architecture }) => {
@@ -55393,6 +55408,7 @@ const ofMachines = [
     },
     {
         id: 'shard-group',
+        sources: [titan('torchtitan/distributed/parallel_dims.py#L179')],
         stops: every,
         fields: ['shard_group', 'gpus'],
         sentence: ({ run }) => {
@@ -55405,6 +55421,7 @@ const ofMachines = [
     },
     {
         id: 'uneven-nodes',
+        sources: ['arithmetic: nodes have as many GPUs'],
         stops: [],
         doubts: every,
         fields: ['gpus', 'gpus_per_node'],
@@ -55414,6 +55431,7 @@ const ofMachines = [
     },
     {
         id: 'power-cap',
+        sources: ['the datasheet of the accelerator (facts/accelerators.ts)'],
         stops: [],
         doubts: every,
         fields: ['power_cap_watts'],
@@ -55425,6 +55443,7 @@ const ofMachines = [
 const ofMemory = [
     {
         id: 'adapter-targets',
+        sources: [startable_peft('src/peft/tuners/tuners_utils.py#L1039')],
         stops: ['fsdp', 'deepspeed', 'transformers'],
         doubts: ['megatron'],
         fields: ['lora'],
@@ -55434,6 +55453,7 @@ const ofMemory = [
     },
     {
         id: 'adapter-targets-unknown',
+        sources: [startable_peft('src/peft/tuners/tuners_utils.py#L1039')],
         stops: [],
         doubts: every,
         fields: ['lora'],
@@ -55443,6 +55463,7 @@ const ofMemory = [
     },
     {
         id: 'recompute-modules',
+        sources: [startable_megatron('core/transformer/transformer_config.py#L1958')],
         stops: [],
         doubts: ['megatron'],
         fields: ['recompute_modules'],
@@ -55455,6 +55476,7 @@ const ofMemory = [
     },
     {
         id: 'recompute-layers',
+        sources: [startable_megatron('core/transformer/transformer_config.py#L1919')],
         stops: [],
         doubts: every,
         fields: ['recompute_layers'],
@@ -55464,6 +55486,7 @@ const ofMemory = [
     },
     {
         id: 'offload-without-sharding',
+        sources: [startable_deepspeed('runtime/zero/config.py')],
         stops: [],
         doubts: ['deepspeed'],
         fields: ['offload', 'sharding'],

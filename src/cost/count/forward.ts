@@ -71,15 +71,15 @@ export function forwardFlops(operation: Operation, S: number, convention: Attent
       return convention === 'full' ? operation.fullFlopsPerToken : operation.flopsPerToken;
     case 'vector':
       return operation.flopsPerToken;
-    case 'norm':
-    case 'activation':
-    case 'rope':
-    case 'add':
-    case 'route':
-    case 'dispatch':
-    case 'combine':
-    case 'table':
-    case 'loss':
-      return 0;
+    default:
+      return uncounted(operation);
   }
 }
+
+/** Operations whose FLOPs nobody counts, one by one, so that the compiler names a new kind here. */
+export const uncounted = (
+  _: Extract<
+    Operation,
+    { kind: 'norm' | 'activation' | 'rope' | 'add' | 'route' | 'dispatch' | 'combine' | 'table' | 'loss' }
+  >,
+): number => 0;

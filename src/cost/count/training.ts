@@ -1,7 +1,7 @@
 import { frameworks } from '../../facts/frameworks.ts';
 import { blockOf, type Operation, type Operations, type Tensor } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
-import { type AttentionConvention, forwardFlops, keysMet } from './forward.ts';
+import { type AttentionConvention, forwardFlops, keysMet, uncounted } from './forward.ts';
 import { adapterFlops } from './lora.ts';
 
 type Pass = { readonly sequenceLength: number; readonly lora: Lora; readonly convention: AttentionConvention };
@@ -103,16 +103,8 @@ function furtherFlops(operation: Operation, pass: Pass, needed: Needed, above: b
       return needed(operation.input) ? 2 * forward : 0;
     case 'vector':
       return above ? forward : 0;
-    case 'norm':
-    case 'activation':
-    case 'rope':
-    case 'add':
-    case 'route':
-    case 'dispatch':
-    case 'combine':
-    case 'table':
-    case 'loss':
-      return 0;
+    default:
+      return uncounted(operation);
   }
 }
 

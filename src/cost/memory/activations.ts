@@ -138,10 +138,6 @@ function saveFused(operation: Operation, run: TrainingRun, execution: Execution,
     case 'norm':
       save.tensor(operation.input);
       return;
-    case 'scan':
-      save.tensor(operation.input);
-      save.tensor(operation.output);
-      return;
     case 'linear':
       if (operation.component === 'output' || !needsInput(operation, run)) return;
       save.tensor(
@@ -163,17 +159,8 @@ function saveFused(operation: Operation, run: TrainingRun, execution: Execution,
     case 'dispatch':
       save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.fusedRouting.row);
       return;
-    case 'add':
-      saveDropoutMask(operation, run, save);
-      return;
-    case 'table':
-      save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
-      return;
-    case 'combine':
-    case 'rope':
-    case 'vector':
-    case 'loss':
-      return;
+    default:
+      saveAlike(operation, run, save);
   }
 }
 
@@ -186,6 +173,31 @@ function saveAttention(core: Extract<Operation, { kind: 'attention' }>, run: Tra
   save.tensor(core.output);
   if (run.flashAttention) saveLogSumExp(core, save);
   else save.own('scores', scoresOf(core, run), run.dropout === true ? 2 * e + 1 : e);
+}
+
+/** What is saved alike, however operations run. */
+function saveAlike(
+  operation: Exclude<Operation, { kind: 'norm' | 'linear' | 'activation' | 'attention' | 'route' | 'dispatch' }>,
+  run: TrainingRun,
+  save: Save,
+): void {
+  switch (operation.kind) {
+    case 'scan':
+      save.tensor(operation.input);
+      save.tensor(operation.output);
+      return;
+    case 'add':
+      saveDropoutMask(operation, run, save);
+      return;
+    case 'table':
+      save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
+      return;
+    case 'combine':
+    case 'rope':
+    case 'vector':
+    case 'loss':
+      return;
+  }
 }
 
 // --- PyTorch, operation by operation ------------------------------------------------------------------------------------------
@@ -211,21 +223,8 @@ function saveEager(operation: Operation, run: TrainingRun, execution: Execution,
       save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.eagerRouting.row);
       save.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
       return;
-    case 'scan':
-      save.tensor(operation.input);
-      save.tensor(operation.output);
-      return;
-    case 'add':
-      saveDropoutMask(operation, run, save);
-      return;
-    case 'table':
-      save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
-      return;
-    case 'combine':
-    case 'rope':
-    case 'vector':
-    case 'loss':
-      return;
+    default:
+      saveAlike(operation, run, save);
   }
 }
 
