@@ -1,11 +1,11 @@
 import { judge } from './gate/judge.ts';
 import type { Comparison, Finding } from './gate/review.ts';
+import { type Merged, mergedJob } from './read/merged.ts';
 import { type Described, type Description, differs } from './settings/describe.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Runs, Settings } from './settings/settings.ts';
 import { fileOf } from './text/job-name.ts';
-import { mergeTexts } from './text/merge.ts';
-import type { Changes, Commit, ConfigPair, ConfigSide, InTime } from './world.ts';
+import type { Changes, Commit, ConfigPair, ConfigSide, Files, InTime } from './world.ts';
 
 /** What the base branch's tip adds to a verdict on a branch that began before it. */
 export type Standing = {
@@ -59,16 +59,30 @@ export function heldAgainstTip(
 /** The name under which a change found a file, which the tip may still have. */
 export const beganAs = ({ path, previousPath }: ConfigPair): string => previousPath ?? path;
 
+/** The files of a pair that the tip may have otherwise: its own, and those that its job refers to. */
+export const filesOf = (pair: ConfigPair): readonly string[] => [beganAs(pair), ...partsOf(pair)];
+
+const partsOf = ({ beside }: ConfigPair): readonly string[] => [
+  ...new Set([...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])]),
+];
+
 /**
  * The changes with what the tip has of each file, where that is not what the change began from or what it comes to.
  *
- * @param theirs what the tip has of each pair whose file changed there; undefined where it is gone
+ * @param theirs what the tip has of the files that changed there, by path; undefined where one is gone
  */
-export function withTheirs(changes: Changes, theirs: ReadonlyMap<ConfigPair, ConfigSide | undefined>): Changes {
+export function withTheirs(changes: Changes, theirs: Files): Changes {
+  const moved = (path: string, base: ConfigSide | undefined, head: ConfigSide | undefined) =>
+    theirs.has(path) && !same(theirs.get(path), base) && !same(theirs.get(path), head);
   const pairs = changes.pairs.map((pair): ConfigPair => {
-    const side = theirs.get(pair);
-    if (!theirs.has(pair) || same(side, pair.base) || same(side, pair.head)) return pair;
-    return { ...pair, tip: side ?? { kind: 'absent' } };
+    const { base, head, beside } = pair;
+    const own = beganAs(pair);
+    const parts = partsOf(pair).filter((path) => moved(path, beside?.base.get(path), beside?.head.get(path)));
+    return {
+      ...pair,
+      ...(moved(own, base, head) ? { tip: theirs.get(own) ?? { kind: 'absent' } } : {}),
+      ...(parts.length === 0 ? {} : { besideTip: new Map(parts.map((path) => [path, theirs.get(path)])) }),
+    };
   });
   return { ...changes, pairs };
 }
@@ -137,8 +151,13 @@ type Merge = {
 /** Each job that both sides changed, as the merge would leave it, compared with the tip. */
 function mergeOf(changes: Changes, settings: Settings, runs: Runs | undefined, tip: Commit, inTime: InTime): Merge {
   const retrained = trained(settings, settings.runs?.base, runs?.base);
+  const touched = new Set(changes.touched);
+  const described = runs?.head.kind === 'read' ? runs.head : undefined;
   const parts = changes.pairs.map((pair): Merge => {
-    const timed = inTime(() => mergedPair(pair, tip, retrained(pair.previousPath ?? pair.path)));
+    const timed = inTime(() => {
+      const merged = mergedJob(pair, retrained(beganAs(pair)), touched, (path) => settings.jobOf(path, described));
+      return mergeFrom(merged, pair.path, tip);
+    });
     return timed.kind === 'done' ? timed.result : unmerged(pair.path, tip, `it ${timed.reason}`);
   });
   return {
@@ -172,24 +191,18 @@ const unmerged = (path: string, tip: Commit, reason: string): Merge => ({
       path,
       severity: 'warn',
       from: { what: 'merge', commit: tip.sha },
-      message: `${short(tip)} changed this file, too, and what both changes cost together was not looked at: ${reason}.`,
+      message: `${short(tip)} changed this job, too, and what both changes cost together was not looked at: ${reason}.`,
     },
   ],
 });
 
-function mergedPair({ path, base, head, tip: theirs }: ConfigPair, tip: Commit, retrained: boolean): Merge {
-  if (head?.kind !== 'bytes' || (theirs === undefined && !retrained)) return nothing;
-  const not = (reason: string) => unmerged(path, tip, reason);
-  if (theirs === undefined) return base === undefined ? nothing : { ...nothing, pairs: [{ path, base, head }] };
-  if (theirs.kind === 'absent') return not('it was removed or renamed there');
-  if (theirs.kind === 'refused' || base?.kind === 'refused') return not('one of the versions cannot be read');
-  if (base === undefined) return not('both added it');
-  const merged = mergeTexts(path, base.bytes, head.bytes, theirs.bytes);
-  if (merged.kind === 'unmerged') return not(merged.reason);
+function mergeFrom(merged: Merged, path: string, tip: Commit): Merge {
+  if (merged.kind === 'alike') return nothing;
+  if (merged.kind === 'unmerged') return unmerged(path, tip, merged.reason);
   const both = merged.conflicts.slice(0, 5).join(', ');
   return {
     ...nothing,
-    pairs: [{ path, base: theirs, head: { kind: 'bytes', bytes: merged.bytes } }],
+    pairs: [merged.pair],
     notes:
       both === ''
         ? []

@@ -39,6 +39,8 @@ export type ConfigPair = {
   readonly tip?: ConfigSide | { readonly kind: 'absent' };
   /** Files that the job of each side refers to, as that side has them. */
   readonly beside?: { readonly base: Files; readonly head: Files };
+  /** Those among them that the base branch has otherwise by now, as it has them. */
+  readonly besideTip?: Files;
 };
 
 /** Files of one revision by path; undefined for one that does not exist. */

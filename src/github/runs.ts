@@ -1,7 +1,7 @@
 import { trainedOtherwise } from '../run.ts';
 import type { Inputs } from '../settings/inputs.ts';
 import { type Documents, describedBy, type Settings } from '../settings/settings.ts';
-import { beganAs, withTheirs } from '../tip.ts';
+import { filesOf, withTheirs } from '../tip.ts';
 import type { Changes, ConfigPair, Missed } from '../world.ts';
 import { compareCommits, mostCompared } from './compare.ts';
 import type { Remote } from './remote.ts';
@@ -56,20 +56,21 @@ export async function withRunChanges(remote: Remote, changes: Changes, settings:
 export async function withTip(remote: Remote, changes: Changes): Promise<Changes> {
   const { tip, base } = changes;
   if (tip === undefined || base === undefined) return changes;
-  const touched = await movedPairs(remote, base.sha, tip.sha, changes.pairs);
-  const sides = await remote.contents.read(touched.map((pair) => ({ commit: tip.sha, path: beganAs(pair) })));
-  return withTheirs(changes, new Map(touched.map((pair, index) => [pair, sides[index]])));
+  const paths = [...new Set(changes.pairs.flatMap(filesOf))];
+  const moved = await movedSince(remote, base.sha, tip.sha, paths);
+  const sides = await remote.contents.read(moved.map((path) => ({ commit: tip.sha, path })));
+  return withTheirs(changes, new Map(moved.map((path, index) => [path, sides[index]])));
 }
 
 /** Those that the base branch may have changed since; all, where what it has of them is known already. */
-async function movedPairs(
+async function movedSince(
   remote: Remote,
   base: string,
   tip: string,
-  pairs: readonly ConfigPair[],
-): Promise<readonly ConfigPair[]> {
-  if (pairs.every((pair) => remote.contents.isKnown({ commit: tip, path: beganAs(pair) }))) return pairs;
+  paths: readonly string[],
+): Promise<readonly string[]> {
+  if (paths.every((path) => remote.contents.isKnown({ commit: tip, path }))) return paths;
   const { files } = await compareCommits(remote, base, tip);
   const moved = new Set(files.flatMap(({ filename, previous_filename: old }) => [filename, old ?? filename]));
-  return pairs.filter((pair) => files.length >= mostCompared || moved.has(beganAs(pair)));
+  return paths.filter((path) => files.length >= mostCompared || moved.has(path));
 }

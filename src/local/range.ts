@@ -1,7 +1,7 @@
 import { jobsOf } from '../jobs.ts';
 import { trainedOtherwise } from '../run.ts';
 import type { Settings } from '../settings/settings.ts';
-import { beganAs, withTheirs } from '../tip.ts';
+import { filesOf, withTheirs } from '../tip.ts';
 import type { Changes, InTime, Missed } from '../world.ts';
 import { filesAt, gitChanges, pathsBetween, type Range, readAt, unchangedFiles } from './git.ts';
 
@@ -48,7 +48,9 @@ function withJobs(range: Range, changes: Changes, settings: Settings, inTime: In
 function withTip({ top, base, tip }: Range, changes: Changes): Changes {
   if (tip === undefined) return changes;
   const moved = pathsBetween(top, base.commit, tip.commit);
-  const touched = changes.pairs.filter((pair) => moved.has(beganAs(pair)));
-  const theirs = new Map(touched.map((pair) => [pair, readAt(top, tip.commit, beganAs(pair))]));
+  const paths = new Set(changes.pairs.flatMap(filesOf));
+  const theirs = new Map(
+    [...paths].filter((path) => moved.has(path)).map((path) => [path, readAt(top, tip.commit, path)]),
+  );
   return withTheirs({ ...changes, tip: { sha: tip.commit, label: tip.label } }, theirs);
 }

@@ -203,3 +203,64 @@ describe('what both sides changed', () => {
     expect(findingsOf(ran)).toEqual([]);
   });
 });
+
+describe('a job of several files', () => {
+  const offloaded = { offload_optimizer: { device: 'cpu' } };
+  const deepspeed = (stage: number, more = {}) => JSON.stringify({ zero_optimization: { stage, ...more } });
+  const tuning = (micro: number, length = 4096) =>
+    `model_name_or_path: meta-llama/Llama-3.1-8B
+stage: sft
+finetuning_type: full
+deepspeed: ds.json
+cutoff_len: ${length}
+per_device_train_batch_size: ${micro}
+bf16: true
+`;
+  const job = (train: string, ds: string): Tree => ({ 'train.yaml': train, 'ds.json': ds });
+  const merged = { from: { what: 'merge', commit: sha('c') } };
+
+  type Version = readonly [micro: number, stage: number, more?: object];
+  const rows: readonly (readonly [string, string, Version, Version, Version])[] = [
+    // 26 GiB as it was, 79 GiB with the batch, 163 GiB without sharding, 175 GiB with both.
+    ['this change a batch and the base branch a part', '165GiB', [1, 3], [8, 3], [1, 0]],
+    ['this change a part and the base branch a batch', '165GiB', [1, 3], [1, 0], [8, 3]],
+    // 14 GiB as it was, 26 GiB on the GPU, 34 GiB less sharded, 46 GiB with both.
+    ['both the same part, in different keys', '40GiB', [1, 3, offloaded], [1, 3], [1, 1, offloaded]],
+  ];
+  it.each(rows)('is judged as the merge of both leaves it: %s', async (_, memory, ...versions) => {
+    const [base = {}, head = {}, tip = {}] = versions.map(([micro, stage, more]) =>
+      job(tuning(micro), deepspeed(stage, more)),
+    );
+    const inputs = { run: '', 'memory-budget': memory };
+    for (const alone of [head, tip])
+      expect((await judged({ base, head: alone, tip: base }, inputs)).ran.outputs['verdict']).toBe('pass');
+    const { ran } = await judged({ base, head, tip }, inputs);
+    expect(ran.code).toBe(1);
+    expect(findingsOf(ran)).toMatchObject([{ code: 'memory-over-budget', severity: 'fail', ...merged }]);
+  });
+
+  it('keeps the files that it refers to where both changed its own', async () => {
+    const { ran } = await judged(
+      {
+        base: job(tuning(1), deepspeed(3)),
+        head: job(tuning(1, 4097), deepspeed(3)),
+        tip: job(tuning(2), deepspeed(3)),
+      },
+      { run: '', 'memory-budget': '79GiB' },
+    );
+    expect(ran.outputs['verdict']).toBe('pass');
+    expect(findingsOf(ran)).toEqual([]);
+  });
+
+  it('is not judged in silence where the merge refers to a file that was not read', async () => {
+    const { ran } = await judged(
+      {
+        base: job(tuning(1), deepspeed(3)),
+        head: job(tuning(2), deepspeed(3)),
+        tip: { ...job(tuning(1).replace('ds.json', 'other.json'), deepspeed(3)), 'other.json': deepspeed(0) },
+      },
+      { run: '', 'memory-budget': '165GiB' },
+    );
+    expect(findingsOf(ran)).toMatchObject([{ code: 'not-merged', severity: 'warn', ...merged }]);
+  });
+});
