@@ -133,10 +133,11 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings, inT
 
 /**
  * Some file changed that a job may name: a model's config, a training file that a script starts, a fragment that says by itself
- * neither what it is nor whose. Files that describe runs are judged by what changes in them.
+ * neither what it is nor whose. Files that the base describes runs by are judged by what changes in them; what the head
+ * calls such a file may be another one.
  */
 function mayConcernJobs({ touched = [] }: Changes, { runs }: Settings): boolean {
-  const described = new Set([runs?.base, runs?.head].flatMap((one) => (one?.kind === 'read' ? one.files : [])));
+  const described = new Set(runs?.base.kind === 'read' ? runs.base.files : []);
   return touched.some((path) => isFollowed(path) && !described.has(path));
 }
 

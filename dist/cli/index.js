@@ -55554,6 +55554,76 @@ function hindrances({ settled, said, places }, architecture, adapters, format, p
     });
 }
 
+;// CONCATENATED MODULE: ./build/read/merged.js
+
+
+
+const merged_not = (reason) => ({ kind: 'unmerged', reason });
+/**
+ * A job with its own file and the files that it refers to, each merged key by key where both sides changed it.
+ *
+ * @param retrained the tip describes otherwise how it is trained
+ * @param touched the paths that this change changes
+ */
+function mergedJob(pair, retrained, touched, contextOf) {
+    const moved = pair.besideTip ?? new Map();
+    const { base, head, tip } = pair;
+    const isMoved = tip !== undefined || moved.size > 0 || (retrained && base !== undefined);
+    if (head?.kind !== 'bytes' || !isMoved)
+        return { kind: 'alike' };
+    const own = mergedOwn(pair, head);
+    if ('kind' in own)
+        return own;
+    const parts = mergedParts(pair, moved, touched);
+    if ('kind' in parts)
+        return parts;
+    const { conflicts, ...sides } = own;
+    const merged = { path: pair.path, ...sides, beside: { base: parts.base, head: parts.head } };
+    if (isIncomplete(merged, contextOf))
+        return merged_not('together they refer to files that were not read');
+    return { kind: 'merged', pair: merged, conflicts: [...conflicts, ...parts.conflicts] };
+}
+/** The job's own file. */
+function mergedOwn({ path, base, tip }, head) {
+    if (tip === undefined)
+        return { ...(base === undefined ? {} : { base }), head, conflicts: [] };
+    if (tip.kind === 'absent')
+        return merged_not('it was removed or renamed there');
+    if (tip.kind === 'refused' || base?.kind === 'refused')
+        return merged_not('one of the versions cannot be read');
+    if (base === undefined)
+        return merged_not('both added it');
+    const merged = mergeTexts(path, base.bytes, head.bytes, tip.bytes);
+    if (merged.kind === 'unmerged')
+        return merged;
+    return { base: tip, head: { kind: 'bytes', bytes: merged.bytes }, conflicts: merged.conflicts };
+}
+/** The files that the job refers to. */
+function mergedParts({ beside }, moved, touched) {
+    const conflicts = [];
+    const head = new Map(beside?.head);
+    for (const [path, theirs] of moved) {
+        if (!touched.has(path)) {
+            head.set(path, theirs);
+            continue;
+        }
+        const [old, ours] = [beside?.base.get(path), head.get(path)];
+        if (old?.kind !== 'bytes' || ours?.kind !== 'bytes' || theirs?.kind !== 'bytes')
+            return merged_not(`both changed ${path}, of which one of the versions cannot be read`);
+        const merged = mergeTexts(path, old.bytes, ours.bytes, theirs.bytes);
+        if (merged.kind === 'unmerged')
+            return merged_not(`both changed ${path}, and ${merged.reason}`);
+        head.set(path, { kind: 'bytes', bytes: merged.bytes });
+        conflicts.push(...merged.conflicts.map((key) => `${path}: ${key}`));
+    }
+    return { base: new Map([...(beside?.base ?? []), ...moved]), head, conflicts };
+}
+/** Whether a side refers to a file that nobody read, as where the tip names another one than both sides of the change. */
+function isIncomplete(pair, contextOf) {
+    const lacks = (path, side, known = new Map()) => side?.kind === 'bytes' && readFile(side.bytes, path, { known, ...contextOf(path) }).kind === 'needs';
+    return recipePairs(pair).some(({ path, base, head, beside }) => lacks(path, base, beside?.base) || lacks(path, head, beside?.head));
+}
+
 ;// CONCATENATED MODULE: ./build/tip.js
 
 
@@ -55592,17 +55662,27 @@ function heldAgainstTip(changes, settings, others, held, today, inTime, compareA
 }
 /** The name under which a change found a file, which the tip may still have. */
 const beganAs = ({ path, previousPath }) => previousPath ?? path;
+/** The files of a pair that the tip may have otherwise: its own, and those that its job refers to. */
+const filesOf = (pair) => [beganAs(pair), ...tip_partsOf(pair)];
+const tip_partsOf = ({ beside }) => [
+    ...new Set([...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])]),
+];
 /**
  * The changes with what the tip has of each file, where that is not what the change began from or what it comes to.
  *
- * @param theirs what the tip has of each pair whose file changed there; undefined where it is gone
+ * @param theirs what the tip has of the files that changed there, by path; undefined where one is gone
  */
 function withTheirs(changes, theirs) {
+    const moved = (path, base, head) => theirs.has(path) && !tip_same(theirs.get(path), base) && !tip_same(theirs.get(path), head);
     const pairs = changes.pairs.map((pair) => {
-        const side = theirs.get(pair);
-        if (!theirs.has(pair) || tip_same(side, pair.base) || tip_same(side, pair.head))
-            return pair;
-        return { ...pair, tip: side ?? { kind: 'absent' } };
+        const { base, head, beside } = pair;
+        const own = beganAs(pair);
+        const parts = tip_partsOf(pair).filter((path) => moved(path, beside?.base.get(path), beside?.head.get(path)));
+        return {
+            ...pair,
+            ...(moved(own, base, head) ? { tip: theirs.get(own) ?? { kind: 'absent' } } : {}),
+            ...(parts.length === 0 ? {} : { besideTip: new Map(parts.map((path) => [path, theirs.get(path)])) }),
+        };
     });
     return { ...changes, pairs };
 }
@@ -55653,8 +55733,13 @@ const mergedWith = ({ line: _, ...finding }, tip) => ({
 /** Each job that both sides changed, as the merge would leave it, compared with the tip. */
 function mergeOf(changes, settings, runs, tip, inTime) {
     const retrained = trained(settings, settings.runs?.base, runs?.base);
+    const touched = new Set(changes.touched);
+    const described = runs?.head.kind === 'read' ? runs.head : undefined;
     const parts = changes.pairs.map((pair) => {
-        const timed = inTime(() => mergedPair(pair, tip, retrained(pair.previousPath ?? pair.path)));
+        const timed = inTime(() => {
+            const merged = mergedJob(pair, retrained(beganAs(pair)), touched, (path) => settings.jobOf(path, described));
+            return mergeFrom(merged, pair.path, tip);
+        });
         return timed.kind === 'done' ? timed.result : unmerged(pair.path, tip, `it ${timed.reason}`);
     });
     return {
@@ -55682,29 +55767,19 @@ const unmerged = (path, tip, reason) => ({
             path,
             severity: 'warn',
             from: { what: 'merge', commit: tip.sha },
-            message: `${tip_short(tip)} changed this file, too, and what both changes cost together was not looked at: ${reason}.`,
+            message: `${tip_short(tip)} changed this job, too, and what both changes cost together was not looked at: ${reason}.`,
         },
     ],
 });
-function mergedPair({ path, base, head, tip: theirs }, tip, retrained) {
-    if (head?.kind !== 'bytes' || (theirs === undefined && !retrained))
+function mergeFrom(merged, path, tip) {
+    if (merged.kind === 'alike')
         return tip_nothing;
-    const not = (reason) => unmerged(path, tip, reason);
-    if (theirs === undefined)
-        return base === undefined ? tip_nothing : { ...tip_nothing, pairs: [{ path, base, head }] };
-    if (theirs.kind === 'absent')
-        return not('it was removed or renamed there');
-    if (theirs.kind === 'refused' || base?.kind === 'refused')
-        return not('one of the versions cannot be read');
-    if (base === undefined)
-        return not('both added it');
-    const merged = mergeTexts(path, base.bytes, head.bytes, theirs.bytes);
     if (merged.kind === 'unmerged')
-        return not(merged.reason);
+        return unmerged(path, tip, merged.reason);
     const both = merged.conflicts.slice(0, 5).join(', ');
     return {
         ...tip_nothing,
-        pairs: [{ path, base: theirs, head: { kind: 'bytes', bytes: merged.bytes } }],
+        pairs: [merged.pair],
         notes: both === ''
             ? []
             : [`${path}: ${tip_short(tip)} and this change both set ${both}; the merge is judged with this change's values.`],
@@ -56705,7 +56780,7 @@ function draftPolicy({ name, bytes }) {
         return { kind: 'wrong', problems: wrong };
     return {
         kind: 'draft',
-        files: filesOf(checked.data),
+        files: policy_filesOf(checked.data),
         finish: (files) => finish(checked.data, place, files),
     };
 }
@@ -56738,7 +56813,7 @@ function runFilesOf({ defaults, hardware = {}, configs = [] }) {
     const measured = Object.values(hardware).map(({ calibration }) => typeof calibration === 'object' ? calibration.run : undefined);
     return [defaults?.run, ...configs.map(({ run }) => run), ...measured].filter((run) => typeof run === 'string');
 }
-function filesOf(description) {
+function policy_filesOf(description) {
     const measured = Object.values(description.hardware ?? {}).flatMap(({ calibration }) => typeof calibration === 'object' ? [calibration.config] : []);
     return [...new Set([...runFilesOf(description), ...measured])];
 }
@@ -60952,10 +61027,11 @@ function* changesParts({ touched = [], pairs }, settings, inTime) {
 }
 /**
  * Some file changed that a job may name: a model's config, a training file that a script starts, a fragment that says by itself
- * neither what it is nor whose. Files that describe runs are judged by what changes in them.
+ * neither what it is nor whose. Files that the base describes runs by are judged by what changes in them; what the head
+ * calls such a file may be another one.
  */
 function mayConcernJobs({ touched = [] }, { runs }) {
-    const described = new Set([runs?.base, runs?.head].flatMap((one) => (one?.kind === 'read' ? one.files : [])));
+    const described = new Set(runs?.base.kind === 'read' ? runs.base.files : []);
     return touched.some((path) => isFollowed(path) && !described.has(path));
 }
 /** Whether a file is one that readers follow, by its name. */
@@ -61705,8 +61781,8 @@ function withTip({ top, base, tip }, changes) {
     if (tip === undefined)
         return changes;
     const moved = pathsBetween(top, base.commit, tip.commit);
-    const touched = changes.pairs.filter((pair) => moved.has(beganAs(pair)));
-    const theirs = new Map(touched.map((pair) => [pair, readAt(top, tip.commit, beganAs(pair))]));
+    const paths = new Set(changes.pairs.flatMap(filesOf));
+    const theirs = new Map([...paths].filter((path) => moved.has(path)).map((path) => [path, readAt(top, tip.commit, path)]));
     return withTheirs({ ...changes, tip: { sha: tip.commit, label: tip.label } }, theirs);
 }
 
