@@ -14,6 +14,8 @@ mkdirSync(out, { recursive: true });
 const stories = {
   'over-budget': 'fits-no-longer',
   'within-budget': 'widens-the-mlp',
+  'run-only': 'raises-the-micro-batch',
+  'two-configs': 'two-configs',
   'new-config': 'adds-a-config',
   broken: 'breaks-the-json',
   experts: 'dense-to-experts',

@@ -53868,16 +53868,96 @@ const machineFields = new Set([
 /** Somebody says something of how the model is trained; machines alone do not. */
 const isStated = ({ origins }) => Object.entries(origins).some(([field, origin]) => origin !== 'default' && !machineFields.has(field));
 
+;// CONCATENATED MODULE: ./build/gate/review.js
+/** Whether a field of a file, as it is written there, states a setting. */
+function review_states({ path: written }, { path, writtenAs }) {
+    const raw = plainName(written);
+    return [path, writtenAs].some((name) => {
+        const one = name === undefined ? '' : plainName(name);
+        return (one !== '' && (raw === one || raw.endsWith(`.${one}`) || one.endsWith(`.${raw}`) || raw.startsWith(`${one}.`)));
+    });
+}
+/** `--micro-batch-size`, `zero.json: a.b`: a name without what tells files and programs apart. */
+const plainName = (name) => name
+    .replace(/^.*: /, '')
+    .split('.')
+    .map((word) => word.replace(/^-+/, '').replaceAll('-', '_'))
+    .join('.');
+/** The findings that a waiver can name. An unreadable config cannot be waived, because its cost is unknown. */
+const waivable = [
+    'memory-over-budget',
+    'memory-worse',
+    'memory-improved',
+    'memory-already-over',
+    'memory-unknown',
+    'budget-above-card',
+    'over-limit',
+    'limit-worse',
+    'limit-improved',
+    'limit-already-over',
+    'limit-unknown',
+    'grows-too-much',
+    'shrinks-too-much',
+    'increase',
+    'cannot-start',
+];
+const findingCodes = [
+    ...waivable,
+    'unreadable',
+    'not-looked-at',
+    'not-merged',
+    'approximate',
+    'policy-broken',
+];
+/** It says something of the change itself, so that it is commented. */
+const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
+/**
+ * It says more of the change than that metrics moved by less than a share of them: a finding that counts, a config that came, went or
+ * could not be read, new rules, or a larger move.
+ */
+const movesAtLeast = (review, share) => review.verdict.outcome !== 'pass' ||
+    review.proposal !== undefined ||
+    review.missed.length > 0 ||
+    review.comparisons.some(({ status, changes }) => (status !== 'changed' && status !== 'unchanged') ||
+        (status === 'changed' && changes.some((change) => moveOf(change) >= share)));
+/** How far a metric moved, as a share of what it was; endless where one side is not known. */
+function moveOf({ before, after }) {
+    if (before === after)
+        return 0;
+    if (before === undefined || after === undefined || before === 0)
+        return Number.POSITIVE_INFINITY;
+    return Math.abs(after / before - 1);
+}
+/** Nothing was compared, and nothing else is worth a word. */
+const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
+
 ;// CONCATENATED MODULE: ./build/attribution/changes.js
 
 
 
-/** What two jobs state otherwise, in an order that does not depend on their files'. */
-function settingsBetween(base, head) {
-    const [model, run] = [modelSettings(base.keys, head.keys), runSettings(base, head)];
-    return [...model, ...run].toSorted((a, b) => (changes_keyOf(a) < changes_keyOf(b) ? -1 : 1));
+
+/**
+ * What two jobs state otherwise, in an order that does not depend on their files'. Fields that one word of a file states change
+ * together; and where one word changed in all, all that follows from it changes with it.
+ *
+ * @param written what changed in the files, as they are written
+ */
+function settingsBetween(base, head, written) {
+    const single = [...modelSettings(base.keys, head.keys), ...runSettings(base, head)];
+    const byKey = [...new Set(single.map(({ key }) => key))].map((key) => united(single.filter((one) => one.key === key)));
+    const stated = byKey.filter(({ fields }) => fields.some((field) => written.some((other) => review_states(other, field))));
+    const one = byKey.length > 0 && (written.length === 1 || stated.length === 1);
+    const settings = one ? [united([...stated, ...byKey.filter((other) => !stated.includes(other))])] : byKey;
+    return settings.toSorted((a, b) => (changes_nameOf(a) < changes_nameOf(b) ? -1 : 1));
 }
-const changes_keyOf = ({ field }) => `${field.origin} ${field.path}`;
+/** Tells a setting from all others. */
+const changes_nameOf = ({ fields }) => fields.map(({ origin, path }) => `${origin} ${path}`).join('\n');
+const united = (settings) => ({
+    key: settings[0]?.key ?? '',
+    fields: settings.flatMap(({ fields }) => fields),
+    model: settings.flatMap(({ model }) => model),
+    run: settings.flatMap(({ run }) => run),
+});
 /** The base with the settings of the head that `taken` names. */
 function mixed(base, head, taken) {
     const model = new Set(taken.flatMap((setting) => setting.model));
@@ -53896,23 +53976,20 @@ function modelSettings(base, head) {
     if (base.reader === head.reader && base.named?.name === head.named?.name)
         return changes_leaves(base.config, head.config).map(({ path, before, after }) => {
             const name = head.names.get(path) ?? base.names.get(path);
-            return {
-                field: {
-                    origin: 'architecture',
-                    path,
-                    ...(before === undefined ? {} : { before: JSON.stringify(before) }),
-                    ...(after === undefined ? {} : { after: JSON.stringify(after) }),
-                    ...(name?.line === undefined ? {} : { line: name.line }),
-                    ...(name === undefined || name.key === path ? {} : { writtenAs: name.key }),
-                },
-                model: [path],
-                run: [],
+            const field = {
+                origin: 'architecture',
+                path,
+                ...(before === undefined ? {} : { before: JSON.stringify(before) }),
+                ...(after === undefined ? {} : { after: JSON.stringify(after) }),
+                ...(name?.line === undefined ? {} : { line: name.line }),
+                ...(name === undefined || name.key === path ? {} : { writtenAs: name.key }),
             };
+            return { fields: [field], key: name?.key ?? path, model: [path], run: [] };
         });
     const [before, after] = [base, head].map(({ named, config }) => named?.name ?? String(config['model_type']));
     const key = head.named?.key ?? base.named?.key ?? 'model';
     const field = { origin: 'architecture', path: key, ...(before && { before }), ...(after && { after }) };
-    return [{ field, model: [changes_whole], run: [] }];
+    return [{ fields: [field], key, model: [changes_whole], run: [] }];
 }
 /** Where two objects differ: values, lists, and objects that only one of them has. */
 function changes_leaves(base, head, prefix = '') {
@@ -53977,18 +54054,16 @@ function runSettings(base, head) {
         .filter((field) => !led.has(field))
         .map((field) => {
         const place = now.get(field)?.place ?? old.get(field)?.place;
-        return {
-            field: {
-                origin: 'run',
-                path: field,
-                ...changes_shown('before', old.get(field)?.text ?? before?.get(field)),
-                ...changes_shown('after', now.get(field)?.text ?? after?.get(field)),
-                ...(place?.line === undefined ? {} : { line: place.line }),
-                ...(place === undefined || place.key === field ? {} : { writtenAs: place.key }),
-            },
-            model: [],
-            run: [field, ...followers(field)],
+        const shownField = {
+            origin: 'run',
+            path: field,
+            ...changes_shown('before', old.get(field)?.text ?? before?.get(field)),
+            ...changes_shown('after', now.get(field)?.text ?? after?.get(field)),
+            ...(place?.line === undefined ? {} : { line: place.line }),
+            ...(place === undefined || place.key === field ? {} : { writtenAs: place.key }),
         };
+        // What stands in no file of the job is a field of the run description.
+        return { fields: [shownField], key: place?.key ?? `run ${field}`, model: [], run: [field, ...followers(field)] };
     });
 }
 const changes_shown = (name, text) => (text === undefined ? {} : { [name]: text });
@@ -54081,8 +54156,8 @@ const mostTried = 40;
  * @param comparison of two sides that were read and estimated
  * @param measured what scales the projections of both
  */
-function attribute({ changes }, base, head, allowance, measured) {
-    const settings = settingsBetween(base, head);
+function attribute({ changes, fields }, base, head, allowance, measured) {
+    const settings = settingsBetween(base, head, fields);
     if (settings.length === 0)
         return without('nothing that is counted was set otherwise');
     if (allowance.left < estimatesFor(settings.length))
@@ -54108,13 +54183,12 @@ function attribute_remembered(mix, known, measured) {
     const found = new Map();
     const costs = new Map();
     return (taken) => {
-        const names = taken.map(attribute_nameOf).toSorted().join('\n');
+        const names = taken.map(changes_nameOf).toSorted().join('\n');
         if (!found.has(names))
             found.set(names, worthOf(mix(taken), known, measured, costs));
         return found.get(names);
     };
 }
-const attribute_nameOf = ({ field }) => `${field.origin} ${field.path}`;
 function worthOf({ keys, sources }, known, measured, costs) {
     const architecture = readAgain(keys);
     if (architecture === undefined)
@@ -54175,7 +54249,7 @@ function exactly(parts, known) {
     }));
 }
 const shareOf = ({ players: members, moved }, players, known) => ({
-    fields: members.flatMap((member) => players[member]?.map(({ field }) => field) ?? []),
+    fields: members.flatMap((member) => players[member]?.flatMap((one) => one.fields) ?? []),
     moved: Object.fromEntries(known.map(({ id }, index) => [id, moved[index] ?? 0])),
 });
 
@@ -56540,55 +56614,6 @@ function inputs_acceleratorOf(word) {
     return only === undefined || others.length > 0 ? word : only;
 }
 
-;// CONCATENATED MODULE: ./build/gate/review.js
-/** The findings that a waiver can name. An unreadable config cannot be waived, because its cost is unknown. */
-const waivable = [
-    'memory-over-budget',
-    'memory-worse',
-    'memory-improved',
-    'memory-already-over',
-    'memory-unknown',
-    'budget-above-card',
-    'over-limit',
-    'limit-worse',
-    'limit-improved',
-    'limit-already-over',
-    'limit-unknown',
-    'grows-too-much',
-    'shrinks-too-much',
-    'increase',
-    'cannot-start',
-];
-const findingCodes = [
-    ...waivable,
-    'unreadable',
-    'not-looked-at',
-    'not-merged',
-    'approximate',
-    'policy-broken',
-];
-/** It says something of the change itself, so that it is commented. */
-const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
-/**
- * It says more of the change than that metrics moved by less than a share of them: a finding that counts, a config that came, went or
- * could not be read, new rules, or a larger move.
- */
-const movesAtLeast = (review, share) => review.verdict.outcome !== 'pass' ||
-    review.proposal !== undefined ||
-    review.missed.length > 0 ||
-    review.comparisons.some(({ status, changes }) => (status !== 'changed' && status !== 'unchanged') ||
-        (status === 'changed' && changes.some((change) => moveOf(change) >= share)));
-/** How far a metric moved, as a share of what it was; endless where one side is not known. */
-function moveOf({ before, after }) {
-    if (before === after)
-        return 0;
-    if (before === undefined || after === undefined || before === 0)
-        return Number.POSITIVE_INFINITY;
-    return Math.abs(after / before - 1);
-}
-/** Nothing was compared, and nothing else is worth a word. */
-const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
-
 ;// CONCATENATED MODULE: ./build/settings/policy-schema.js
 
 
@@ -57918,6 +57943,7 @@ const details = (summary, body) => `<details>\n<summary>${summary}</summary>\n\n
 
 ;// CONCATENATED MODULE: ./build/report/moved.js
 
+
 const moved_columns = [
     { id: 'memory', label: 'Memory', unit: 'bytes' },
     { id: 'training_flops_per_token', label: 'FLOPs per token', unit: 'flops' },
@@ -57935,7 +57961,7 @@ function movedBy({ attribution, fields }) {
     const set = told.flatMap((share) => share.fields);
     const idle = [
         ...shares.filter((share) => !moves(share)).flatMap((share) => share.fields),
-        ...fields.filter((field) => !shares.some((share) => share.fields.some((one) => moved_names(one, field)))),
+        ...fields.filter((field) => !shares.some((share) => share.fields.some((one) => review_states(field, one)))),
     ];
     return {
         columns: shown.map(({ label }) => label),
@@ -57960,16 +57986,6 @@ function moved_noteOn(attribution, settings) {
     const together = attribution.grouped ? ' What moves least by itself is taken together.' : '';
     return `Each part is the average over the orders in which the changes can be made (Shapley), so that they add up to the difference.${together}`;
 }
-/** Whether a field of a file as it is written states a setting. */
-function moved_names({ path, writtenAs }, field) {
-    const raw = plainName(field.path);
-    return [path, writtenAs].some((name) => {
-        const one = name === undefined ? '' : plainName(name);
-        return (one !== '' && (raw === one || raw.endsWith(`.${one}`) || one.endsWith(`.${raw}`) || raw.startsWith(`${one}.`)));
-    });
-}
-/** `--micro-batch-size`, `zero.json: a.b`: one word for both sides of a comparison of names. */
-const plainName = (name) => name.replace(/^.*: /, '').replace(/^-+/, '').replaceAll('-', '_');
 
 ;// CONCATENATED MODULE: ./build/report/breakdown.js
 

@@ -5,7 +5,7 @@ import type { Attribution, Comparison, Share } from '../gate/review.ts';
 import type { Estimate } from '../model/estimate.ts';
 import { readAgain } from '../read/config.ts';
 import { settleRun } from '../setup/settle.ts';
-import { type Job, type Mixed, mixed, type Setting, settingsBetween } from './changes.ts';
+import { type Job, type Mixed, mixed, nameOf, type Setting, settingsBetween } from './changes.ts';
 import { mostPlayers, type Part, partsOf } from './shapley.ts';
 
 /** How many more estimates a run may take for this: those of a thousand configs would take minutes. */
@@ -22,13 +22,13 @@ const mostTried = 40;
  * @param measured what scales the projections of both
  */
 export function attribute(
-  { changes }: Pick<Comparison, 'changes'>,
+  { changes, fields }: Pick<Comparison, 'changes' | 'fields'>,
   base: Job,
   head: Job,
   allowance: Allowance,
   measured: Calibrations,
 ): Attribution {
-  const settings = settingsBetween(base, head);
+  const settings = settingsBetween(base, head, fields);
   if (settings.length === 0) return without('nothing that is counted was set otherwise');
   if (allowance.left < estimatesFor(settings.length)) return without('too many configs changed at once');
   allowance.left -= estimatesFor(settings.length);
@@ -73,8 +73,6 @@ function remembered(mix: (taken: readonly Setting[]) => Mixed, known: readonly K
     return found.get(names);
   };
 }
-
-const nameOf = ({ field }: Setting): string => `${field.origin} ${field.path}`;
 
 function worthOf(
   { keys, sources }: Mixed,
@@ -157,6 +155,6 @@ const shareOf = (
   players: readonly (readonly Setting[])[],
   known: readonly Known[],
 ): Share => ({
-  fields: members.flatMap((member) => players[member]?.map(({ field }) => field) ?? []),
+  fields: members.flatMap((member) => players[member]?.flatMap((one) => one.fields) ?? []),
   moved: Object.fromEntries(known.map(({ id }, index) => [id, moved[index] ?? 0])),
 });

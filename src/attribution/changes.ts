@@ -1,4 +1,4 @@
-import type { SetField } from '../gate/review.ts';
+import { type ChangedField, type SetField, states } from '../gate/review.ts';
 import { written } from '../model/names.ts';
 import type { Place } from '../model/place.ts';
 import type { ModelKeys } from '../model/reading.ts';
@@ -15,9 +15,11 @@ export type Job = {
   readonly settled: SettledRun;
 };
 
-/** Something that a change sets otherwise, and that can be set back by itself. */
+/** Something that a change sets otherwise, and that can be set back by itself: one or more fields of model and run. */
 export type Setting = {
-  readonly field: SetField;
+  readonly fields: readonly SetField[];
+  /** the word of its file that states it */
+  readonly key: string;
   /** Where it is among what the jobs state: paths of the model's keys, fields of the run. */
   readonly model: readonly string[];
   readonly run: readonly string[];
@@ -26,13 +28,32 @@ export type Setting = {
 /** One job with some settings of another. */
 export type Mixed = Pick<Job, 'keys' | 'sources'>;
 
-/** What two jobs state otherwise, in an order that does not depend on their files'. */
-export function settingsBetween(base: Job, head: Job): readonly Setting[] {
-  const [model, run] = [modelSettings(base.keys, head.keys), runSettings(base, head)];
-  return [...model, ...run].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+/**
+ * What two jobs state otherwise, in an order that does not depend on their files'. Fields that one word of a file states change
+ * together; and where one word changed in all, all that follows from it changes with it.
+ *
+ * @param written what changed in the files, as they are written
+ */
+export function settingsBetween(base: Job, head: Job, written: readonly ChangedField[]): readonly Setting[] {
+  const single = [...modelSettings(base.keys, head.keys), ...runSettings(base, head)];
+  const byKey = [...new Set(single.map(({ key }) => key))].map((key) =>
+    united(single.filter((one) => one.key === key)),
+  );
+  const stated = byKey.filter(({ fields }) => fields.some((field) => written.some((other) => states(other, field))));
+  const one = byKey.length > 0 && (written.length === 1 || stated.length === 1);
+  const settings = one ? [united([...stated, ...byKey.filter((other) => !stated.includes(other))])] : byKey;
+  return settings.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 
-const keyOf = ({ field }: Setting): string => `${field.origin} ${field.path}`;
+/** Tells a setting from all others. */
+export const nameOf = ({ fields }: Setting): string => fields.map(({ origin, path }) => `${origin} ${path}`).join('\n');
+
+const united = (settings: readonly Setting[]): Setting => ({
+  key: settings[0]?.key ?? '',
+  fields: settings.flatMap(({ fields }) => fields),
+  model: settings.flatMap(({ model }) => model),
+  run: settings.flatMap(({ run }) => run),
+});
 
 /** The base with the settings of the head that `taken` names. */
 export function mixed(base: Job, head: Job, taken: readonly Setting[]): Mixed {
@@ -55,23 +76,20 @@ function modelSettings(base: ModelKeys, head: ModelKeys): readonly Setting[] {
   if (base.reader === head.reader && base.named?.name === head.named?.name)
     return leaves(base.config, head.config).map(({ path, before, after }) => {
       const name = head.names.get(path) ?? base.names.get(path);
-      return {
-        field: {
-          origin: 'architecture',
-          path,
-          ...(before === undefined ? {} : { before: JSON.stringify(before) }),
-          ...(after === undefined ? {} : { after: JSON.stringify(after) }),
-          ...(name?.line === undefined ? {} : { line: name.line }),
-          ...(name === undefined || name.key === path ? {} : { writtenAs: name.key }),
-        },
-        model: [path],
-        run: [],
+      const field: SetField = {
+        origin: 'architecture',
+        path,
+        ...(before === undefined ? {} : { before: JSON.stringify(before) }),
+        ...(after === undefined ? {} : { after: JSON.stringify(after) }),
+        ...(name?.line === undefined ? {} : { line: name.line }),
+        ...(name === undefined || name.key === path ? {} : { writtenAs: name.key }),
       };
+      return { fields: [field], key: name?.key ?? path, model: [path], run: [] };
     });
   const [before, after] = [base, head].map(({ named, config }) => named?.name ?? String(config['model_type']));
   const key = head.named?.key ?? base.named?.key ?? 'model';
   const field = { origin: 'architecture', path: key, ...(before && { before }), ...(after && { after }) } as const;
-  return [{ field, model: [whole], run: [] }];
+  return [{ fields: [field], key, model: [whole], run: [] }];
 }
 
 type Leaf = { readonly path: string; readonly before: unknown; readonly after: unknown };
@@ -156,18 +174,16 @@ function runSettings(base: Job, head: Job): readonly Setting[] {
     .filter((field) => !led.has(field))
     .map((field) => {
       const place = now.get(field)?.place ?? old.get(field)?.place;
-      return {
-        field: {
-          origin: 'run',
-          path: field,
-          ...shown('before', old.get(field)?.text ?? before?.get(field)),
-          ...shown('after', now.get(field)?.text ?? after?.get(field)),
-          ...(place?.line === undefined ? {} : { line: place.line }),
-          ...(place === undefined || place.key === field ? {} : { writtenAs: place.key }),
-        },
-        model: [],
-        run: [field, ...followers(field)],
+      const shownField: SetField = {
+        origin: 'run',
+        path: field,
+        ...shown('before', old.get(field)?.text ?? before?.get(field)),
+        ...shown('after', now.get(field)?.text ?? after?.get(field)),
+        ...(place?.line === undefined ? {} : { line: place.line }),
+        ...(place === undefined || place.key === field ? {} : { writtenAs: place.key }),
       };
+      // What stands in no file of the job is a field of the run description.
+      return { fields: [shownField], key: place?.key ?? `run ${field}`, model: [], run: [field, ...followers(field)] };
     });
 }
 

@@ -77,6 +77,25 @@ export type ChangedField = {
   readonly line?: number;
 };
 
+/** Whether a field of a file, as it is written there, states a setting. */
+export function states({ path: written }: ChangedField, { path, writtenAs }: SetField): boolean {
+  const raw = plainName(written);
+  return [path, writtenAs].some((name) => {
+    const one = name === undefined ? '' : plainName(name);
+    return (
+      one !== '' && (raw === one || raw.endsWith(`.${one}`) || one.endsWith(`.${raw}`) || raw.startsWith(`${one}.`))
+    );
+  });
+}
+
+/** `--micro-batch-size`, `zero.json: a.b`: a name without what tells files and programs apart. */
+const plainName = (name: string): string =>
+  name
+    .replace(/^.*: /, '')
+    .split('.')
+    .map((word) => word.replace(/^-+/, '').replaceAll('-', '_'))
+    .join('.');
+
 export type Severity = 'fail' | 'warn' | 'notice';
 
 /** The findings that a waiver can name. An unreadable config cannot be waived, because its cost is unknown. */

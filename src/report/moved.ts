@@ -1,4 +1,11 @@
-import type { Attribution, ChangedField, Comparison, SetField, Share } from '../gate/review.ts';
+import {
+  type Attribution,
+  type ChangedField,
+  type Comparison,
+  type SetField,
+  type Share,
+  states,
+} from '../gate/review.ts';
 import { signed } from './format.ts';
 
 /** What a reader sees of an attribution: a row for each share that moved something, and the rest. */
@@ -29,7 +36,7 @@ export function movedBy({ attribution, fields }: Comparison): Moved | undefined 
   const set = told.flatMap((share) => share.fields);
   const idle = [
     ...shares.filter((share) => !moves(share)).flatMap((share) => share.fields),
-    ...fields.filter((field) => !shares.some((share) => share.fields.some((one) => names(one, field)))),
+    ...fields.filter((field) => !shares.some((share) => share.fields.some((one) => states(field, one)))),
   ];
   return {
     columns: shown.map(({ label }) => label),
@@ -57,17 +64,3 @@ function noteOn(attribution: Attribution, settings: number): string {
   const together = attribution.grouped ? ' What moves least by itself is taken together.' : '';
   return `Each part is the average over the orders in which the changes can be made (Shapley), so that they add up to the difference.${together}`;
 }
-
-/** Whether a field of a file as it is written states a setting. */
-function names({ path, writtenAs }: SetField, field: ChangedField): boolean {
-  const raw = plainName(field.path);
-  return [path, writtenAs].some((name) => {
-    const one = name === undefined ? '' : plainName(name);
-    return (
-      one !== '' && (raw === one || raw.endsWith(`.${one}`) || one.endsWith(`.${raw}`) || raw.startsWith(`${one}.`))
-    );
-  });
-}
-
-/** `--micro-batch-size`, `zero.json: a.b`: one word for both sides of a comparison of names. */
-const plainName = (name: string): string => name.replace(/^.*: /, '').replace(/^-+/, '').replaceAll('-', '_');

@@ -136,6 +136,20 @@ describe('what a change moved', () => {
     ]);
   });
 
+  it('is one for fields that one word of a file states', () => {
+    const sample = (name: string) => readFileSync(join(import.meta.dirname, '..', 'formats', name), 'utf8');
+    const base = sample('megatron-shell/mixtral-8x7b.sh');
+    const head = base
+      .replace('--ffn-hidden-size 14336', '--ffn-hidden-size 16384')
+      .replace('--num-layers 32', '--num-layers 30');
+    const one = comparisonOf({ base, head, path: 'train.sh' });
+    expect(sharesOf(one?.attribution).map(({ fields }) => fields.map(({ path }) => path))).toEqual([
+      ['intermediate_size', 'moe_intermediate_size'],
+      ['num_hidden_layers'],
+    ]);
+    expectSums(one);
+  });
+
   it('is not told of a side that is absent', () => {
     expect(comparisonOf({ head: config() })?.attribution).toBeUndefined();
     expect(comparisonOf({ base: config() })?.attribution).toBeUndefined();
@@ -205,6 +219,8 @@ describe('every training format', () => {
     const reasons = [...changed(base)].slice(0, 12).flatMap((head) => {
       const one = comparisonOf({ base, head, path: name });
       expectSums(one?.attribution?.kind === 'shares' ? one : undefined);
+      // One word of a file is one change, whatever follows from it.
+      if (one?.fields.length === 1) expect(sharesOf(one.attribution).length).toBeLessThanOrEqual(1);
       return one?.attribution?.kind === 'none' ? [one.attribution.reason] : [];
     });
     expect(reasons).not.toContain('the two sides are not read in the same way');
