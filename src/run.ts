@@ -8,7 +8,10 @@ import { judge } from './gate/judge.ts';
 import { missedFinding, missedText } from './gate/missed.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
+import type { Architecture } from './model/architecture.ts';
 import type { Unread } from './model/reading.ts';
+import { adviceOn } from './plan/advice.ts';
+import { memoryBudget } from './plan/question.ts';
 import { claimsConfig, isCode, readConfig } from './read/config.ts';
 import { recipePairs } from './read/recipes.ts';
 import { type Described, differs } from './settings/describe.ts';
@@ -39,7 +42,10 @@ export function review(
 ): Review {
   const moved = others.find(({ kind }) => kind === 'moved')?.settings;
   const judged = moved === undefined ? changes : lookedAt(changes, settings);
-  const own = comparisonsOf(judged, settings, inTime, progress, { left: mostEstimates });
+  const own = comparisonsOf(judged, settings, inTime, progress, {
+    estimates: { left: mostEstimates },
+    advice: { left: mostAdvised },
+  });
   const failOnOf = (path: string) =>
     [settings, ...(moved === undefined ? [] : [moved])]
       .map(({ budgetsFor }) => budgetsFor(path).failOn)
@@ -87,13 +93,13 @@ function comparisonsOf(
   settings: Settings,
   inTime: InTime,
   progress: (message: string) => void = () => {},
-  allowance?: Allowance,
+  allowances?: Allowances,
 ): readonly Comparison[] {
   const comparisons: Comparison[] = [];
   for (const [index, pair] of changes.pairs.entries()) {
     if (changes.pairs.length > 20 && index % 20 === 0) progress(`${index} of ${changes.pairs.length} configs`);
     for (const one of jobsIn(pair, inTime)) {
-      const comparison = comparePair(one, settings, inTime, allowance);
+      const comparison = comparePair(one, settings, inTime, allowances);
       if (comparison !== undefined) comparisons.push(comparison);
     }
   }
@@ -186,7 +192,7 @@ function comparePair(
   pair: ConfigPair,
   settings: Settings,
   inTime: InTime,
-  allowance?: Allowance,
+  allowances?: Allowances,
 ): Comparison | undefined {
   const { runs } = settings;
   // A run description is not a model config, unless it replaced one.
@@ -219,19 +225,43 @@ function comparePair(
     ...(base === undefined ? {} : { base }),
     ...(head === undefined ? {} : { head }),
   });
-  if (comparison.status !== 'changed' || allowance === undefined || old?.job === undefined || now?.job === undefined)
-    return comparison;
+  if (allowances === undefined) return comparison;
+  const advised = { ...comparison, ...adviceFor(comparison, now, settings, inTime, allowances.advice) };
+  if (comparison.status !== 'changed' || old?.job === undefined || now?.job === undefined) return advised;
   const [from, to] = [old.job, now.job];
-  const timed = inTime(() => attribute(comparison, from, to, allowance, measured));
+  const timed = inTime(() => attribute(comparison, from, to, allowances.estimates, measured));
   const attribution = timed.kind === 'done' ? timed.result : ({ kind: 'none', reason: 'it takes too long' } as const);
-  return { ...comparison, attribution };
+  return { ...advised, attribution };
+}
+
+/** A run near to the head's that fits, or is faster. Nobody is advised on a run that nobody described. */
+function adviceFor(
+  { path, status, head }: Comparison,
+  now: Whole | undefined,
+  settings: Settings,
+  inTime: InTime,
+  allowance: { left: number },
+): Pick<Comparison, 'advice'> {
+  const [architecture, cost] = [now?.architecture, head?.estimate];
+  if (architecture === undefined || cost === undefined || status === 'unchanged' || allowance.left === 0) return {};
+  const budget = memoryBudget(settings.budgetsFor(path).limits, cost);
+  const described = (cost.run.origins['gpus'] ?? 'default') !== 'default';
+  if (budget === undefined || !described) return {};
+  allowance.left -= 1;
+  const timed = inTime(() => adviceOn(architecture, cost, budget, settings.hints));
+  return timed.kind === 'done' && timed.result !== undefined ? { advice: timed.result } : {};
 }
 
 /** So many estimates a run takes to say what each change moved: a hundred configs with six changed fields, some seconds. */
 const mostEstimates = 6_400;
 
 /** One side, and what it was estimated from where it could be. */
-type Whole = { readonly side: Side; readonly job?: Job };
+type Whole = { readonly side: Side; readonly job?: Job; readonly architecture?: Architecture };
+
+/** What a run may spend beyond its verdict: on what each change moved, and on searches for runs that are better. */
+type Allowances = { readonly estimates: Allowance; readonly advice: { left: number } };
+/** So many configs get advice, the first ones; a search takes up to a second. */
+const mostAdvised = 3;
 
 const late = (message: string): Side =>
   unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
@@ -321,6 +351,7 @@ function readWhole(
   }
   const { architecture, keys, ...told } = reading;
   return {
+    architecture,
     job: { keys, sources, settled: settling.settled },
     side: {
       reading: { ...told, family: architecture.family },

@@ -54772,267 +54772,24 @@ function missedText(missed) {
     return total === 0 ? '' : `${things.join(' and ')} ${total === 1 ? 'was' : 'were'} not looked at`;
 }
 
-;// CONCATENATED MODULE: ./build/settings/glob.js
-const slash = '/'.charCodeAt(0);
-const glob_any = () => true;
-const glob_inside = (character) => character !== slash;
-const across = { kind: 'many', test: glob_any };
-const glob_literal = (text) => {
-    const code = text.charCodeAt(0);
-    return { kind: 'one', test: (character) => character === code, literal: text };
+;// CONCATENATED MODULE: ./build/plan/changes.js
+/** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
+const changes_chosen = {
+    'parallelism.tensor': ({ parallelism }) => parallelism.tensor,
+    'parallelism.pipeline': ({ parallelism }) => parallelism.pipeline,
+    'parallelism.virtual_pipeline': ({ parallelism }) => parallelism.virtualPipeline,
+    'parallelism.context': ({ parallelism }) => parallelism.context,
+    'parallelism.expert': ({ parallelism }) => parallelism.expert,
+    'parallelism.expert_tensor': ({ parallelism }) => parallelism.expertTensor,
+    sharding: ({ sharding }) => sharding,
+    offload: ({ offload }) => offload ?? 'none',
+    micro_batch_size: ({ microBatchSize }) => microBatchSize,
+    recompute: ({ recompute }) => recompute,
+    recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
 };
-const glob_either = (...choices) => ({ kind: 'either', choices });
-/** `a/**` names the file `a` too. */
-const below = glob_either([], [glob_literal('/'), across]);
-/** A pattern as something that matches in time linear in the path. */
-function compile(pattern) {
-    // Many `**` in a row say no more than one.
-    const pieces = glob_parse(pattern.replace(/^\.\//, '').replace(/(?<=^|\/)(?:\*\*\/)+(?=\*\*(?:\/|$))/g, ''), true);
-    const fixed = pieces.findIndex((piece) => piece.kind !== 'one' || piece.literal === undefined);
-    const letters = fixed < 0 ? pieces : pieces.slice(0, fixed);
-    const prefix = letters.map((piece) => ('literal' in piece ? piece.literal : '')).join('');
-    const rest = fixed < 0 ? [] : pieces.slice(fixed);
-    const start = machine(pieces);
-    return {
-        prefix,
-        ...(rest[0] === across ? { folder: prefix } : rest[0] === below ? { folder: `${prefix}/` } : {}),
-        // A name that has a bracket of its own is named by writing it down.
-        matches: (path) => path === pattern || (path.startsWith(prefix) && accepts(start, path)),
-    };
-}
-// --- From text to pieces ----------------------------------------------------------------------------------------------
-/** @param whole false for what stands in braces */
-function glob_parse(text, whole) {
-    const pieces = [];
-    let at = 0;
-    while (at < text.length) {
-        const { piece, length } = pieceAt(text, at, whole);
-        pieces.push(...piece);
-        at += length;
-    }
-    return pieces;
-}
-function pieceAt(text, at, whole) {
-    const character = text.charAt(at);
-    switch (character) {
-        case '\\':
-            return { piece: [glob_literal(text.charAt(at + 1) || character)], length: 2 };
-        case '?':
-            return { piece: [{ kind: 'one', test: glob_inside }], length: 1 };
-        case '*':
-            return starsAt(text, at, whole);
-        case '[':
-            return glob_setAt(text, at) ?? { piece: [glob_literal(character)], length: 1 };
-        case '{':
-            return bracesAt(text, at) ?? { piece: [glob_literal(character)], length: 1 };
-        case '/':
-            if (whole && text.slice(at) === '/**')
-                return { piece: [below], length: 3 };
-    }
-    return { piece: [glob_literal(character)], length: 1 };
-}
-/** `**` as a whole segment goes across folders, or through none where a `/` follows; else stars stay within one. */
-function starsAt(text, at, whole) {
-    const length = /^\*+/.exec(text.slice(at))?.[0].length ?? 1;
-    const starts = at === 0 || text.charAt(at - 1) === '/';
-    const ends = at + length === text.length || text.charAt(at + length) === '/';
-    // `**.json` has always meant the files of all folders.
-    const extension = whole && /^\*\*\.\w+$/.test(text);
-    if (length === 1 || !starts || !(ends || extension))
-        return { piece: [{ kind: 'many', test: glob_inside }], length };
-    const folders = text.charAt(at + length) === '/' && (whole || at > 0);
-    return folders ? { piece: [glob_either([], [across, glob_literal('/')])], length: length + 1 } : { piece: [across], length };
-}
-function glob_setAt(text, at) {
-    const found = /^\[([!^]?)(\]?(?:\\[\s\S]|[^\\\]])*)\]/.exec(text.slice(at));
-    const [all = '', not = '', body = ''] = found ?? [];
-    if (body === '')
-        return undefined;
-    const ranges = [...body.matchAll(/(\\?[\s\S])(?:-(\\?[\s\S]))?/g)].map(([, from = '', to = from]) => [
-        from.charCodeAt(from.length - 1),
-        to.charCodeAt(to.length - 1),
-    ]);
-    const has = (character) => ranges.some(([from = 0, to = 0]) => from <= character && character <= to);
-    const test = (character) => character !== slash && has(character) !== (not !== '');
-    return { piece: [{ kind: 'one', test }], length: all.length };
-}
-/** Braces with a comma of their own; others are characters. */
-function bracesAt(text, at) {
-    const choices = [];
-    let depth = 0;
-    let from = at + 1;
-    for (let here = at; here < text.length; here += 1) {
-        const character = text.charAt(here);
-        if (character === '\\')
-            here += 1;
-        else if (character === '{')
-            depth += 1;
-        else if (character === '}')
-            depth -= 1;
-        if (depth === 0 || (depth === 1 && character === ',')) {
-            choices.push(text.slice(from, here));
-            from = here + 1;
-        }
-        if (depth > 0)
-            continue;
-        if (choices.length === 1)
-            return undefined;
-        return { piece: [glob_either(...choices.map((choice) => glob_parse(choice, false)))], length: here + 1 - at };
-    }
-    return undefined;
-}
-const end = { next: [] };
-function machine(pieces, after = end) {
-    return pieces.reduceRight((next, piece) => stateOf(piece, next), after);
-}
-function stateOf(piece, next) {
-    switch (piece.kind) {
-        case 'one':
-            return { test: piece.test, next: [next] };
-        case 'many': {
-            const fork = { next: [next] };
-            fork.next.push({ test: piece.test, next: [fork] });
-            return fork;
-        }
-        case 'either':
-            return { next: piece.choices.map((choice) => machine(choice, next)) };
-    }
-}
-/** Follows all ways through a pattern at once, one character after the other. */
-function accepts(start, path) {
-    let states = [];
-    enter(start, states);
-    for (let at = 0; at < path.length && states.length > 0; at += 1) {
-        const character = path.charCodeAt(at);
-        const following = [];
-        for (const { test, next } of states)
-            if (test?.(character))
-                for (const one of next)
-                    enter(one, following);
-        states = following;
-    }
-    return states.includes(end);
-}
-/** Each state once a step, by whatever ways it is reached. */
-function enter(state, states) {
-    if (state.enteredIn === states)
-        return;
-    state.enteredIn = states;
-    if (state.test !== undefined || state === end)
-        states.push(state);
-    else
-        for (const next of state.next)
-            enter(next, states);
-}
-
-;// CONCATENATED MODULE: ./build/settings/globs.js
-
-
-/** Configs with longer names are not read, and their names not matched: what a pattern may name is then named by it. */
-const longestPath = 1_024;
-const some = (all, path, doubt) => all.some(({ matches, prefix, folder }) => {
-    // A pattern names a file with all its recipes, or one of them.
-    if (path.length <= longestPath)
-        return matches(path) || (fileOf(path) !== path && matches(fileOf(path)));
-    const begins = doubt === 'may' ? prefix : folder;
-    return begins !== undefined && path.startsWith(begins);
-});
-/** Patterns of which those with `!` take out again. */
-function globs(patterns) {
-    const positive = patterns.filter((pattern) => !pattern.startsWith('!')).map(compile);
-    const negative = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => compile(pattern.slice(1)));
-    const excludes = (path) => some(negative, path, 'must');
-    return {
-        positive: positive.length > 0,
-        excludes,
-        names: (path) => some(positive, path, 'may') && !excludes(path),
-        covers: (path) => some(positive, path, 'must') && !some(negative, path, 'may'),
-    };
-}
-/** Paths whose answers are kept: more than one run looks at. */
-const mostKept = 8_192;
-/** The same answers, each found once. */
-function globs_remembered(of) {
-    const known = new Map();
-    return (path) => {
-        const found = known.get(path) ?? { answer: of(path) };
-        if (known.size >= mostKept)
-            known.clear();
-        known.set(path, found);
-        return found.answer;
-    };
-}
-
-;// CONCATENATED MODULE: ./build/settings/describe.js
-
-
-/** The description that a run file and a policy give together. */
-function describe_describe(run, policy, judged = false) {
-    const read = run === undefined ? undefined : readRun(run.bytes, run.name);
-    if (read?.kind === 'wrong')
-        return { kind: 'wrong', sentences: read.problems.map(({ message }) => message) };
-    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
-    return {
-        kind: 'read',
-        run: read?.fields ?? {},
-        entries,
-        of: globs_remembered((path) => entries
-            .filter(({ globs }) => globs.names(path))
-            .map((entry) => entry.run)
-            .reverse()),
-        beside: globs_remembered((path) => [
-            ...new Set(entries.filter(({ globs }) => globs.names(path)).flatMap((entry) => entry.with)),
-        ]),
-        inputs: globs_remembered((path) => Object.assign({}, ...entries.filter(({ globs }) => globs.names(path)).map((entry) => entry.inputs))),
-        baseModels: policy?.baseModels ?? {},
-        parts: [...entries.flatMap((entry) => entry.with), ...Object.values(policy?.baseModels ?? {})],
-        defaults: policy?.defaults.run ?? {},
-        files: [...(policy?.runFiles ?? []), ...(run === undefined ? [] : [run.name])],
-        judged,
-    };
-}
-/** What is stated for one path before its config speaks, strongest first. */
-const statedBy = ({ run, of }, path) => [
-    { origin: 'run', fields: run },
-    ...of(path).map((fields) => ({ origin: 'policy', fields })),
-];
-/** Whether two descriptions could say something else of some config; text that changes no field does not. */
-const differs = (one, other) => describe_fieldsOf(one) !== describe_fieldsOf(other);
-const describe_fieldsOf = ({ run, entries, defaults, baseModels }) => JSON.stringify([
-    run,
-    entries.map(({ match, run: stated, with: put, inputs }) => [match, stated, put, inputs]),
-    defaults,
-    baseModels,
-]);
-/** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
-const claims = [
-    'calibration',
-    'measuredTokensPerSecond',
-    'memoryCalibration',
-    'measuredDeviceBytes',
-    'pricePerGpuHour',
-];
-/** The claims that a description makes, as text to compare. */
-const claimsOf = ({ run, entries, defaults }) => JSON.stringify([
-    claimed(run),
-    entries.map(({ match, run: stated }) => [match, claimed(stated)]).filter(([, stated]) => stated !== '{}'),
-    claimed(defaults),
-]);
-const claimed = (fields) => JSON.stringify(Object.fromEntries(claims.map((name) => [name, fields[name]])));
-/** A change's own sources with the claims of those who judge it, as far as it keeps their accelerator. */
-function withClaims(sources, judges) {
-    const kept = acceleratorOf(sources) === acceleratorOf(judges) ? judges : [];
-    const agreed = claims.flatMap((name) => {
-        const source = kept.find(({ fields }) => fields[name] !== undefined);
-        return source === undefined ? [] : [{ origin: source.origin, fields: { [name]: source.fields[name] } }];
-    });
-    return [...agreed, ...sources.map((source) => (source.machine ? source : { ...source, fields: describe_without(source) }))];
-}
-const acceleratorOf = (sources) => sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
-function describe_without({ fields }) {
-    const claimed = claims;
-    return Object.fromEntries(Object.entries(fields).filter(([name]) => !claimed.includes(name)));
-}
+const changes_choices = Object.entries(changes_chosen);
+/** Fields that a plan sets otherwise than the run as it is, as users write them. */
+const changedFields = (asItIs, run) => changes_choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));
 
 ;// CONCATENATED MODULE: ./build/setup/startable.js
 
@@ -55628,6 +55385,1367 @@ function hindrances({ settled, said, places }, architecture, adapters, format, p
     });
 }
 
+;// CONCATENATED MODULE: ./node_modules/markdown-table/index.js
+// To do: next major: remove.
+/**
+ * @typedef {Options} MarkdownTableOptions
+ *   Configuration.
+ */
+
+/**
+ * @typedef Options
+ *   Configuration.
+ * @property {boolean | null | undefined} [alignDelimiters=true]
+ *   Whether to align the delimiters (default: `true`);
+ *   they are aligned by default:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   Pass `false` to make them staggered:
+ *
+ *   ```markdown
+ *   | Alpha | B |
+ *   | - | - |
+ *   | C | Delta |
+ *   ```
+ * @property {ReadonlyArray<string | null | undefined> | string | null | undefined} [align]
+ *   How to align columns (default: `''`);
+ *   one style for all columns or styles for their respective columns;
+ *   each style is either `'l'` (left), `'r'` (right), or `'c'` (center);
+ *   other values are treated as `''`, which doesn’t place the colon in the
+ *   alignment row but does align left;
+ *   *only the lowercased first character is used, so `Right` is fine.*
+ * @property {boolean | null | undefined} [delimiterEnd=true]
+ *   Whether to end each row with the delimiter (default: `true`).
+ *
+ *   > 👉 **Note**: please don’t use this: it could create fragile structures
+ *   > that aren’t understandable to some markdown parsers.
+ *
+ *   When `true`, there are ending delimiters:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   When `false`, there are no ending delimiters:
+ *
+ *   ```markdown
+ *   | Alpha | B
+ *   | ----- | -----
+ *   | C     | Delta
+ *   ```
+ * @property {boolean | null | undefined} [fillRows=true]
+ *   Whether to fill rows with empty cells up to the most cells in a row
+ *   (default: `true`).
+ *
+ *   When `true`, all rows have as many cells as the longest row:
+ *
+ *   ```markdown
+ *   | Alpha | B    |   |
+ *   | ----- | ---- | - |
+ *   | C     |      |   |
+ *   | D     | Echo | F |
+ *   ```
+ *
+ *   When `false`, rows keep their cells,
+ *   and the delimiter row has as many cells as the header row:
+ *
+ *   ```markdown
+ *   | Alpha | B    |
+ *   | ----- | ---- |
+ *   | C     |
+ *   | D     | Echo | F |
+ *   ```
+ * @property {boolean | null | undefined} [delimiterStart=true]
+ *   Whether to begin each row with the delimiter (default: `true`).
+ *
+ *   > 👉 **Note**: please don’t use this: it could create fragile structures
+ *   > that aren’t understandable to some markdown parsers.
+ *
+ *   When `true`, there are starting delimiters:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   When `false`, there are no starting delimiters:
+ *
+ *   ```markdown
+ *   Alpha | B     |
+ *   ----- | ----- |
+ *   C     | Delta |
+ *   ```
+ * @property {boolean | null | undefined} [padding=true]
+ *   Whether to add a space of padding between delimiters and cells
+ *   (default: `true`).
+ *
+ *   When `true`, there is padding:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   When `false`, there is no padding:
+ *
+ *   ```markdown
+ *   |Alpha|B    |
+ *   |-----|-----|
+ *   |C    |Delta|
+ *   ```
+ * @property {((value: string) => number) | null | undefined} [stringLength]
+ *   Function to detect the length of table cell content (optional);
+ *   this is used when aligning the delimiters (`|`) between table cells;
+ *   full-width characters and emoji mess up delimiter alignment when viewing
+ *   the markdown source;
+ *   to fix this, you can pass this function,
+ *   which receives the cell content and returns its “visible” size;
+ *   note that what is and isn’t visible depends on where the text is displayed.
+ *
+ *   Without such a function, the following:
+ *
+ *   ```js
+ *   markdownTable([
+ *     ['Alpha', 'Bravo'],
+ *     ['中文', 'Charlie'],
+ *     ['👩‍❤️‍👩', 'Delta']
+ *   ])
+ *   ```
+ *
+ *   Yields:
+ *
+ *   ```markdown
+ *   | Alpha | Bravo |
+ *   | - | - |
+ *   | 中文 | Charlie |
+ *   | 👩‍❤️‍👩 | Delta |
+ *   ```
+ *
+ *   With [`string-width`](https://github.com/sindresorhus/string-width):
+ *
+ *   ```js
+ *   import stringWidth from 'string-width'
+ *
+ *   markdownTable(
+ *     [
+ *       ['Alpha', 'Bravo'],
+ *       ['中文', 'Charlie'],
+ *       ['👩‍❤️‍👩', 'Delta']
+ *     ],
+ *     {stringLength: stringWidth}
+ *   )
+ *   ```
+ *
+ *   Yields:
+ *
+ *   ```markdown
+ *   | Alpha | Bravo   |
+ *   | ----- | ------- |
+ *   | 中文  | Charlie |
+ *   | 👩‍❤️‍👩    | Delta   |
+ *   ```
+ */
+
+/**
+ * Get the length of a cell.
+ *
+ * @param {string} value
+ *   Cell value.
+ * @returns {number}
+ *   Cell size.
+ */
+function defaultStringLength(value) {
+  return value.length
+}
+
+/**
+ * Generate a markdown
+ * ([GFM](https://docs.github.com/en/github/writing-on-github/working-with-advanced-formatting/organizing-information-with-tables))
+ * table.
+ *
+ * @param {ReadonlyArray<ReadonlyArray<string | null | undefined>>} table
+ *   Table data (matrix of strings).
+ * @param {Readonly<Options> | null | undefined} [options]
+ *   Configuration (optional).
+ * @returns {string}
+ *   Result.
+ */
+function markdownTable(table, options) {
+  const settings = options || {}
+  // To do: next major: change to spread.
+  // eslint-disable-next-line unicorn/prefer-spread -- `align` can be a string.
+  const align = (settings.align || []).concat()
+  const stringLength = settings.stringLength || defaultStringLength
+  /** @type {Array<number>} Character codes as symbols for alignment per column. */
+  const alignments = []
+  /** @type {Array<Array<string>>} Cells per row. */
+  const cellMatrix = []
+  /** @type {Array<Array<number>>} Sizes of each cell per row. */
+  const sizeMatrix = []
+  /** @type {Array<number>} */
+  const longestCellByColumn = []
+  let mostCellsPerRow = 0
+  let rowIndex = -1
+
+  // This is a superfluous loop if we don’t align delimiters, but otherwise we’d
+  // do superfluous work when aligning, so optimize for aligning.
+  while (++rowIndex < table.length) {
+    /** @type {Array<string>} */
+    const row = []
+    /** @type {Array<number>} */
+    const sizes = []
+    let columnIndex = -1
+
+    if (table[rowIndex].length > mostCellsPerRow) {
+      mostCellsPerRow = table[rowIndex].length
+    }
+
+    while (++columnIndex < table[rowIndex].length) {
+      const cell = serialize(table[rowIndex][columnIndex])
+
+      if (settings.alignDelimiters !== false) {
+        const size = stringLength(cell)
+        sizes[columnIndex] = size
+
+        if (
+          longestCellByColumn[columnIndex] === undefined ||
+          size > longestCellByColumn[columnIndex]
+        ) {
+          longestCellByColumn[columnIndex] = size
+        }
+      }
+
+      row.push(cell)
+    }
+
+    cellMatrix[rowIndex] = row
+    sizeMatrix[rowIndex] = sizes
+  }
+
+  // Figure out which alignments to use.
+  let columnIndex = -1
+
+  if (typeof align === 'object' && 'length' in align) {
+    while (++columnIndex < mostCellsPerRow) {
+      alignments[columnIndex] = toAlignment(align[columnIndex])
+    }
+  } else {
+    const code = toAlignment(align)
+
+    while (++columnIndex < mostCellsPerRow) {
+      alignments[columnIndex] = code
+    }
+  }
+
+  // Inject the alignment row.
+  columnIndex = -1
+  /** @type {Array<string>} */
+  const row = []
+  /** @type {Array<number>} */
+  const sizes = []
+
+  while (++columnIndex < mostCellsPerRow) {
+    const code = alignments[columnIndex]
+    let before = ''
+    let after = ''
+
+    if (code === 99 /* `c` */) {
+      before = ':'
+      after = ':'
+    } else if (code === 108 /* `l` */) {
+      before = ':'
+    } else if (code === 114 /* `r` */) {
+      after = ':'
+    }
+
+    // There *must* be at least one hyphen-minus in each alignment cell.
+    let size =
+      settings.alignDelimiters === false
+        ? 1
+        : Math.max(
+            1,
+            longestCellByColumn[columnIndex] - before.length - after.length
+          )
+
+    const cell = before + '-'.repeat(size) + after
+
+    if (settings.alignDelimiters !== false) {
+      size = before.length + size + after.length
+
+      if (size > longestCellByColumn[columnIndex]) {
+        longestCellByColumn[columnIndex] = size
+      }
+
+      sizes[columnIndex] = size
+    }
+
+    row[columnIndex] = cell
+  }
+
+  // Inject the alignment row.
+  cellMatrix.splice(1, 0, row)
+  sizeMatrix.splice(1, 0, sizes)
+
+  rowIndex = -1
+  /** @type {Array<string>} */
+  const lines = []
+
+  while (++rowIndex < cellMatrix.length) {
+    const row = cellMatrix[rowIndex]
+    const sizes = sizeMatrix[rowIndex]
+    const cellsInRow =
+      settings.fillRows === false
+        ? Math.max(1, cellMatrix[rowIndex === 1 ? 0 : rowIndex].length)
+        : mostCellsPerRow
+    columnIndex = -1
+    /** @type {Array<string>} */
+    const line = []
+
+    while (++columnIndex < cellsInRow) {
+      const cell = row[columnIndex] || ''
+      let before = ''
+      let after = ''
+
+      if (settings.alignDelimiters !== false) {
+        const size =
+          longestCellByColumn[columnIndex] - (sizes[columnIndex] || 0)
+        const code = alignments[columnIndex]
+
+        if (code === 114 /* `r` */) {
+          before = ' '.repeat(size)
+        } else if (code === 99 /* `c` */) {
+          const half = size / 2
+
+          if (size % 2) {
+            before = ' '.repeat(half + 0.5)
+            after = ' '.repeat(half - 0.5)
+          } else {
+            before = ' '.repeat(half)
+            after = before
+          }
+        } else {
+          after = ' '.repeat(size)
+        }
+      }
+
+      if (settings.delimiterStart !== false && !columnIndex) {
+        line.push('|')
+      }
+
+      if (
+        settings.padding !== false &&
+        // Don’t add the opening space if we’re not aligning and the cell is
+        // empty: there will be a closing space.
+        !(settings.alignDelimiters === false && cell === '') &&
+        (settings.delimiterStart !== false || columnIndex)
+      ) {
+        line.push(' ')
+      }
+
+      if (settings.alignDelimiters !== false) {
+        line.push(before)
+      }
+
+      line.push(cell)
+
+      if (settings.alignDelimiters !== false) {
+        line.push(after)
+      }
+
+      if (settings.padding !== false) {
+        line.push(' ')
+      }
+
+      if (settings.delimiterEnd !== false || columnIndex !== cellsInRow - 1) {
+        line.push('|')
+      }
+    }
+
+    lines.push(
+      settings.delimiterEnd === false
+        ? line.join('').replace(/ +$/, '')
+        : line.join('')
+    )
+  }
+
+  return lines.join('\n')
+}
+
+/**
+ * Serialize a cell value.
+ *
+ * @param {string | null | undefined} [value]
+ *   Value to serialize.
+ * @returns {string}
+ *   Result.
+ */
+function serialize(value) {
+  return value === null || value === undefined ? '' : String(value)
+}
+
+/**
+ * Get the alignment character code from a value.
+ *
+ * @param {string | null | undefined} value
+ *   Value.
+ * @returns {number}
+ *   Alignment.
+ */
+function toAlignment(value) {
+  const code = typeof value === 'string' ? value.codePointAt(0) : 0
+
+  return code === 67 /* `C` */ || code === 99 /* `c` */
+    ? 99 /* `c` */
+    : code === 76 /* `L` */ || code === 108 /* `l` */
+      ? 108 /* `l` */
+      : code === 82 /* `R` */ || code === 114 /* `r` */
+        ? 114 /* `r` */
+        : 0
+}
+
+;// CONCATENATED MODULE: ./build/report/format.js
+const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
+/** Three or four significant digits, no exponent for what people read. */
+function significant(value) {
+    const size = Math.abs(value);
+    return decimal(value, size >= 100 ? 1 : 2);
+}
+function format_scaled(value, steps, unit = '') {
+    for (const [size, prefix] of steps)
+        if (Math.abs(value) >= size)
+            return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
+    return `${significant(value)}${unit === '' ? '' : ` ${unit}`}`;
+}
+const format_binary = [
+    [2 ** 40, 'TiB'],
+    [2 ** 30, 'GiB'],
+    [2 ** 20, 'MiB'],
+    [2 ** 10, 'KiB'],
+];
+const format_counts = [
+    [1e12, 'T'],
+    [1e9, 'B'],
+    [1e6, 'M'],
+    [1e3, 'K'],
+];
+const metric = [
+    [1e24, 'Y'],
+    [1e21, 'Z'],
+    [1e18, 'E'],
+    [1e15, 'P'],
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+];
+/** Bytes as a bare number of GiB. */
+const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
+const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
+const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : format_scaled(bytes, format_binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
+const billions = (count) => format_scaled(count, format_counts);
+/** A whole number with commas between its thousands; `toLocaleString` would load all of ICU for them. */
+function exact(count) {
+    const whole = String(Math.abs(rounded(count)));
+    const digits = /^\d+$/.test(whole);
+    return digits
+        ? `${rounded(count) < 0 ? '-' : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}`
+        : count.toLocaleString('en-US');
+}
+/** To the nearest whole number, halves away from zero. */
+const rounded = (count) => Math.sign(count) * Math.round(Math.abs(count));
+const flopsText = (flops) => format_scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
+const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
+/** US dollars, without cents from 100 on. */
+const dollars = (amount) => `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
+/** Seconds in the unit that people would say. */
+function format_duration(seconds) {
+    if (seconds < 1)
+        return `${decimal(seconds * 1e3, 1)} ms`;
+    if (seconds < 120)
+        return `${decimal(seconds, 2)} s`;
+    if (seconds < 7200)
+        return `${decimal(seconds / 60, 1)} min`;
+    if (seconds < 172_800)
+        return `${decimal(seconds / 3600, 1)} h`;
+    return `${decimal(seconds / 86_400, 1)} days`;
+}
+/** A quantity as people write it. */
+function quantity(value, unit) {
+    switch (unit) {
+        case 'bytes':
+            return gib(value);
+        case 'parameters':
+            return billions(value);
+        case 'flops':
+            return flopsText(value);
+        case 'ratio':
+            return percent(value);
+        case 'tokens_per_second':
+            return `${exact(Math.round(value))} tok/s`;
+        case 'seconds':
+            return format_duration(value);
+        case 'dollars':
+            return dollars(value);
+    }
+}
+/** As exact as a projection is worth reading: three digits. */
+const threeDigits = (value) => Number(value.toPrecision(3));
+/** A count as people say it: `15T`, `1.4T`, `300B`. */
+function shortCount(count) {
+    const [size, prefix] = format_counts.find(([least]) => count >= least) ?? [1, ''];
+    return `${threeDigits(count / size)}${prefix}`;
+}
+/** A move as people write it: `+5.10 GiB`, `-320.00 KiB`, `0`. */
+function format_signed(value, unit) {
+    if (value === 0)
+        return '0';
+    const size = Math.abs(value);
+    const shown = unit === 'dollars' ? threeDigits(size) : size;
+    const text = unit === 'bytes' && size < 0.01 * 2 ** 30 ? amountOfBytes(size) : quantity(shown, unit);
+    return `${value < 0 ? '-' : '+'}${text}`;
+}
+const sign = (value, text) => (value > 0 ? `+${text}` : text);
+/** A signed difference: relative for amounts, in points for ratios; undefined where nothing moved. */
+function difference(before, after, unit) {
+    if (before === after)
+        return undefined;
+    if (unit === 'ratio') {
+        // A share that reads the same has not moved for the reader.
+        if (percent(before) === percent(after))
+            return undefined;
+        const points = 100 * (after - before);
+        return Math.abs(points) < 0.05 ? undefined : `${sign(points, decimal(points, 1))} points`;
+    }
+    if (before === 0)
+        return 'new';
+    const change = after / before - 1;
+    if (Math.abs(change) < 5e-5)
+        return sign(after - before, unit === 'bytes' ? amountOfBytes(after - before) : exact(after - before));
+    const digits = Math.abs(change) >= 0.1 ? 1 : 2;
+    return sign(change, percent(change, digits));
+}
+/** A number stays with its unit when a line wraps. */
+const unbroken = (text) => text.replaceAll(' ', '\u00a0');
+
+;// CONCATENATED MODULE: ./build/report/markdown.js
+
+
+/**
+ * The one place where foreign text becomes markdown. Everything that a pull request can choose (paths, keys, values, messages)
+ * goes through `code`, `tag` or `sentence`; nothing else may put it into a comment.
+ *
+ * GitHub looks for mentions, references and emoji in what markdown has become, so an entity or a backslash in front of `@` does
+ * not help: only code does.
+ */
+/** Control characters, bidirectional controls, lone surrogates, fillers and others that show nothing or turn text around. */
+const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]+/gu;
+/** More combining marks on one letter than any language has climb over the lines around them. */
+const stacked = /(\p{M}{3})\p{M}+/gu;
+/** Foreign text on one line, at most `longest` characters. What shows nothing is shown as `�`, so that it does not hide. */
+function markdown_plain(foreign, longest = 300) {
+    const clean = foreign
+        .slice(0, 20 * longest)
+        .replace(/[\s\u0085]+/gu, ' ')
+        .replace(invisible, '\ufffd')
+        .replace(stacked, '$1')
+        .trim();
+    return clean.length > longest ? `${clean.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, '')}…` : clean;
+}
+/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it. */
+function code(foreign, longest = 300) {
+    const clean = markdown_plain(foreign, longest);
+    if (clean === '')
+        return '` `';
+    const run = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+    const fence = '`'.repeat(run + 1);
+    const padded = clean.startsWith('`') || clean.endsWith('`') ? ` ${clean} ` : clean;
+    return `${fence}${padded}${fence}`;
+}
+/** A figure of ours. A number stays with its unit when a line wraps; between two dollar signs GitHub reads a formula, but not within code. */
+const figure = (text) => {
+    const whole = unbroken(text);
+    return text.includes('$') ? code(whole) : whole;
+};
+const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+/** Foreign text as code within a tag of ours, such as `<summary>`, where GitHub reads HTML and no markdown. */
+const tag = (foreign, longest = 300) => `<code>${markdown_plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
+/** A word that no reader of markdown and none of GitHub's filters makes anything of. */
+const markdown_harmless = /^(?:[+±-](?=\p{N}))?[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
+/** Unless it is read as an address, an issue or a commit. */
+const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
+const markdown_signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
+/**
+ * A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. What stands in
+ * quotes, and each of `names`, is one piece, so that words within it do not read as ours.
+ */
+function markdown_sentence(foreign, longest = 500, names = []) {
+    return markdown_pieces(markdown_plain(foreign, longest), names)
+        .map(({ text, name }, index) => (name ? code(text) : quoted(text) ? quote(text) : markdown_word(text, index === 0)))
+        .join(' ');
+}
+function markdown_word(text, first) {
+    // What begins a line must not begin a list, a heading or a rule.
+    if (markdown_signs.test(text))
+        return first ? code(text) : text;
+    if (first && /^\d{1,9}[.)]/.test(text))
+        return code(text);
+    const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
+    const safe = core === '' || (markdown_harmless.test(core) && !reference.test(core));
+    return safe ? text : `${before}${code(core)}${after}`;
+}
+/** Several words in the quotes of JSON, and the signs after them. */
+const inQuotes = /^(\(?")((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)("[.,;:)]*)(?= |$)/u;
+const quoted = (text) => text.includes(' ') && inQuotes.test(text);
+const quote = (text) => text.replace(inQuotes, (_, before, core, after) => `${before}${code(core)}${after}`);
+/** A text cut at its spaces, but for those within quotes and names. */
+function markdown_pieces(text, names) {
+    const known = names.map((name) => markdown_plain(name)).filter((name) => name.includes(' '));
+    const found = [];
+    for (let at = 0; at < text.length;) {
+        const rest = text.slice(at);
+        const name = known.find((one) => rest === one || rest.startsWith(`${one} `));
+        const next = name ?? inQuotes.exec(rest)?.[0] ?? rest.split(' ', 1)[0] ?? '';
+        found.push({ text: next, name: name !== undefined });
+        at += next.length + 1;
+    }
+    return found;
+}
+/** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
+function markdown_table(rows, right = []) {
+    const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
+    return markdownTable(rows.map((row) => row.map(oneCell)), { align, alignDelimiters: false, padding: true });
+}
+/** A bar ends a cell even within code, unless an odd number of backslashes stands before it. */
+const oneCell = (cell) => cell.replace(/(\\*)\|/g, (_, slashes) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
+/** A fold; summary and body are markdown that is safe already. */
+const details = (summary, body) => `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;
+
+;// CONCATENATED MODULE: ./build/plan/describe.js
+
+
+/**
+ * A run as a description (`run.yml`) that settles to the same run, ready to be pasted.
+ *
+ * @param layers of the model, for the layers of each stage where they do not divide
+ */
+function describeRun(run, layers) {
+    const { measuredTokensPerSecond: _, measuredDeviceBytes: __, calibration: throughput, memoryCalibration: device, ...plain } = withStages(run, layers);
+    const scaled = throughput ?? device;
+    const { parallelism, ...fields } = runAsWritten(scaled === undefined
+        ? plain
+        : { ...plain, calibration: device === undefined ? throughput : { throughput, device } });
+    const degrees = Object.entries(parallelism).map(([name, value]) => `  ${name}: ${valueText(value)}`);
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
+    return [...lines, 'parallelism:', ...degrees, ''].join('\n');
+}
+/** Words stand as they are; lists and mappings are written as in JSON, which is YAML too. */
+const valueText = (value) => typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : markdown_plain(JSON.stringify(value), 10_000);
+/** What the first stages have more of is said, since frameworks want to be told. */
+function withStages(run, layers) {
+    const { pipeline } = run.parallelism;
+    if (layers % pipeline === 0 || run.layersPerStage !== undefined)
+        return run;
+    const each = Math.floor(layers / pipeline);
+    const layersPerStage = Array.from({ length: pipeline }, (_, stage) => each + Number(stage < layers % pipeline));
+    return { ...run, layersPerStage };
+}
+
+;// CONCATENATED MODULE: ./build/plan/question.js
+
+
+
+
+
+
+
+/** A usual batch of pre-training, in tokens, where nobody states one. */
+const usualBatch = 2 ** 22;
+/**
+ * Settles the run that plans start from. Where its parallelism and the wanted GPUs contradict each other, it is settled with
+ * GPUs of its own, and plans use those that are wanted.
+ *
+ * @param sources strongest first
+ */
+function startOf(sources, architecture) {
+    const direct = settleRun(sources, architecture);
+    const gpus = sources.find(({ fields }) => fields.gpus !== undefined)?.fields.gpus;
+    const own = direct.kind === 'settled' ? direct : settleRun(sources.map(withoutGpus), architecture);
+    const message = direct.problems.find(({ severity }) => severity === 'error')?.message ?? 'The run cannot be settled.';
+    if (own.kind === 'unsettled')
+        return { kind: 'unsettled', message };
+    const cost = estimate(architecture, own.settled);
+    const { run } = cost.run;
+    const wanted = gpus ?? run.gpus;
+    const stated = own.settled.origins['global_batch_size'] !== 'default';
+    const each = Math.ceil(usualBatch / run.sequenceLength / wanted);
+    const globalBatchSize = stated ? run.globalBatchSize : each * wanted;
+    const others = own.assumptions.filter(({ field }) => stated || field !== 'global_batch_size');
+    const batch = {
+        field: 'global_batch_size',
+        value: String(globalBatchSize),
+        reason: 'a usual batch of about 4M tokens',
+    };
+    return {
+        kind: 'start',
+        architecture,
+        operations: expand(architecture),
+        settled: { ...cost.run, run: { ...run, gpus: wanted, globalBatchSize } },
+        cost,
+        adapters: adaptersOf(cost),
+        assumptions: stated ? others : [...others, batch],
+        ...(direct.kind === 'settled' ? {} : { impossible: message }),
+    };
+}
+/** Why the framework of a plan refuses it as it is described; undefined where it starts. */
+function refusalOf({ architecture, operations, adapters, settled }) {
+    return (run) => refusal({ ...settled, run: withStages(run, operations.order.length), architecture, adapters });
+}
+/** The sternest limit of memory, in bytes; undefined where there is none, or what it is a share of is not known. */
+function memoryBudget(limits, cost) {
+    const amounts = limits
+        .filter(({ metric, bound }) => metric === 'memory' && bound === 'max')
+        .map((limit) => boundOf(limit, { ...cost, assumptions: [], problems: [] }, undefined));
+    const known = amounts.filter((amount) => amount !== undefined);
+    return known.length === 0 ? undefined : Math.min(...known);
+}
+function withoutGpus(source) {
+    const { gpus: _, ...fields } = source.fields;
+    return { ...source, fields };
+}
+
+;// CONCATENATED MODULE: ./build/plan/rank.js
+
+const asFastAs = 0.95;
+/** undefined where nothing fits. The order of plans that are alike in all is that in which they come. */
+function rank_rank(plans, asItIs) {
+    const ranked = plans.toSorted((a, b) => b.tokensPerSecond - a.tokensPerSecond || rank_kinds(a.run) - rank_kinds(b.run) || rank_extras(a.run) - rank_extras(b.run));
+    const [fastest] = ranked;
+    if (fastest === undefined)
+        return undefined;
+    const near = ranked.filter((plan) => plan.tokensPerSecond >= asFastAs * fastest.tokensPerSecond);
+    const changes = new Map(ranked.map((plan) => [plan, changedFields(asItIs, plan.run).length]));
+    return {
+        ranked,
+        fastest,
+        simplest: least(near, fastest, ({ run }) => rank_kinds(run) + rank_extras(run) / 100),
+        nearest: least(ranked, fastest, (plan) => changes.get(plan) ?? 0),
+    };
+}
+/** The first of those for which a number is smallest. */
+const least = (plans, first, of) => plans.reduce((best, plan) => (of(plan) < of(best) ? plan : best), first);
+/** Kinds of parallelism besides data parallelism. */
+const rank_kinds = ({ parallelism: { tensor, pipeline, context, expert } }) => [tensor, pipeline, context, expert].filter((degree) => degree > 1).length;
+/** What else makes a run harder to understand. */
+const rank_extras = ({ parallelism, recompute, offload }) => Number(parallelism.virtualPipeline > 1) + Number(recompute !== 'none') + Number(offload !== undefined);
+
+;// CONCATENATED MODULE: ./build/plan/space.js
+
+/** What each framework can do that the projection can time; parameters in CPU memory, say, are not timed. */
+const space_ways = {
+    megatron: { divides: true, sharding: ['none', 'optimizer'], offload: ['none', 'optimizer'] },
+    fsdp: { divides: true, sharding: ['gradients', 'full'], offload: ['none'] },
+    deepspeed: {
+        divides: false,
+        sharding: ['none', 'optimizer', 'gradients', 'full'],
+        offload: ['none', 'optimizer'],
+    },
+    transformers: { divides: false, sharding: ['none'], offload: ['none'] },
+};
+const space_microBatches = [1, 2, 4, 8];
+const mostVirtualStages = 8;
+/** Tokens that context parallelism leaves each GPU at least. */
+const fewestTokens = 1024;
+/** The fullest stage over the mean, in layers, where they do not divide. */
+const mostUneven = 1.1;
+/**
+ * The space of one model and run. The run's own values are always part of it; a fixed field has no other.
+ *
+ * @param domain GPUs that the fast domain joins, within which tensor parallelism stays
+ */
+function spaceOf(operations, run, fixed, domain) {
+    const way = space_ways[run.framework];
+    const { parallelism: own } = run;
+    const layers = operations.order.length;
+    const degrees = (name, value, wanted) => fixed.has(`parallelism.${name}`) ? [value] : ascending([1, value, ...(way.divides ? wanted() : [])]);
+    const choose = (name, value, wanted) => fixed.has(name) ? [value] : [...new Set([...wanted, value])];
+    const node = Math.min(run.gpus, run.gpusPerNode ?? domain);
+    return {
+        tensor: degrees('tensor', own.tensor, () => divisors(run.gpus).filter((degree) => degree <= node)),
+        pipeline: degrees('pipeline', own.pipeline, () => divisors(run.gpus).filter((degree) => degree <= layers)),
+        virtualPipeline: degrees('virtual_pipeline', own.virtualPipeline, () => divisors(layers).filter((degree) => degree <= mostVirtualStages)),
+        context: degrees('context', own.context, () => contexts(operations, run)),
+        expert: degrees('expert', own.expert, () => divisors(space_expertsOf(operations)).filter((degree) => run.gpus % degree === 0)),
+        expertTensor: fixed.has('parallelism.expert_tensor') || space_expertsOf(operations) === 1 || !way.divides
+            ? [own.expertTensor]
+            : [1, 'as tensor'],
+        sharding: choose('sharding', run.sharding, way.sharding),
+        offload: choose('offload', run.offload ?? 'none', way.offload),
+        microBatchSize: fixed.has('micro_batch_size')
+            ? [run.microBatchSize]
+            : ascending([run.microBatchSize, ...space_microBatches]),
+        recompute: recomputings(operations, run, fixed),
+    };
+}
+const ascending = (values) => [...new Set(values)].sort((a, b) => a - b);
+const divisors = (number) => Array.from({ length: number }, (_, index) => index + 1).filter((divisor) => number % divisor === 0);
+const allOf = ({ layers, prediction }) => [
+    ...layers.flatMap(({ operations }) => operations),
+    ...prediction,
+];
+/** A recurrence does not divide its sequence as attention does. */
+function contexts(operations, run) {
+    if (allOf(operations).some(({ kind }) => kind === 'scan'))
+        return [];
+    return divisors(run.gpus).filter((degree) => run.sequenceLength / degree >= fewestTokens);
+}
+/** The experts of a layer; 1 where the model routes nothing. */
+function space_expertsOf(operations) {
+    const route = allOf(operations).find((operation) => operation.kind === 'route');
+    return route?.kind === 'route' ? route.experts : 1;
+}
+function recomputings(operations, run, fixed) {
+    const own = {
+        recompute: run.recompute,
+        ...(run.recomputeModules === undefined ? {} : { recomputeModules: run.recomputeModules }),
+        ...(run.recomputeMethod === undefined ? {} : { recomputeMethod: run.recomputeMethod }),
+        ...(run.recomputeLayers === undefined ? {} : { recomputeLayers: run.recomputeLayers }),
+    };
+    if (fixed.has('recompute') || fixed.has('recompute_modules'))
+        return [own];
+    const cheap = frameworks[run.framework].selective === 'modules'
+        ? [{ recompute: 'selective', recomputeModules: cheapModules(operations) }]
+        : [];
+    const all = [
+        own,
+        { recompute: 'none' },
+        { recompute: 'selective' },
+        ...cheap,
+        { recompute: 'full' },
+    ];
+    return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
+}
+/** Modules that are cheap to run again and keep much. */
+function cheapModules(operations) {
+    const latent = allOf(operations).some((one) => one.kind === 'attention' && one.variant === 'latent');
+    return ['layernorm', ...(space_expertsOf(operations) > 1 ? ['moe_act'] : []), ...(latent ? ['mla_up_proj'] : [])];
+}
+/** Whether GPUs, heads and matrices, experts, layers, sequence and batch divide as the run's parallelism asks. */
+const space_divides = (operations, run) => dividesLayout(operations, run) && dividesBatch(run);
+/** The same of all but the batch, which micro-batches decide. */
+function dividesLayout(operations, run) {
+    const { tensor, context, pipeline } = run.parallelism;
+    if (run.gpus % (tensor * pipeline * context) !== 0)
+        return false;
+    return (dividesLayers(operations, run) &&
+        run.sequenceLength % (tensor * (context === 1 ? 1 : 2 * context)) === 0 &&
+        dividesExperts(operations, run) &&
+        dividesMatrices(operations, run.parallelism, run.contextParallelStyle));
+}
+function dividesExperts(operations, { gpus, parallelism }) {
+    const { pipeline, expert, expertTensor } = parallelism;
+    return gpus % (pipeline * expert * expertTensor) === 0 && space_expertsOf(operations) % expert === 0;
+}
+function dividesMatrices(operations, { tensor, context, expertTensor }, style) {
+    if (tensor * context * expertTensor === 1)
+        return true;
+    return allOf(operations).every((operation) => {
+        if (operation.kind === 'attention') {
+            const group = tensor * (style === 'all_to_all' ? context : 1);
+            // An indexer's heads are on every GPU.
+            return (operation.variant === 'indexer' ||
+                (operation.heads % group === 0 && dividesKeys(operation.keyValueHeads, tensor)));
+        }
+        if (operation.kind !== 'linear')
+            return true;
+        if (operation.sharding === 'column')
+            return operation.columns % tensor === 0;
+        if (operation.sharding === 'row')
+            return operation.rows % tensor === 0;
+        return operation.sharding !== 'expert' || Math.max(operation.rows, operation.columns) % expertTensor === 0;
+    });
+}
+/** One head of keys and values for all queries is on every GPU. */
+const dividesKeys = (heads, tensor) => heads === 1 || heads % tensor === 0;
+function dividesLayers({ order }, { parallelism, layersPerStage, gpus }) {
+    const { pipeline, virtualPipeline } = parallelism;
+    if (pipeline === 1)
+        return virtualPipeline === 1;
+    if (pipeline > order.length || gpus % pipeline !== 0)
+        return false;
+    if (virtualPipeline > 1)
+        return order.length % (pipeline * virtualPipeline) === 0;
+    const fullest = Math.ceil(order.length / pipeline) * pipeline;
+    return layersPerStage?.length === pipeline || fullest <= mostUneven * order.length;
+}
+function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shardGroup }) {
+    const { tensor, pipeline, virtualPipeline, context } = parallelism;
+    const replicas = gpus / (tensor * pipeline * context);
+    const microBatches = globalBatchSize / (replicas * microBatchSize);
+    // The interleaved schedule takes micro-batches in groups of the pipeline's length.
+    const scheduled = virtualPipeline === 1 || microBatches % pipeline === 0;
+    return Number.isInteger(microBatches) && scheduled && (replicas * context) % (shardGroup ?? 1) === 0;
+}
+
+;// CONCATENATED MODULE: ./build/plan/search.js
+
+
+
+
+
+
+
+
+
+
+
+/** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
+function search(question, bounds) {
+    const { operations, settled, space, refusal, budget, changes = Number.POSITIVE_INFINITY } = question;
+    const isNear = (run) => changedFields(settled.run, run).length <= changes;
+    const end = bounds.now() + bounds.milliseconds;
+    const layers = remembering(layerMemoryKey, layerMemory);
+    const time = remembered();
+    const trained = trainedOperations(operations, settled.run);
+    const plans = [];
+    let smallest;
+    let candidates = 0;
+    let tooLarge = 0;
+    let refused = 0;
+    let reason;
+    const found = (stopped) => ({
+        plans,
+        candidates,
+        tooLarge,
+        refused,
+        refusal: reason,
+        stopped,
+        smallest,
+    });
+    const starts = (run) => {
+        const why = refusal(run);
+        refused += Number(why !== undefined);
+        reason ??= why;
+        return why === undefined;
+    };
+    for (const layout of layouts(space, settled.run)) {
+        const runs = isNear(layout) && dividesLayout(operations, layout)
+            ? [...runsOf(layout, space)].filter((run) => isNear(run) && dividesBatch(run) && starts(run))
+            : [];
+        if (bounds.now() > end)
+            return found('time');
+        if (runs.length === 0)
+            continue;
+        // Micro-batches and recompute leave what the model's layout decides as it is.
+        const held = heldBy(trained, layout);
+        const least = leastBytes(held);
+        for (const run of runs) {
+            if (candidates === bounds.candidates)
+                return found('candidates');
+            if (bounds.now() > end)
+                return found('time');
+            candidates += 1;
+            const { band } = memoryBand(operations, run);
+            // Of what does not fit only the smallest is told, where nothing else is found.
+            const most = Math.max(budget / (1 + band), plans.length > 0 ? 0 : (smallest?.device ?? Infinity));
+            if (least > most) {
+                tooLarge += 1;
+                continue;
+            }
+            const device = peakBytes(held, run, most, layers);
+            if (device === undefined)
+                continue;
+            if (smallest === undefined || device < smallest.device)
+                smallest = { run, device, band };
+            if (device * (1 + band) > budget)
+                continue;
+            const seconds = stepSeconds(trained, { run, machine: settled.machine }, time);
+            if (seconds === undefined)
+                continue;
+            plans.push({ run, device, band, tokensPerSecond: tokensOfStep(run) / seconds });
+        }
+    }
+    return found(undefined);
+}
+/** How the model lies on the GPUs: all that decides its states. */
+function* layouts(space, run) {
+    for (const parallelism of degrees(space))
+        for (const sharding of space.sharding)
+            for (const offload of space.offload)
+                yield laidOut(run, parallelism, sharding, offload);
+}
+function* degrees(space) {
+    for (const pipeline of space.pipeline)
+        for (const virtualPipeline of pipeline === 1 ? [1] : space.virtualPipeline)
+            for (const tensor of space.tensor)
+                for (const context of space.context)
+                    for (const expert of space.expert)
+                        for (const expertTensor of new Set(space.expertTensor.map((one) => (one === 'as tensor' ? tensor : one))))
+                            yield { tensor, pipeline, virtualPipeline, context, expert, expertTensor, sequenceParallel: tensor > 1 };
+}
+function laidOut(run, parallelism, sharding, offload) {
+    const { layersPerStage, pipelineSchedule, offload: _, ...rest } = run;
+    const own = parallelism.pipeline === run.parallelism.pipeline &&
+        parallelism.virtualPipeline === run.parallelism.virtualPipeline;
+    return {
+        ...rest,
+        parallelism,
+        sharding,
+        ...(offload === 'none' ? {} : { offload }),
+        ...(own && layersPerStage !== undefined ? { layersPerStage } : {}),
+        ...(pipelineSchedule === undefined || !(own || search_special.includes(pipelineSchedule)) ? {} : { pipelineSchedule }),
+    };
+}
+/** Schedules that are no matter of virtual stages. */
+const search_special = ['gpipe', 'zero_bubble', 'dualpipe'];
+/** Every micro-batch and way of recompute of a layout. */
+function* runsOf(layout, { microBatchSize, recompute }) {
+    for (const micro of microBatchSize)
+        for (const way of recompute)
+            yield search_withRecompute(layout, micro, way);
+}
+function search_withRecompute(run, microBatchSize, way) {
+    const { recomputeModules: _, recomputeMethod: __, recomputeLayers: ___, ...rest } = run;
+    return { ...rest, microBatchSize, ...way };
+}
+
+;// CONCATENATED MODULE: ./build/plan/advice.js
+
+
+
+
+
+
+
+
+
+
+/** So many fields a run that fits may change, tried from few to many; and a run that is only faster. */
+const advice_mostChanges = { fits: 3, faster: 2 };
+/** Bounded by what is looked at and by no clock, so that each run of the action says the same. */
+const bounds = { now: () => 0, milliseconds: 1, candidates: 20_000 };
+/** Tokens per second over those of the run as it is, from which a faster one is worth a word: more than the projection errs by. */
+const advice_worthwhile = 1.1;
+/**
+ * The nearest run that fits, for one that is over its memory budget; for another one that is faster.
+ *
+ * @param budget bytes
+ * @param hints whether faster runs are looked for
+ */
+function adviceOn(architecture, cost, budget, hints) {
+    const over = cost.memory.device > budget;
+    if (!over && !hints)
+        return undefined;
+    const numbers = over ? Array.from({ length: advice_mostChanges.fits }, (_, index) => index + 1) : [advice_mostChanges.faster];
+    for (const changes of numbers) {
+        const ranking = advice_within(architecture, cost, budget, changes);
+        const plan = over ? ranking?.nearest : ranking?.fastest;
+        const advice = plan && adviceOf(over ? 'fits' : 'faster', plan, architecture, cost);
+        if (advice !== undefined && (over || advice.speed >= advice_worthwhile))
+            return advice;
+    }
+    return undefined;
+}
+function advice_within(architecture, cost, budget, changes) {
+    const { run: settled } = cost;
+    if (settled.machine === undefined || cost.throughput.stepTime === null)
+        return undefined;
+    const operations = expand(architecture);
+    const space = spaceOf(operations, settled.run, new Set(), settled.machine.fast.domain);
+    const refusal = refusalOf({ architecture, operations, settled, adapters: adaptersOf(cost) });
+    const { plans } = search({ operations, settled, space, refusal, budget, changes }, bounds);
+    return rank_rank(plans, settled.run);
+}
+function adviceOf(kind, plan, architecture, cost) {
+    const { run, machine } = cost.run;
+    const { stepTime } = cost.throughput;
+    const { mfu } = projectTime(expand(architecture), cost.flops, { run: plan.run, machine });
+    const written = runAsText({ ...plan.run, offload: plan.run.offload ?? 'none' });
+    if (stepTime === null)
+        return undefined;
+    return {
+        kind,
+        changes: changedFields(run, plan.run).map((field) => ({
+            field,
+            value: written.get(field) ?? 'as the framework does',
+        })),
+        memory: plan.device,
+        band: plan.band,
+        mfu,
+        speed: (plan.tokensPerSecond * stepTime) / tokensOfStep(run),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/settings/glob.js
+const slash = '/'.charCodeAt(0);
+const glob_any = () => true;
+const glob_inside = (character) => character !== slash;
+const across = { kind: 'many', test: glob_any };
+const glob_literal = (text) => {
+    const code = text.charCodeAt(0);
+    return { kind: 'one', test: (character) => character === code, literal: text };
+};
+const glob_either = (...choices) => ({ kind: 'either', choices });
+/** `a/**` names the file `a` too. */
+const below = glob_either([], [glob_literal('/'), across]);
+/** A pattern as something that matches in time linear in the path. */
+function compile(pattern) {
+    // Many `**` in a row say no more than one.
+    const pieces = glob_parse(pattern.replace(/^\.\//, '').replace(/(?<=^|\/)(?:\*\*\/)+(?=\*\*(?:\/|$))/g, ''), true);
+    const fixed = pieces.findIndex((piece) => piece.kind !== 'one' || piece.literal === undefined);
+    const letters = fixed < 0 ? pieces : pieces.slice(0, fixed);
+    const prefix = letters.map((piece) => ('literal' in piece ? piece.literal : '')).join('');
+    const rest = fixed < 0 ? [] : pieces.slice(fixed);
+    const start = machine(pieces);
+    return {
+        prefix,
+        ...(rest[0] === across ? { folder: prefix } : rest[0] === below ? { folder: `${prefix}/` } : {}),
+        // A name that has a bracket of its own is named by writing it down.
+        matches: (path) => path === pattern || (path.startsWith(prefix) && accepts(start, path)),
+    };
+}
+// --- From text to pieces ----------------------------------------------------------------------------------------------
+/** @param whole false for what stands in braces */
+function glob_parse(text, whole) {
+    const pieces = [];
+    let at = 0;
+    while (at < text.length) {
+        const { piece, length } = pieceAt(text, at, whole);
+        pieces.push(...piece);
+        at += length;
+    }
+    return pieces;
+}
+function pieceAt(text, at, whole) {
+    const character = text.charAt(at);
+    switch (character) {
+        case '\\':
+            return { piece: [glob_literal(text.charAt(at + 1) || character)], length: 2 };
+        case '?':
+            return { piece: [{ kind: 'one', test: glob_inside }], length: 1 };
+        case '*':
+            return starsAt(text, at, whole);
+        case '[':
+            return glob_setAt(text, at) ?? { piece: [glob_literal(character)], length: 1 };
+        case '{':
+            return bracesAt(text, at) ?? { piece: [glob_literal(character)], length: 1 };
+        case '/':
+            if (whole && text.slice(at) === '/**')
+                return { piece: [below], length: 3 };
+    }
+    return { piece: [glob_literal(character)], length: 1 };
+}
+/** `**` as a whole segment goes across folders, or through none where a `/` follows; else stars stay within one. */
+function starsAt(text, at, whole) {
+    const length = /^\*+/.exec(text.slice(at))?.[0].length ?? 1;
+    const starts = at === 0 || text.charAt(at - 1) === '/';
+    const ends = at + length === text.length || text.charAt(at + length) === '/';
+    // `**.json` has always meant the files of all folders.
+    const extension = whole && /^\*\*\.\w+$/.test(text);
+    if (length === 1 || !starts || !(ends || extension))
+        return { piece: [{ kind: 'many', test: glob_inside }], length };
+    const folders = text.charAt(at + length) === '/' && (whole || at > 0);
+    return folders ? { piece: [glob_either([], [across, glob_literal('/')])], length: length + 1 } : { piece: [across], length };
+}
+function glob_setAt(text, at) {
+    const found = /^\[([!^]?)(\]?(?:\\[\s\S]|[^\\\]])*)\]/.exec(text.slice(at));
+    const [all = '', not = '', body = ''] = found ?? [];
+    if (body === '')
+        return undefined;
+    const ranges = [...body.matchAll(/(\\?[\s\S])(?:-(\\?[\s\S]))?/g)].map(([, from = '', to = from]) => [
+        from.charCodeAt(from.length - 1),
+        to.charCodeAt(to.length - 1),
+    ]);
+    const has = (character) => ranges.some(([from = 0, to = 0]) => from <= character && character <= to);
+    const test = (character) => character !== slash && has(character) !== (not !== '');
+    return { piece: [{ kind: 'one', test }], length: all.length };
+}
+/** Braces with a comma of their own; others are characters. */
+function bracesAt(text, at) {
+    const choices = [];
+    let depth = 0;
+    let from = at + 1;
+    for (let here = at; here < text.length; here += 1) {
+        const character = text.charAt(here);
+        if (character === '\\')
+            here += 1;
+        else if (character === '{')
+            depth += 1;
+        else if (character === '}')
+            depth -= 1;
+        if (depth === 0 || (depth === 1 && character === ',')) {
+            choices.push(text.slice(from, here));
+            from = here + 1;
+        }
+        if (depth > 0)
+            continue;
+        if (choices.length === 1)
+            return undefined;
+        return { piece: [glob_either(...choices.map((choice) => glob_parse(choice, false)))], length: here + 1 - at };
+    }
+    return undefined;
+}
+const end = { next: [] };
+function machine(pieces, after = end) {
+    return pieces.reduceRight((next, piece) => stateOf(piece, next), after);
+}
+function stateOf(piece, next) {
+    switch (piece.kind) {
+        case 'one':
+            return { test: piece.test, next: [next] };
+        case 'many': {
+            const fork = { next: [next] };
+            fork.next.push({ test: piece.test, next: [fork] });
+            return fork;
+        }
+        case 'either':
+            return { next: piece.choices.map((choice) => machine(choice, next)) };
+    }
+}
+/** Follows all ways through a pattern at once, one character after the other. */
+function accepts(start, path) {
+    let states = [];
+    enter(start, states);
+    for (let at = 0; at < path.length && states.length > 0; at += 1) {
+        const character = path.charCodeAt(at);
+        const following = [];
+        for (const { test, next } of states)
+            if (test?.(character))
+                for (const one of next)
+                    enter(one, following);
+        states = following;
+    }
+    return states.includes(end);
+}
+/** Each state once a step, by whatever ways it is reached. */
+function enter(state, states) {
+    if (state.enteredIn === states)
+        return;
+    state.enteredIn = states;
+    if (state.test !== undefined || state === end)
+        states.push(state);
+    else
+        for (const next of state.next)
+            enter(next, states);
+}
+
+;// CONCATENATED MODULE: ./build/settings/globs.js
+
+
+/** Configs with longer names are not read, and their names not matched: what a pattern may name is then named by it. */
+const longestPath = 1_024;
+const some = (all, path, doubt) => all.some(({ matches, prefix, folder }) => {
+    // A pattern names a file with all its recipes, or one of them.
+    if (path.length <= longestPath)
+        return matches(path) || (fileOf(path) !== path && matches(fileOf(path)));
+    const begins = doubt === 'may' ? prefix : folder;
+    return begins !== undefined && path.startsWith(begins);
+});
+/** Patterns of which those with `!` take out again. */
+function globs(patterns) {
+    const positive = patterns.filter((pattern) => !pattern.startsWith('!')).map(compile);
+    const negative = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => compile(pattern.slice(1)));
+    const excludes = (path) => some(negative, path, 'must');
+    return {
+        positive: positive.length > 0,
+        excludes,
+        names: (path) => some(positive, path, 'may') && !excludes(path),
+        covers: (path) => some(positive, path, 'must') && !some(negative, path, 'may'),
+    };
+}
+/** Paths whose answers are kept: more than one run looks at. */
+const mostKept = 8_192;
+/** The same answers, each found once. */
+function globs_remembered(of) {
+    const known = new Map();
+    return (path) => {
+        const found = known.get(path) ?? { answer: of(path) };
+        if (known.size >= mostKept)
+            known.clear();
+        known.set(path, found);
+        return found.answer;
+    };
+}
+
+;// CONCATENATED MODULE: ./build/settings/describe.js
+
+
+/** The description that a run file and a policy give together. */
+function describe_describe(run, policy, judged = false) {
+    const read = run === undefined ? undefined : readRun(run.bytes, run.name);
+    if (read?.kind === 'wrong')
+        return { kind: 'wrong', sentences: read.problems.map(({ message }) => message) };
+    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
+    return {
+        kind: 'read',
+        run: read?.fields ?? {},
+        entries,
+        of: globs_remembered((path) => entries
+            .filter(({ globs }) => globs.names(path))
+            .map((entry) => entry.run)
+            .reverse()),
+        beside: globs_remembered((path) => [
+            ...new Set(entries.filter(({ globs }) => globs.names(path)).flatMap((entry) => entry.with)),
+        ]),
+        inputs: globs_remembered((path) => Object.assign({}, ...entries.filter(({ globs }) => globs.names(path)).map((entry) => entry.inputs))),
+        baseModels: policy?.baseModels ?? {},
+        parts: [...entries.flatMap((entry) => entry.with), ...Object.values(policy?.baseModels ?? {})],
+        defaults: policy?.defaults.run ?? {},
+        files: [...(policy?.runFiles ?? []), ...(run === undefined ? [] : [run.name])],
+        judged,
+    };
+}
+/** What is stated for one path before its config speaks, strongest first. */
+const statedBy = ({ run, of }, path) => [
+    { origin: 'run', fields: run },
+    ...of(path).map((fields) => ({ origin: 'policy', fields })),
+];
+/** Whether two descriptions could say something else of some config; text that changes no field does not. */
+const differs = (one, other) => describe_fieldsOf(one) !== describe_fieldsOf(other);
+const describe_fieldsOf = ({ run, entries, defaults, baseModels }) => JSON.stringify([
+    run,
+    entries.map(({ match, run: stated, with: put, inputs }) => [match, stated, put, inputs]),
+    defaults,
+    baseModels,
+]);
+/** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
+const claims = [
+    'calibration',
+    'measuredTokensPerSecond',
+    'memoryCalibration',
+    'measuredDeviceBytes',
+    'pricePerGpuHour',
+];
+/** The claims that a description makes, as text to compare. */
+const claimsOf = ({ run, entries, defaults }) => JSON.stringify([
+    claimed(run),
+    entries.map(({ match, run: stated }) => [match, claimed(stated)]).filter(([, stated]) => stated !== '{}'),
+    claimed(defaults),
+]);
+const claimed = (fields) => JSON.stringify(Object.fromEntries(claims.map((name) => [name, fields[name]])));
+/** A change's own sources with the claims of those who judge it, as far as it keeps their accelerator. */
+function withClaims(sources, judges) {
+    const kept = acceleratorOf(sources) === acceleratorOf(judges) ? judges : [];
+    const agreed = claims.flatMap((name) => {
+        const source = kept.find(({ fields }) => fields[name] !== undefined);
+        return source === undefined ? [] : [{ origin: source.origin, fields: { [name]: source.fields[name] } }];
+    });
+    return [...agreed, ...sources.map((source) => (source.machine ? source : { ...source, fields: describe_without(source) }))];
+}
+const acceleratorOf = (sources) => sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
+function describe_without({ fields }) {
+    const claimed = claims;
+    return Object.fromEntries(Object.entries(fields).filter(([name]) => !claimed.includes(name)));
+}
+
 ;// CONCATENATED MODULE: ./build/read/merged.js
 
 
@@ -55881,6 +56999,8 @@ const untimed = (work) => ({ kind: 'done', result: work() });
 
 
 
+
+
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
 /**
@@ -55892,7 +57012,10 @@ const run_version = '0.1.0';
 function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
     const moved = others.find(({ kind }) => kind === 'moved')?.settings;
     const judged = moved === undefined ? changes : lookedAt(changes, settings);
-    const own = comparisonsOf(judged, settings, inTime, progress, { left: mostEstimates });
+    const own = comparisonsOf(judged, settings, inTime, progress, {
+        estimates: { left: mostEstimates },
+        advice: { left: mostAdvised },
+    });
     const failOnOf = (path) => [settings, ...(moved === undefined ? [] : [moved])]
         .map(({ budgetsFor }) => budgetsFor(path).failOn)
         .find((failOn) => failOn !== 'never') ?? 'never';
@@ -55933,13 +57056,13 @@ function trainedOtherwise(settings) {
         return undefined;
     return trained(settings, runs.base, runs.head);
 }
-function comparisonsOf(changes, settings, inTime, progress = () => { }, allowance) {
+function comparisonsOf(changes, settings, inTime, progress = () => { }, allowances) {
     const comparisons = [];
     for (const [index, pair] of changes.pairs.entries()) {
         if (changes.pairs.length > 20 && index % 20 === 0)
             progress(`${index} of ${changes.pairs.length} configs`);
         for (const one of jobsIn(pair, inTime)) {
-            const comparison = comparePair(one, settings, inTime, allowance);
+            const comparison = comparePair(one, settings, inTime, allowances);
             if (comparison !== undefined)
                 comparisons.push(comparison);
         }
@@ -56016,7 +57139,7 @@ function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
 /** undefined where the file was read, is not a model config, and the user did not name it. */
-function comparePair(pair, settings, inTime, allowance) {
+function comparePair(pair, settings, inTime, allowances) {
     const { runs } = settings;
     // A run description is not a model config, unless it replaced one.
     if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path))
@@ -56045,15 +57168,33 @@ function comparePair(pair, settings, inTime, allowance) {
         ...(base === undefined ? {} : { base }),
         ...(head === undefined ? {} : { head }),
     });
-    if (comparison.status !== 'changed' || allowance === undefined || old?.job === undefined || now?.job === undefined)
+    if (allowances === undefined)
         return comparison;
+    const advised = { ...comparison, ...adviceFor(comparison, now, settings, inTime, allowances.advice) };
+    if (comparison.status !== 'changed' || old?.job === undefined || now?.job === undefined)
+        return advised;
     const [from, to] = [old.job, now.job];
-    const timed = inTime(() => attribute(comparison, from, to, allowance, measured));
+    const timed = inTime(() => attribute(comparison, from, to, allowances.estimates, measured));
     const attribution = timed.kind === 'done' ? timed.result : { kind: 'none', reason: 'it takes too long' };
-    return { ...comparison, attribution };
+    return { ...advised, attribution };
+}
+/** A run near to the head's that fits, or is faster. Nobody is advised on a run that nobody described. */
+function adviceFor({ path, status, head }, now, settings, inTime, allowance) {
+    const [architecture, cost] = [now?.architecture, head?.estimate];
+    if (architecture === undefined || cost === undefined || status === 'unchanged' || allowance.left === 0)
+        return {};
+    const budget = memoryBudget(settings.budgetsFor(path).limits, cost);
+    const described = (cost.run.origins['gpus'] ?? 'default') !== 'default';
+    if (budget === undefined || !described)
+        return {};
+    allowance.left -= 1;
+    const timed = inTime(() => adviceOn(architecture, cost, budget, settings.hints));
+    return timed.kind === 'done' && timed.result !== undefined ? { advice: timed.result } : {};
 }
 /** So many estimates a run takes to say what each change moved: a hundred configs with six changed fields, some seconds. */
 const mostEstimates = 6_400;
+/** So many configs get advice, the first ones; a search takes up to a second. */
+const mostAdvised = 3;
 const late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
 /** One side, under the run that its own commit describes. If that run cannot be read, the cost is unknown. */
 function readAs(side, path, settings, described, files, measured) {
@@ -56115,6 +57256,7 @@ function readWhole(side, path, settings, measured, files) {
     }
     const { architecture, keys, ...told } = reading;
     return {
+        architecture,
         job: { keys, sources, settled: settling.settled },
         side: {
             reading: { ...told, family: architecture.family },
@@ -56136,130 +57278,6 @@ const unread = (reading, byItsLooks) => ({
     reading,
     ...(isConfig(reading.way, byItsLooks) ? { claimed: true } : {}),
 });
-
-;// CONCATENATED MODULE: ./build/report/format.js
-const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
-/** Three or four significant digits, no exponent for what people read. */
-function significant(value) {
-    const size = Math.abs(value);
-    return decimal(value, size >= 100 ? 1 : 2);
-}
-function format_scaled(value, steps, unit = '') {
-    for (const [size, prefix] of steps)
-        if (Math.abs(value) >= size)
-            return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
-    return `${significant(value)}${unit === '' ? '' : ` ${unit}`}`;
-}
-const format_binary = [
-    [2 ** 40, 'TiB'],
-    [2 ** 30, 'GiB'],
-    [2 ** 20, 'MiB'],
-    [2 ** 10, 'KiB'],
-];
-const format_counts = [
-    [1e12, 'T'],
-    [1e9, 'B'],
-    [1e6, 'M'],
-    [1e3, 'K'],
-];
-const metric = [
-    [1e24, 'Y'],
-    [1e21, 'Z'],
-    [1e18, 'E'],
-    [1e15, 'P'],
-    [1e12, 'T'],
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-];
-/** Bytes as a bare number of GiB. */
-const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
-const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
-const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : format_scaled(bytes, format_binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-const billions = (count) => format_scaled(count, format_counts);
-/** A whole number with commas between its thousands; `toLocaleString` would load all of ICU for them. */
-function exact(count) {
-    const whole = String(Math.abs(rounded(count)));
-    const digits = /^\d+$/.test(whole);
-    return digits
-        ? `${rounded(count) < 0 ? '-' : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}`
-        : count.toLocaleString('en-US');
-}
-/** To the nearest whole number, halves away from zero. */
-const rounded = (count) => Math.sign(count) * Math.round(Math.abs(count));
-const flopsText = (flops) => format_scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
-const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
-/** US dollars, without cents from 100 on. */
-const dollars = (amount) => `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
-/** Seconds in the unit that people would say. */
-function format_duration(seconds) {
-    if (seconds < 1)
-        return `${decimal(seconds * 1e3, 1)} ms`;
-    if (seconds < 120)
-        return `${decimal(seconds, 2)} s`;
-    if (seconds < 7200)
-        return `${decimal(seconds / 60, 1)} min`;
-    if (seconds < 172_800)
-        return `${decimal(seconds / 3600, 1)} h`;
-    return `${decimal(seconds / 86_400, 1)} days`;
-}
-/** A quantity as people write it. */
-function quantity(value, unit) {
-    switch (unit) {
-        case 'bytes':
-            return gib(value);
-        case 'parameters':
-            return billions(value);
-        case 'flops':
-            return flopsText(value);
-        case 'ratio':
-            return percent(value);
-        case 'tokens_per_second':
-            return `${exact(Math.round(value))} tok/s`;
-        case 'seconds':
-            return format_duration(value);
-        case 'dollars':
-            return dollars(value);
-    }
-}
-/** As exact as a projection is worth reading: three digits. */
-const threeDigits = (value) => Number(value.toPrecision(3));
-/** A count as people say it: `15T`, `1.4T`, `300B`. */
-function shortCount(count) {
-    const [size, prefix] = format_counts.find(([least]) => count >= least) ?? [1, ''];
-    return `${threeDigits(count / size)}${prefix}`;
-}
-/** A move as people write it: `+5.10 GiB`, `-320.00 KiB`, `0`. */
-function format_signed(value, unit) {
-    if (value === 0)
-        return '0';
-    const size = Math.abs(value);
-    const shown = unit === 'dollars' ? threeDigits(size) : size;
-    const text = unit === 'bytes' && size < 0.01 * 2 ** 30 ? amountOfBytes(size) : quantity(shown, unit);
-    return `${value < 0 ? '-' : '+'}${text}`;
-}
-const sign = (value, text) => (value > 0 ? `+${text}` : text);
-/** A signed difference: relative for amounts, in points for ratios; undefined where nothing moved. */
-function difference(before, after, unit) {
-    if (before === after)
-        return undefined;
-    if (unit === 'ratio') {
-        // A share that reads the same has not moved for the reader.
-        if (percent(before) === percent(after))
-            return undefined;
-        const points = 100 * (after - before);
-        return Math.abs(points) < 0.05 ? undefined : `${sign(points, decimal(points, 1))} points`;
-    }
-    if (before === 0)
-        return 'new';
-    const change = after / before - 1;
-    if (Math.abs(change) < 5e-5)
-        return sign(after - before, unit === 'bytes' ? amountOfBytes(after - before) : exact(after - before));
-    const digits = Math.abs(change) >= 0.1 ? 1 : 2;
-    return sign(change, percent(change, digits));
-}
-/** A number stays with its unit when a line wraps. */
-const unbroken = (text) => text.replaceAll(' ', '\u00a0');
 
 ;// CONCATENATED MODULE: ./build/settings/amounts.js
 
@@ -56578,7 +57596,9 @@ function inputs_choicesOf({ given, choice, wrong }, policy) {
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
     const dryRun = choice('dry-run', ['false', 'true']) === 'true';
-    return { failOn, baseline, comment, commentThreshold: commentThreshold ?? 0, commentKey, overrideLabel, dryRun };
+    const hints = policy?.defaults.hints ?? true;
+    const least = commentThreshold ?? 0;
+    return { failOn, baseline, comment, commentThreshold: least, commentKey, overrideLabel, hints, dryRun };
 }
 /** `2%` as 0.02. */
 function thresholdOf(text) {
@@ -56648,7 +57668,7 @@ function amount(metric, use) {
     const number = isWhole(metric.unit) ? schemas_number().int(error) : schemas_number();
     return largest > 0 ? union([number.nonnegative(error).max(largest, error), text], { error }) : text;
 }
-function bounds(metric) {
+function policy_schema_bounds(metric) {
     return {
         max: amount(metric, 'value').optional().describe('the most it may be'),
         min: amount(metric, 'value').optional().describe('the least it may be'),
@@ -56662,8 +57682,8 @@ function budget(metric) {
     return union([
         amount(metric, 'value'),
         strictObject({
-            ...bounds(metric),
-            warn: strictObject(bounds(metric)).optional().describe('limits that only warn'),
+            ...policy_schema_bounds(metric),
+            warn: strictObject(policy_schema_bounds(metric)).optional().describe('limits that only warn'),
         }),
     ], { error: `must be ${example}, or a mapping of max, min, max_increase, max_decrease and warn` })
         .optional()
@@ -56744,6 +57764,9 @@ const policySchema = lazily(() => strictObject({
             .optional()
             .describe('a label that turns a failure into a warning, read from the pull request as it is now'),
         baseline: schemas_enum(['merge-base', 'base-tip']).optional().describe('what the head is compared with'),
+        hints: schemas_boolean()
+            .optional()
+            .describe('whether a config within its budget is told of a run that is at least 10 % faster; true unless stated'),
     })
         .optional()
         .describe('what holds for every config; the inputs of a workflow win over it'),
@@ -56864,6 +57887,7 @@ function finish(description, place, files) {
             ...(defaults.comment_threshold === undefined ? {} : { commentThreshold: defaults.comment_threshold }),
             ...(defaults.override_label === undefined ? {} : { overrideLabel: defaults.override_label }),
             ...(defaults.baseline === undefined ? {} : { baseline: defaults.baseline }),
+            ...(defaults.hints === undefined ? {} : { hints: defaults.hints }),
         },
         entries: configs.map((entry, index) => ({
             ...scope(entry, `configs.${index}`, entry.hardware),
@@ -57358,6 +58382,21 @@ function help(topic) {
     ].join('\n');
 }
 
+;// CONCATENATED MODULE: ./build/report/advice.js
+
+
+/** The nearest run that fits in one sentence, or the faster one; `written` marks what stands in a file. */
+function adviceText({ kind, changes, memory, band, mfu, speed }, written = plainly) {
+    const what = changes.map(({ field, value }) => written(`${field}: ${value}`)).join(', ');
+    const needs = `${gib(memory)} ±${percent(band, 0)} a GPU${mfu === null ? '' : `, MFU ${percent(mfu)}`}`;
+    return kind === 'fits'
+        ? `The nearest run that fits: ${what} (${needs}).`
+        : `About ${percent(speed - 1, 0)} more tokens per second, within the budget, by the projection: ${what} (${needs}).`;
+}
+const plainly = (text) => `"${text}"`;
+/** The same for a comment. */
+const adviceMarkdown = (advice) => adviceText(advice, (text) => code(text, 100));
+
 ;// CONCATENATED MODULE: ./build/report/charts.js
 const componentNames = {
     weights: 'Weights',
@@ -57420,526 +58459,6 @@ function stepShares({ throughput }) {
         shares: [...told, ...(rest >= smallest / 10 ? [{ label: 'Other', share: rest }] : [])],
     };
 }
-
-;// CONCATENATED MODULE: ./node_modules/markdown-table/index.js
-// To do: next major: remove.
-/**
- * @typedef {Options} MarkdownTableOptions
- *   Configuration.
- */
-
-/**
- * @typedef Options
- *   Configuration.
- * @property {boolean | null | undefined} [alignDelimiters=true]
- *   Whether to align the delimiters (default: `true`);
- *   they are aligned by default:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   Pass `false` to make them staggered:
- *
- *   ```markdown
- *   | Alpha | B |
- *   | - | - |
- *   | C | Delta |
- *   ```
- * @property {ReadonlyArray<string | null | undefined> | string | null | undefined} [align]
- *   How to align columns (default: `''`);
- *   one style for all columns or styles for their respective columns;
- *   each style is either `'l'` (left), `'r'` (right), or `'c'` (center);
- *   other values are treated as `''`, which doesn’t place the colon in the
- *   alignment row but does align left;
- *   *only the lowercased first character is used, so `Right` is fine.*
- * @property {boolean | null | undefined} [delimiterEnd=true]
- *   Whether to end each row with the delimiter (default: `true`).
- *
- *   > 👉 **Note**: please don’t use this: it could create fragile structures
- *   > that aren’t understandable to some markdown parsers.
- *
- *   When `true`, there are ending delimiters:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   When `false`, there are no ending delimiters:
- *
- *   ```markdown
- *   | Alpha | B
- *   | ----- | -----
- *   | C     | Delta
- *   ```
- * @property {boolean | null | undefined} [fillRows=true]
- *   Whether to fill rows with empty cells up to the most cells in a row
- *   (default: `true`).
- *
- *   When `true`, all rows have as many cells as the longest row:
- *
- *   ```markdown
- *   | Alpha | B    |   |
- *   | ----- | ---- | - |
- *   | C     |      |   |
- *   | D     | Echo | F |
- *   ```
- *
- *   When `false`, rows keep their cells,
- *   and the delimiter row has as many cells as the header row:
- *
- *   ```markdown
- *   | Alpha | B    |
- *   | ----- | ---- |
- *   | C     |
- *   | D     | Echo | F |
- *   ```
- * @property {boolean | null | undefined} [delimiterStart=true]
- *   Whether to begin each row with the delimiter (default: `true`).
- *
- *   > 👉 **Note**: please don’t use this: it could create fragile structures
- *   > that aren’t understandable to some markdown parsers.
- *
- *   When `true`, there are starting delimiters:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   When `false`, there are no starting delimiters:
- *
- *   ```markdown
- *   Alpha | B     |
- *   ----- | ----- |
- *   C     | Delta |
- *   ```
- * @property {boolean | null | undefined} [padding=true]
- *   Whether to add a space of padding between delimiters and cells
- *   (default: `true`).
- *
- *   When `true`, there is padding:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   When `false`, there is no padding:
- *
- *   ```markdown
- *   |Alpha|B    |
- *   |-----|-----|
- *   |C    |Delta|
- *   ```
- * @property {((value: string) => number) | null | undefined} [stringLength]
- *   Function to detect the length of table cell content (optional);
- *   this is used when aligning the delimiters (`|`) between table cells;
- *   full-width characters and emoji mess up delimiter alignment when viewing
- *   the markdown source;
- *   to fix this, you can pass this function,
- *   which receives the cell content and returns its “visible” size;
- *   note that what is and isn’t visible depends on where the text is displayed.
- *
- *   Without such a function, the following:
- *
- *   ```js
- *   markdownTable([
- *     ['Alpha', 'Bravo'],
- *     ['中文', 'Charlie'],
- *     ['👩‍❤️‍👩', 'Delta']
- *   ])
- *   ```
- *
- *   Yields:
- *
- *   ```markdown
- *   | Alpha | Bravo |
- *   | - | - |
- *   | 中文 | Charlie |
- *   | 👩‍❤️‍👩 | Delta |
- *   ```
- *
- *   With [`string-width`](https://github.com/sindresorhus/string-width):
- *
- *   ```js
- *   import stringWidth from 'string-width'
- *
- *   markdownTable(
- *     [
- *       ['Alpha', 'Bravo'],
- *       ['中文', 'Charlie'],
- *       ['👩‍❤️‍👩', 'Delta']
- *     ],
- *     {stringLength: stringWidth}
- *   )
- *   ```
- *
- *   Yields:
- *
- *   ```markdown
- *   | Alpha | Bravo   |
- *   | ----- | ------- |
- *   | 中文  | Charlie |
- *   | 👩‍❤️‍👩    | Delta   |
- *   ```
- */
-
-/**
- * Get the length of a cell.
- *
- * @param {string} value
- *   Cell value.
- * @returns {number}
- *   Cell size.
- */
-function defaultStringLength(value) {
-  return value.length
-}
-
-/**
- * Generate a markdown
- * ([GFM](https://docs.github.com/en/github/writing-on-github/working-with-advanced-formatting/organizing-information-with-tables))
- * table.
- *
- * @param {ReadonlyArray<ReadonlyArray<string | null | undefined>>} table
- *   Table data (matrix of strings).
- * @param {Readonly<Options> | null | undefined} [options]
- *   Configuration (optional).
- * @returns {string}
- *   Result.
- */
-function markdownTable(table, options) {
-  const settings = options || {}
-  // To do: next major: change to spread.
-  // eslint-disable-next-line unicorn/prefer-spread -- `align` can be a string.
-  const align = (settings.align || []).concat()
-  const stringLength = settings.stringLength || defaultStringLength
-  /** @type {Array<number>} Character codes as symbols for alignment per column. */
-  const alignments = []
-  /** @type {Array<Array<string>>} Cells per row. */
-  const cellMatrix = []
-  /** @type {Array<Array<number>>} Sizes of each cell per row. */
-  const sizeMatrix = []
-  /** @type {Array<number>} */
-  const longestCellByColumn = []
-  let mostCellsPerRow = 0
-  let rowIndex = -1
-
-  // This is a superfluous loop if we don’t align delimiters, but otherwise we’d
-  // do superfluous work when aligning, so optimize for aligning.
-  while (++rowIndex < table.length) {
-    /** @type {Array<string>} */
-    const row = []
-    /** @type {Array<number>} */
-    const sizes = []
-    let columnIndex = -1
-
-    if (table[rowIndex].length > mostCellsPerRow) {
-      mostCellsPerRow = table[rowIndex].length
-    }
-
-    while (++columnIndex < table[rowIndex].length) {
-      const cell = serialize(table[rowIndex][columnIndex])
-
-      if (settings.alignDelimiters !== false) {
-        const size = stringLength(cell)
-        sizes[columnIndex] = size
-
-        if (
-          longestCellByColumn[columnIndex] === undefined ||
-          size > longestCellByColumn[columnIndex]
-        ) {
-          longestCellByColumn[columnIndex] = size
-        }
-      }
-
-      row.push(cell)
-    }
-
-    cellMatrix[rowIndex] = row
-    sizeMatrix[rowIndex] = sizes
-  }
-
-  // Figure out which alignments to use.
-  let columnIndex = -1
-
-  if (typeof align === 'object' && 'length' in align) {
-    while (++columnIndex < mostCellsPerRow) {
-      alignments[columnIndex] = toAlignment(align[columnIndex])
-    }
-  } else {
-    const code = toAlignment(align)
-
-    while (++columnIndex < mostCellsPerRow) {
-      alignments[columnIndex] = code
-    }
-  }
-
-  // Inject the alignment row.
-  columnIndex = -1
-  /** @type {Array<string>} */
-  const row = []
-  /** @type {Array<number>} */
-  const sizes = []
-
-  while (++columnIndex < mostCellsPerRow) {
-    const code = alignments[columnIndex]
-    let before = ''
-    let after = ''
-
-    if (code === 99 /* `c` */) {
-      before = ':'
-      after = ':'
-    } else if (code === 108 /* `l` */) {
-      before = ':'
-    } else if (code === 114 /* `r` */) {
-      after = ':'
-    }
-
-    // There *must* be at least one hyphen-minus in each alignment cell.
-    let size =
-      settings.alignDelimiters === false
-        ? 1
-        : Math.max(
-            1,
-            longestCellByColumn[columnIndex] - before.length - after.length
-          )
-
-    const cell = before + '-'.repeat(size) + after
-
-    if (settings.alignDelimiters !== false) {
-      size = before.length + size + after.length
-
-      if (size > longestCellByColumn[columnIndex]) {
-        longestCellByColumn[columnIndex] = size
-      }
-
-      sizes[columnIndex] = size
-    }
-
-    row[columnIndex] = cell
-  }
-
-  // Inject the alignment row.
-  cellMatrix.splice(1, 0, row)
-  sizeMatrix.splice(1, 0, sizes)
-
-  rowIndex = -1
-  /** @type {Array<string>} */
-  const lines = []
-
-  while (++rowIndex < cellMatrix.length) {
-    const row = cellMatrix[rowIndex]
-    const sizes = sizeMatrix[rowIndex]
-    const cellsInRow =
-      settings.fillRows === false
-        ? Math.max(1, cellMatrix[rowIndex === 1 ? 0 : rowIndex].length)
-        : mostCellsPerRow
-    columnIndex = -1
-    /** @type {Array<string>} */
-    const line = []
-
-    while (++columnIndex < cellsInRow) {
-      const cell = row[columnIndex] || ''
-      let before = ''
-      let after = ''
-
-      if (settings.alignDelimiters !== false) {
-        const size =
-          longestCellByColumn[columnIndex] - (sizes[columnIndex] || 0)
-        const code = alignments[columnIndex]
-
-        if (code === 114 /* `r` */) {
-          before = ' '.repeat(size)
-        } else if (code === 99 /* `c` */) {
-          const half = size / 2
-
-          if (size % 2) {
-            before = ' '.repeat(half + 0.5)
-            after = ' '.repeat(half - 0.5)
-          } else {
-            before = ' '.repeat(half)
-            after = before
-          }
-        } else {
-          after = ' '.repeat(size)
-        }
-      }
-
-      if (settings.delimiterStart !== false && !columnIndex) {
-        line.push('|')
-      }
-
-      if (
-        settings.padding !== false &&
-        // Don’t add the opening space if we’re not aligning and the cell is
-        // empty: there will be a closing space.
-        !(settings.alignDelimiters === false && cell === '') &&
-        (settings.delimiterStart !== false || columnIndex)
-      ) {
-        line.push(' ')
-      }
-
-      if (settings.alignDelimiters !== false) {
-        line.push(before)
-      }
-
-      line.push(cell)
-
-      if (settings.alignDelimiters !== false) {
-        line.push(after)
-      }
-
-      if (settings.padding !== false) {
-        line.push(' ')
-      }
-
-      if (settings.delimiterEnd !== false || columnIndex !== cellsInRow - 1) {
-        line.push('|')
-      }
-    }
-
-    lines.push(
-      settings.delimiterEnd === false
-        ? line.join('').replace(/ +$/, '')
-        : line.join('')
-    )
-  }
-
-  return lines.join('\n')
-}
-
-/**
- * Serialize a cell value.
- *
- * @param {string | null | undefined} [value]
- *   Value to serialize.
- * @returns {string}
- *   Result.
- */
-function serialize(value) {
-  return value === null || value === undefined ? '' : String(value)
-}
-
-/**
- * Get the alignment character code from a value.
- *
- * @param {string | null | undefined} value
- *   Value.
- * @returns {number}
- *   Alignment.
- */
-function toAlignment(value) {
-  const code = typeof value === 'string' ? value.codePointAt(0) : 0
-
-  return code === 67 /* `C` */ || code === 99 /* `c` */
-    ? 99 /* `c` */
-    : code === 76 /* `L` */ || code === 108 /* `l` */
-      ? 108 /* `l` */
-      : code === 82 /* `R` */ || code === 114 /* `r` */
-        ? 114 /* `r` */
-        : 0
-}
-
-;// CONCATENATED MODULE: ./build/report/markdown.js
-
-
-/**
- * The one place where foreign text becomes markdown. Everything that a pull request can choose (paths, keys, values, messages)
- * goes through `code`, `tag` or `sentence`; nothing else may put it into a comment.
- *
- * GitHub looks for mentions, references and emoji in what markdown has become, so an entity or a backslash in front of `@` does
- * not help: only code does.
- */
-/** Control characters, bidirectional controls, lone surrogates, fillers and others that show nothing or turn text around. */
-const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]+/gu;
-/** More combining marks on one letter than any language has climb over the lines around them. */
-const stacked = /(\p{M}{3})\p{M}+/gu;
-/** Foreign text on one line, at most `longest` characters. What shows nothing is shown as `�`, so that it does not hide. */
-function markdown_plain(foreign, longest = 300) {
-    const clean = foreign
-        .slice(0, 20 * longest)
-        .replace(/[\s\u0085]+/gu, ' ')
-        .replace(invisible, '\ufffd')
-        .replace(stacked, '$1')
-        .trim();
-    return clean.length > longest ? `${clean.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, '')}…` : clean;
-}
-/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it. */
-function code(foreign, longest = 300) {
-    const clean = markdown_plain(foreign, longest);
-    if (clean === '')
-        return '` `';
-    const run = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([ticks]) => ticks.length));
-    const fence = '`'.repeat(run + 1);
-    const padded = clean.startsWith('`') || clean.endsWith('`') ? ` ${clean} ` : clean;
-    return `${fence}${padded}${fence}`;
-}
-/** A figure of ours. A number stays with its unit when a line wraps; between two dollar signs GitHub reads a formula, but not within code. */
-const figure = (text) => {
-    const whole = unbroken(text);
-    return text.includes('$') ? code(whole) : whole;
-};
-const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-/** Foreign text as code within a tag of ours, such as `<summary>`, where GitHub reads HTML and no markdown. */
-const tag = (foreign, longest = 300) => `<code>${markdown_plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
-/** A word that no reader of markdown and none of GitHub's filters makes anything of. */
-const markdown_harmless = /^(?:[+±-](?=\p{N}))?[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
-/** Unless it is read as an address, an issue or a commit. */
-const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
-const markdown_signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
-/**
- * A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. What stands in
- * quotes, and each of `names`, is one piece, so that words within it do not read as ours.
- */
-function markdown_sentence(foreign, longest = 500, names = []) {
-    return markdown_pieces(markdown_plain(foreign, longest), names)
-        .map(({ text, name }, index) => (name ? code(text) : quoted(text) ? quote(text) : markdown_word(text, index === 0)))
-        .join(' ');
-}
-function markdown_word(text, first) {
-    // What begins a line must not begin a list, a heading or a rule.
-    if (markdown_signs.test(text))
-        return first ? code(text) : text;
-    if (first && /^\d{1,9}[.)]/.test(text))
-        return code(text);
-    const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
-    const safe = core === '' || (markdown_harmless.test(core) && !reference.test(core));
-    return safe ? text : `${before}${code(core)}${after}`;
-}
-/** Several words in the quotes of JSON, and the signs after them. */
-const inQuotes = /^(\(?")((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)("[.,;:)]*)(?= |$)/u;
-const quoted = (text) => text.includes(' ') && inQuotes.test(text);
-const quote = (text) => text.replace(inQuotes, (_, before, core, after) => `${before}${code(core)}${after}`);
-/** A text cut at its spaces, but for those within quotes and names. */
-function markdown_pieces(text, names) {
-    const known = names.map((name) => markdown_plain(name)).filter((name) => name.includes(' '));
-    const found = [];
-    for (let at = 0; at < text.length;) {
-        const rest = text.slice(at);
-        const name = known.find((one) => rest === one || rest.startsWith(`${one} `));
-        const next = name ?? inQuotes.exec(rest)?.[0] ?? rest.split(' ', 1)[0] ?? '';
-        found.push({ text: next, name: name !== undefined });
-        at += next.length + 1;
-    }
-    return found;
-}
-/** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
-function markdown_table(rows, right = []) {
-    const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
-    return markdownTable(rows.map((row) => row.map(oneCell)), { align, alignDelimiters: false, padding: true });
-}
-/** A bar ends a cell even within code, unless an odd number of backslashes stands before it. */
-const oneCell = (cell) => cell.replace(/(\\*)\|/g, (_, slashes) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
-/** A fold; summary and body are markdown that is safe already. */
-const details = (summary, body) => `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;
 
 ;// CONCATENATED MODULE: ./build/report/moved.js
 
@@ -58827,6 +59346,7 @@ function groups(sections) {
 
 
 
+
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 const longestComment = 60_000;
 /** The first line of our comment: with the author, what tells it from everybody else's. */
@@ -58873,6 +59393,7 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
         { importance: 10, name: 'heading', body: `## ${comment_heading(review, options.budgetsFor)}` },
         { importance: 8.9, name: 'headline', body: comment_said(comparisons, options) },
         { importance: 9, name: 'findings', body: findings(review) },
+        { importance: 7.2, name: 'hints', body: hints(review) },
         { importance: 8.2, name: 'run', body: comment_runs(comparisons) },
         { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
         {
@@ -58986,11 +59507,18 @@ function findings(review) {
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
-/** What would bring memory within its limit, or nearest to it, by itself. */
+/** Runs within the budget that are faster. */
+const hints = ({ comparisons }) => comparisons
+    .flatMap(({ path, advice }) => advice?.kind === 'faster' ? [`- 💡 ${code(path, 120)}: ${adviceMarkdown(advice)}`] : [])
+    .join('\n');
+/** What would bring memory within its limit, or nearest to it: the nearest run that fits, else one change by itself. */
 function comment_remedy({ path, metric, after, limit, from }, review) {
     if (metric !== 'memory' || from?.what === 'merge' || after === undefined || limit === undefined)
         return '';
-    const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
+    const comparison = review.comparisons.find((one) => one.path === path);
+    if (comparison?.advice?.kind === 'fits')
+        return ` ${adviceMarkdown(comparison.advice)}`;
+    const savings = comparison?.head?.estimate?.memory.savings ?? [];
     const best = savings.find(({ saves }) => after - saves <= limit) ?? savings[0];
     if (best === undefined)
         return '';
@@ -59366,6 +59894,16 @@ const json_schema_schemas = lazily(() => {
         })),
     })
         .describe('what each change moved, averaged over the orders in which the changes can be made (Shapley values)');
+    const adviceSchema = object({
+        kind: schemas_enum(['fits', 'faster']).describe('the nearest run that fits the memory budget, or a faster one'),
+        changes: array(object({ field: schemas_string(), value: schemas_string() }))
+            .describe('fields of the run, with new values'),
+        memory_bytes: amount,
+        memory_band: amount,
+        mfu: amount.nullable(),
+        speed: amount.describe('tokens per second over those of the run that was judged'),
+    })
+        .describe('a run near to the one of the head');
     const commit = object({ sha: schemas_string(), label: schemas_string() })
         .describe('what was compared; the head of a working tree has no identity of its own');
     /** The JSON report, version 1. */
@@ -59396,6 +59934,7 @@ const json_schema_schemas = lazily(() => {
             }))
                 .describe('what changed; a side that is absent does not have the field'),
             attribution: attributionSchema.exactOptional(),
+            advice: adviceSchema.exactOptional(),
         })),
         verdict: object({
             outcome: schemas_enum(['pass', 'warn', 'fail']),
@@ -59420,7 +59959,7 @@ const json_schema_schemas = lazily(() => {
         }),
         notes: array(schemas_string()).exactOptional().describe('sentences about the run as a whole'),
     });
-    return { json, report: reportSchema, attribution: attributionSchema };
+    return { json, report: reportSchema, attribution: attributionSchema, advice: adviceSchema };
 });
 /** The JSON report, version 1. */
 const jsonSchema = () => json_schema_schemas().json;
@@ -59481,7 +60020,7 @@ function from_json_joined(verdicts) {
     };
 }
 function comparisonOf(one) {
-    const { path, previous_path: previousPath, status, base, head, changes, fields, attribution } = one;
+    const { path, previous_path: previousPath, status, base, head, changes, fields, attribution, advice } = one;
     return {
         path,
         ...(previousPath === undefined ? {} : { previousPath }),
@@ -59493,6 +60032,7 @@ function comparisonOf(one) {
         parts: [],
         fields,
         ...(attribution === undefined ? {} : { attribution: attributionOf(attribution) }),
+        ...(advice === undefined ? {} : { advice: from_json_adviceOf(advice) }),
     };
 }
 function sideOf(side) {
@@ -59501,6 +60041,11 @@ function sideOf(side) {
     const reading = { kind: 'unread', way: 'no-config', problems: [] };
     return estimate === undefined ? { reading } : { reading, estimate };
 }
+const from_json_adviceOf = ({ memory_bytes: memory, memory_band: band, ...rest }) => ({
+    ...rest,
+    memory,
+    band,
+});
 function attributionOf({ method, reason = '', shares, }) {
     if (method === 'none')
         return { kind: 'none', reason };
@@ -59869,7 +60414,7 @@ const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(
 /** A review as the JSON that `schema/report.schema.json` describes. */
 function jsonReport(review) {
     return {
-        ...startOf(review),
+        ...json_startOf(review),
         reports: review.comparisons.flatMap(headReport),
         comparisons: review.comparisons.map(comparisonReport),
         ...endOf(review),
@@ -59877,7 +60422,7 @@ function jsonReport(review) {
 }
 /** The report's text bit by bit: of a thousand configs it is larger than all that it is made of. */
 function* jsonPieces(review) {
-    yield `${jsonText(startOf(review)).slice(0, -1)},"reports":[`;
+    yield `${jsonText(json_startOf(review)).slice(0, -1)},"reports":[`;
     yield* json_listed(review.comparisons, headReport);
     yield '],"comparisons":[';
     yield* json_listed(review.comparisons, (comparison) => [comparisonReport(comparison)]);
@@ -59892,7 +60437,7 @@ function* json_listed(items, reports) {
         }
 }
 const headReport = ({ path, head }) => head === undefined ? [] : [sideReport(path, head)];
-const startOf = ({ version, base, head }) => ({
+const json_startOf = ({ version, base, head }) => ({
     version: 1,
     tool: `model-cost-gate ${version}`,
     ...(base === undefined ? {} : { base: { ...base } }),
@@ -59913,8 +60458,17 @@ function comparisonReport(comparison) {
         changes: comparison.changes.map((change) => ({ ...change })),
         fields: comparison.fields.map((field) => ({ ...field })),
         ...(comparison.attribution === undefined ? {} : { attribution: attributionReport(comparison.attribution) }),
+        ...(comparison.advice === undefined ? {} : { advice: adviceReport(comparison.advice) }),
     };
 }
+const adviceReport = ({ kind, changes, memory, band, mfu, speed }) => ({
+    kind,
+    changes: changes.map((change) => ({ ...change })),
+    memory_bytes: memory,
+    memory_band: band,
+    mfu,
+    speed,
+});
 function attributionReport(attribution) {
     if (attribution.kind === 'none')
         return { method: 'none', reason: attribution.reason, shares: [] };
@@ -60659,6 +61213,7 @@ const page_written = ({ body, chart }) => [...(body === '' ? [] : [rendered(body
 
 
 
+
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 /** Everything of one config, for a terminal. */
@@ -60834,7 +61389,7 @@ const textDiff = (review) => [
     textFindings(review),
 ].join('\n');
 /** The verdict, and what it rests on. */
-function textFindings({ verdict, settings }) {
+function textFindings({ comparisons, verdict, settings }) {
     const findings = verdict.findings.map((finding) => {
         const { severity, path, line: at, message, before, after, limit, metric } = finding;
         const unit = metrics.find(({ id }) => id === metric)?.unit;
@@ -60846,7 +61401,8 @@ function textFindings({ verdict, settings }) {
     });
     const policy = settings.find(({ name }) => name === 'policy')?.value;
     const by = policy === undefined ? '' : ` (by ${markdown_plain(policy, 120)})`;
-    return [...findings, `verdict: ${verdict.outcome}${by}`, ''].join('\n');
+    const advice = comparisons.flatMap(({ path, advice: one }) => one === undefined ? [] : [`advice ${markdown_plain(path, 120)}: ${markdown_plain(adviceText(one))}`]);
+    return [...findings, ...advice, `verdict: ${verdict.outcome}${by}`, ''].join('\n');
 }
 function comparisonLines(comparison) {
     const renamed = comparison.previousPath === undefined ? '' : ` (was ${markdown_plain(comparison.previousPath, 120)})`;
@@ -62627,398 +63183,6 @@ function mfu(words, settings) {
     return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
-;// CONCATENATED MODULE: ./build/plan/describe.js
-
-
-/**
- * A run as a description (`run.yml`) that settles to the same run, ready to be pasted.
- *
- * @param layers of the model, for the layers of each stage where they do not divide
- */
-function describeRun(run, layers) {
-    const { measuredTokensPerSecond: _, measuredDeviceBytes: __, calibration: throughput, memoryCalibration: device, ...plain } = withStages(run, layers);
-    const scaled = throughput ?? device;
-    const { parallelism, ...fields } = runAsWritten(scaled === undefined
-        ? plain
-        : { ...plain, calibration: device === undefined ? throughput : { throughput, device } });
-    const degrees = Object.entries(parallelism).map(([name, value]) => `  ${name}: ${valueText(value)}`);
-    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
-    return [...lines, 'parallelism:', ...degrees, ''].join('\n');
-}
-/** Words stand as they are; lists and mappings are written as in JSON, which is YAML too. */
-const valueText = (value) => typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : markdown_plain(JSON.stringify(value), 10_000);
-/** What the first stages have more of is said, since frameworks want to be told. */
-function withStages(run, layers) {
-    const { pipeline } = run.parallelism;
-    if (layers % pipeline === 0 || run.layersPerStage !== undefined)
-        return run;
-    const each = Math.floor(layers / pipeline);
-    const layersPerStage = Array.from({ length: pipeline }, (_, stage) => each + Number(stage < layers % pipeline));
-    return { ...run, layersPerStage };
-}
-
-;// CONCATENATED MODULE: ./build/plan/question.js
-
-
-
-
-
-
-/** A usual batch of pre-training, in tokens, where nobody states one. */
-const usualBatch = 2 ** 22;
-/**
- * Settles the run that plans start from. Where its parallelism and the wanted GPUs contradict each other, it is settled with
- * GPUs of its own, and plans use those that are wanted.
- *
- * @param sources strongest first
- */
-function question_startOf(sources, architecture) {
-    const direct = settleRun(sources, architecture);
-    const gpus = sources.find(({ fields }) => fields.gpus !== undefined)?.fields.gpus;
-    const own = direct.kind === 'settled' ? direct : settleRun(sources.map(withoutGpus), architecture);
-    const message = direct.problems.find(({ severity }) => severity === 'error')?.message ?? 'The run cannot be settled.';
-    if (own.kind === 'unsettled')
-        return { kind: 'unsettled', message };
-    const cost = estimate(architecture, own.settled);
-    const { run } = cost.run;
-    const wanted = gpus ?? run.gpus;
-    const stated = own.settled.origins['global_batch_size'] !== 'default';
-    const each = Math.ceil(usualBatch / run.sequenceLength / wanted);
-    const globalBatchSize = stated ? run.globalBatchSize : each * wanted;
-    const others = own.assumptions.filter(({ field }) => stated || field !== 'global_batch_size');
-    const batch = {
-        field: 'global_batch_size',
-        value: String(globalBatchSize),
-        reason: 'a usual batch of about 4M tokens',
-    };
-    return {
-        kind: 'start',
-        architecture,
-        operations: expand(architecture),
-        settled: { ...cost.run, run: { ...run, gpus: wanted, globalBatchSize } },
-        cost,
-        assumptions: stated ? others : [...others, batch],
-        ...(direct.kind === 'settled' ? {} : { impossible: message }),
-    };
-}
-/** Why the framework of a plan refuses it as it is described; undefined where it starts. */
-function refusalOf({ architecture, operations, cost, settled }) {
-    const adapters = adaptersOf(cost);
-    return (run) => refusal({ ...settled, run: withStages(run, operations.order.length), architecture, adapters });
-}
-function withoutGpus(source) {
-    const { gpus: _, ...fields } = source.fields;
-    return { ...source, fields };
-}
-
-;// CONCATENATED MODULE: ./build/plan/rank.js
-/** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
-const rank_chosen = {
-    'parallelism.tensor': ({ parallelism }) => parallelism.tensor,
-    'parallelism.pipeline': ({ parallelism }) => parallelism.pipeline,
-    'parallelism.virtual_pipeline': ({ parallelism }) => parallelism.virtualPipeline,
-    'parallelism.context': ({ parallelism }) => parallelism.context,
-    'parallelism.expert': ({ parallelism }) => parallelism.expert,
-    'parallelism.expert_tensor': ({ parallelism }) => parallelism.expertTensor,
-    sharding: ({ sharding }) => sharding,
-    offload: ({ offload }) => offload ?? 'none',
-    micro_batch_size: ({ microBatchSize }) => microBatchSize,
-    recompute: ({ recompute }) => recompute,
-    recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
-};
-const rank_choices = Object.entries(rank_chosen);
-const asFastAs = 0.95;
-/** undefined where nothing fits. The order of plans that are alike in all is that in which they come. */
-function rank_rank(plans, asItIs) {
-    const ranked = plans.toSorted((a, b) => b.tokensPerSecond - a.tokensPerSecond || rank_kinds(a.run) - rank_kinds(b.run) || rank_extras(a.run) - rank_extras(b.run));
-    const [fastest] = ranked;
-    if (fastest === undefined)
-        return undefined;
-    const near = ranked.filter((plan) => plan.tokensPerSecond >= asFastAs * fastest.tokensPerSecond);
-    const changes = new Map(ranked.map((plan) => [plan, changedFields(asItIs, plan.run).length]));
-    return {
-        ranked,
-        fastest,
-        simplest: least(near, fastest, ({ run }) => rank_kinds(run) + rank_extras(run) / 100),
-        nearest: least(ranked, fastest, (plan) => changes.get(plan) ?? 0),
-    };
-}
-/** The first of those for which a number is smallest. */
-const least = (plans, first, of) => plans.reduce((best, plan) => (of(plan) < of(best) ? plan : best), first);
-/** Kinds of parallelism besides data parallelism. */
-const rank_kinds = ({ parallelism: { tensor, pipeline, context, expert } }) => [tensor, pipeline, context, expert].filter((degree) => degree > 1).length;
-/** What else makes a run harder to understand. */
-const rank_extras = ({ parallelism, recompute, offload }) => Number(parallelism.virtualPipeline > 1) + Number(recompute !== 'none') + Number(offload !== undefined);
-/** Fields that a plan sets otherwise than the run as it is, as users write them. */
-const changedFields = (asItIs, run) => rank_choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));
-
-;// CONCATENATED MODULE: ./build/plan/space.js
-
-/** What each framework can do that the projection can time; parameters in CPU memory, say, are not timed. */
-const space_ways = {
-    megatron: { divides: true, sharding: ['none', 'optimizer'], offload: ['none', 'optimizer'] },
-    fsdp: { divides: true, sharding: ['gradients', 'full'], offload: ['none'] },
-    deepspeed: {
-        divides: false,
-        sharding: ['none', 'optimizer', 'gradients', 'full'],
-        offload: ['none', 'optimizer'],
-    },
-    transformers: { divides: false, sharding: ['none'], offload: ['none'] },
-};
-const space_microBatches = [1, 2, 4, 8];
-const mostVirtualStages = 8;
-/** Tokens that context parallelism leaves each GPU at least. */
-const fewestTokens = 1024;
-/** The fullest stage over the mean, in layers, where they do not divide. */
-const mostUneven = 1.1;
-/**
- * The space of one model and run. The run's own values are always part of it; a fixed field has no other.
- *
- * @param domain GPUs that the fast domain joins, within which tensor parallelism stays
- */
-function spaceOf(operations, run, fixed, domain) {
-    const way = space_ways[run.framework];
-    const { parallelism: own } = run;
-    const layers = operations.order.length;
-    const degrees = (name, value, wanted) => fixed.has(`parallelism.${name}`) ? [value] : ascending([1, value, ...(way.divides ? wanted() : [])]);
-    const choose = (name, value, wanted) => fixed.has(name) ? [value] : [...new Set([...wanted, value])];
-    const node = Math.min(run.gpus, run.gpusPerNode ?? domain);
-    return {
-        tensor: degrees('tensor', own.tensor, () => divisors(run.gpus).filter((degree) => degree <= node)),
-        pipeline: degrees('pipeline', own.pipeline, () => divisors(run.gpus).filter((degree) => degree <= layers)),
-        virtualPipeline: degrees('virtual_pipeline', own.virtualPipeline, () => divisors(layers).filter((degree) => degree <= mostVirtualStages)),
-        context: degrees('context', own.context, () => contexts(operations, run)),
-        expert: degrees('expert', own.expert, () => divisors(space_expertsOf(operations)).filter((degree) => run.gpus % degree === 0)),
-        expertTensor: fixed.has('parallelism.expert_tensor') || space_expertsOf(operations) === 1 || !way.divides
-            ? [own.expertTensor]
-            : [1, 'as tensor'],
-        sharding: choose('sharding', run.sharding, way.sharding),
-        offload: choose('offload', run.offload ?? 'none', way.offload),
-        microBatchSize: fixed.has('micro_batch_size')
-            ? [run.microBatchSize]
-            : ascending([run.microBatchSize, ...space_microBatches]),
-        recompute: recomputings(operations, run, fixed),
-    };
-}
-const ascending = (values) => [...new Set(values)].sort((a, b) => a - b);
-const divisors = (number) => Array.from({ length: number }, (_, index) => index + 1).filter((divisor) => number % divisor === 0);
-const allOf = ({ layers, prediction }) => [
-    ...layers.flatMap(({ operations }) => operations),
-    ...prediction,
-];
-/** A recurrence does not divide its sequence as attention does. */
-function contexts(operations, run) {
-    if (allOf(operations).some(({ kind }) => kind === 'scan'))
-        return [];
-    return divisors(run.gpus).filter((degree) => run.sequenceLength / degree >= fewestTokens);
-}
-/** The experts of a layer; 1 where the model routes nothing. */
-function space_expertsOf(operations) {
-    const route = allOf(operations).find((operation) => operation.kind === 'route');
-    return route?.kind === 'route' ? route.experts : 1;
-}
-function recomputings(operations, run, fixed) {
-    const own = {
-        recompute: run.recompute,
-        ...(run.recomputeModules === undefined ? {} : { recomputeModules: run.recomputeModules }),
-        ...(run.recomputeMethod === undefined ? {} : { recomputeMethod: run.recomputeMethod }),
-        ...(run.recomputeLayers === undefined ? {} : { recomputeLayers: run.recomputeLayers }),
-    };
-    if (fixed.has('recompute') || fixed.has('recompute_modules'))
-        return [own];
-    const cheap = frameworks[run.framework].selective === 'modules'
-        ? [{ recompute: 'selective', recomputeModules: cheapModules(operations) }]
-        : [];
-    const all = [
-        own,
-        { recompute: 'none' },
-        { recompute: 'selective' },
-        ...cheap,
-        { recompute: 'full' },
-    ];
-    return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
-}
-/** Modules that are cheap to run again and keep much. */
-function cheapModules(operations) {
-    const latent = allOf(operations).some((one) => one.kind === 'attention' && one.variant === 'latent');
-    return ['layernorm', ...(space_expertsOf(operations) > 1 ? ['moe_act'] : []), ...(latent ? ['mla_up_proj'] : [])];
-}
-/** Whether GPUs, heads and matrices, experts, layers, sequence and batch divide as the run's parallelism asks. */
-const space_divides = (operations, run) => dividesLayout(operations, run) && dividesBatch(run);
-/** The same of all but the batch, which micro-batches decide. */
-function dividesLayout(operations, run) {
-    const { tensor, context, pipeline } = run.parallelism;
-    if (run.gpus % (tensor * pipeline * context) !== 0)
-        return false;
-    return (dividesLayers(operations, run) &&
-        run.sequenceLength % (tensor * (context === 1 ? 1 : 2 * context)) === 0 &&
-        dividesExperts(operations, run) &&
-        dividesMatrices(operations, run.parallelism, run.contextParallelStyle));
-}
-function dividesExperts(operations, { gpus, parallelism }) {
-    const { pipeline, expert, expertTensor } = parallelism;
-    return gpus % (pipeline * expert * expertTensor) === 0 && space_expertsOf(operations) % expert === 0;
-}
-function dividesMatrices(operations, { tensor, context, expertTensor }, style) {
-    if (tensor * context * expertTensor === 1)
-        return true;
-    return allOf(operations).every((operation) => {
-        if (operation.kind === 'attention') {
-            const group = tensor * (style === 'all_to_all' ? context : 1);
-            // An indexer's heads are on every GPU.
-            return (operation.variant === 'indexer' ||
-                (operation.heads % group === 0 && dividesKeys(operation.keyValueHeads, tensor)));
-        }
-        if (operation.kind !== 'linear')
-            return true;
-        if (operation.sharding === 'column')
-            return operation.columns % tensor === 0;
-        if (operation.sharding === 'row')
-            return operation.rows % tensor === 0;
-        return operation.sharding !== 'expert' || Math.max(operation.rows, operation.columns) % expertTensor === 0;
-    });
-}
-/** One head of keys and values for all queries is on every GPU. */
-const dividesKeys = (heads, tensor) => heads === 1 || heads % tensor === 0;
-function dividesLayers({ order }, { parallelism, layersPerStage, gpus }) {
-    const { pipeline, virtualPipeline } = parallelism;
-    if (pipeline === 1)
-        return virtualPipeline === 1;
-    if (pipeline > order.length || gpus % pipeline !== 0)
-        return false;
-    if (virtualPipeline > 1)
-        return order.length % (pipeline * virtualPipeline) === 0;
-    const fullest = Math.ceil(order.length / pipeline) * pipeline;
-    return layersPerStage?.length === pipeline || fullest <= mostUneven * order.length;
-}
-function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shardGroup }) {
-    const { tensor, pipeline, virtualPipeline, context } = parallelism;
-    const replicas = gpus / (tensor * pipeline * context);
-    const microBatches = globalBatchSize / (replicas * microBatchSize);
-    // The interleaved schedule takes micro-batches in groups of the pipeline's length.
-    const scheduled = virtualPipeline === 1 || microBatches % pipeline === 0;
-    return Number.isInteger(microBatches) && scheduled && (replicas * context) % (shardGroup ?? 1) === 0;
-}
-
-;// CONCATENATED MODULE: ./build/plan/search.js
-
-
-
-
-
-
-
-
-
-
-/** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
-function search({ operations, settled, space, refusal, budget }, bounds) {
-    const end = bounds.now() + bounds.milliseconds;
-    const layers = remembering(layerMemoryKey, layerMemory);
-    const time = remembered();
-    const trained = trainedOperations(operations, settled.run);
-    const plans = [];
-    let smallest;
-    let candidates = 0;
-    let tooLarge = 0;
-    let refused = 0;
-    let reason;
-    const found = (stopped) => ({
-        plans,
-        candidates,
-        tooLarge,
-        refused,
-        refusal: reason,
-        stopped,
-        smallest,
-    });
-    const starts = (run) => {
-        const why = refusal(run);
-        refused += Number(why !== undefined);
-        reason ??= why;
-        return why === undefined;
-    };
-    for (const layout of layouts(space, settled.run)) {
-        const runs = dividesLayout(operations, layout)
-            ? [...runsOf(layout, space)].filter((run) => dividesBatch(run) && starts(run))
-            : [];
-        if (bounds.now() > end)
-            return found('time');
-        if (runs.length === 0)
-            continue;
-        // Micro-batches and recompute leave what the model's layout decides as it is.
-        const held = heldBy(trained, layout);
-        const least = leastBytes(held);
-        for (const run of runs) {
-            if (candidates === bounds.candidates)
-                return found('candidates');
-            if (bounds.now() > end)
-                return found('time');
-            candidates += 1;
-            const { band } = memoryBand(operations, run);
-            // Of what does not fit only the smallest is told, where nothing else is found.
-            const most = Math.max(budget / (1 + band), plans.length > 0 ? 0 : (smallest?.device ?? Infinity));
-            if (least > most) {
-                tooLarge += 1;
-                continue;
-            }
-            const device = peakBytes(held, run, most, layers);
-            if (device === undefined)
-                continue;
-            if (smallest === undefined || device < smallest.device)
-                smallest = { run, device, band };
-            if (device * (1 + band) > budget)
-                continue;
-            const seconds = stepSeconds(trained, { run, machine: settled.machine }, time);
-            if (seconds === undefined)
-                continue;
-            plans.push({ run, device, band, tokensPerSecond: tokensOfStep(run) / seconds });
-        }
-    }
-    return found(undefined);
-}
-/** How the model lies on the GPUs: all that decides its states. */
-function* layouts(space, run) {
-    for (const parallelism of degrees(space))
-        for (const sharding of space.sharding)
-            for (const offload of space.offload)
-                yield laidOut(run, parallelism, sharding, offload);
-}
-function* degrees(space) {
-    for (const pipeline of space.pipeline)
-        for (const virtualPipeline of pipeline === 1 ? [1] : space.virtualPipeline)
-            for (const tensor of space.tensor)
-                for (const context of space.context)
-                    for (const expert of space.expert)
-                        for (const expertTensor of new Set(space.expertTensor.map((one) => (one === 'as tensor' ? tensor : one))))
-                            yield { tensor, pipeline, virtualPipeline, context, expert, expertTensor, sequenceParallel: tensor > 1 };
-}
-function laidOut(run, parallelism, sharding, offload) {
-    const { layersPerStage, pipelineSchedule, offload: _, ...rest } = run;
-    const own = parallelism.pipeline === run.parallelism.pipeline &&
-        parallelism.virtualPipeline === run.parallelism.virtualPipeline;
-    return {
-        ...rest,
-        parallelism,
-        sharding,
-        ...(offload === 'none' ? {} : { offload }),
-        ...(own && layersPerStage !== undefined ? { layersPerStage } : {}),
-        ...(pipelineSchedule === undefined || !(own || search_special.includes(pipelineSchedule)) ? {} : { pipelineSchedule }),
-    };
-}
-/** Schedules that are no matter of virtual stages. */
-const search_special = ['gpipe', 'zero_bubble', 'dualpipe'];
-/** Every micro-batch and way of recompute of a layout. */
-function* runsOf(layout, { microBatchSize, recompute }) {
-    for (const micro of microBatchSize)
-        for (const way of recompute)
-            yield search_withRecompute(layout, micro, way);
-}
-function search_withRecompute(run, microBatchSize, way) {
-    const { recomputeModules: _, recomputeMethod: __, recomputeLayers: ___, ...rest } = run;
-    return { ...rest, microBatchSize, ...way };
-}
-
 ;// CONCATENATED MODULE: ./build/plan/table.js
 
 
@@ -63196,7 +63360,6 @@ function planJson(answer) {
 
 
 
-
 const plan_bounds = { now: () => performance.now(), milliseconds: 60_000, candidates: 500_000 };
 /** `plan CONFIG`: what fits, and what is fastest. Exit code 2 where nothing can be planned, 0 also where nothing fits. */
 function plan(words, settings) {
@@ -63211,13 +63374,13 @@ function plan(words, settings) {
     if (reading.kind === 'unread')
         return complainOf(path, reading.problems[0]);
     const sources = settings.sourcesFor(path, reading.run);
-    const start = question_startOf([{ origin: 'input', fields }, ...sources], reading.architecture);
+    const start = startOf([{ origin: 'input', fields }, ...sources], reading.architecture);
     if (start.kind === 'unsettled')
         return complainOf(path, { message: start.message });
     const { machine } = start.settled;
     if (machine === undefined || start.cost.throughput.stepTime === null)
         return complain(start.cost.throughput.limit);
-    const budget = budgetOf(settings, path, start.cost);
+    const budget = memoryBudget(settings.budgetsFor(path).limits, start.cost);
     if (budget === undefined)
         return complain('How much memory the accelerator has is not known: state --memory-budget, like 80GB.');
     return plan_shown(words, plan_answerOf(path, start, fixed, budget, machine.fast.domain));
@@ -63280,13 +63443,6 @@ function plan_nested(stated) {
     const flat = [...stated].filter(([key]) => !key.startsWith('parallelism.'));
     const inner = [...stated].flatMap(([key, value]) => (key.startsWith('parallelism.') ? [[key.slice(12), value]] : []));
     return { ...Object.fromEntries(flat), ...(inner.length === 0 ? {} : { parallelism: Object.fromEntries(inner) }) };
-}
-/** The sternest limit of memory, in bytes. */
-function budgetOf(settings, path, cost) {
-    const limits = settings.budgetsFor(path).limits.filter(({ metric, bound }) => metric === 'memory' && bound === 'max');
-    const amounts = limits.map((limit) => boundOf(limit, { ...cost, assumptions: [], problems: [] }, undefined));
-    const known = amounts.filter((amount) => amount !== undefined);
-    return known.length === 0 ? undefined : Math.min(...known);
 }
 
 ;// CONCATENATED MODULE: ./build/report/summary.js

@@ -42,6 +42,22 @@ export type Comparison = {
   readonly fields: readonly ChangedField[];
   /** What each change moved; absent where a side is. */
   readonly attribution?: Attribution;
+  /** A run near to the head's; absent where none was found, or none was looked for. */
+  readonly advice?: Advice;
+};
+
+/** A run that changes few fields of the one that was judged. */
+export type Advice = {
+  /** `fits`: that run is over the memory budget, and no other with fewer changes fits. `faster`: both fit. */
+  readonly kind: 'fits' | 'faster';
+  /** fields of the run as users write them, with their new values */
+  readonly changes: readonly { readonly field: string; readonly value: string }[];
+  /** bytes of the fullest GPU, and their relative error */
+  readonly memory: number;
+  readonly band: number;
+  readonly mfu: number | null;
+  /** tokens per second over those of the run that was judged, as a ratio */
+  readonly speed: number;
 };
 
 /** Settings that changed, and what each of them moved of the difference between both sides. */

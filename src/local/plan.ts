@@ -1,7 +1,5 @@
-import { boundOf } from '../gate/rules.ts';
-import type { Cost } from '../model/estimate.ts';
 import type { RunFields } from '../model/run.ts';
-import { refusalOf, type Start, startOf } from '../plan/question.ts';
+import { memoryBudget, refusalOf, type Start, startOf } from '../plan/question.ts';
 import { rank } from '../plan/rank.ts';
 import { type Bounds, search } from '../plan/search.ts';
 import { type Fixed, spaceOf } from '../plan/space.ts';
@@ -31,7 +29,7 @@ export function plan(words: Words, settings: Settings): number {
   if (start.kind === 'unsettled') return complainOf(path, { message: start.message });
   const { machine } = start.settled;
   if (machine === undefined || start.cost.throughput.stepTime === null) return complain(start.cost.throughput.limit);
-  const budget = budgetOf(settings, path, start.cost);
+  const budget = memoryBudget(settings.budgetsFor(path).limits, start.cost);
   if (budget === undefined)
     return complain('How much memory the accelerator has is not known: state --memory-budget, like 80GB.');
   return shown(words, answerOf(path, start, fixed, budget, machine.fast.domain));
@@ -99,12 +97,4 @@ function nested(stated: ReadonlyMap<string, unknown>): object {
   const flat = [...stated].filter(([key]) => !key.startsWith('parallelism.'));
   const inner = [...stated].flatMap(([key, value]) => (key.startsWith('parallelism.') ? [[key.slice(12), value]] : []));
   return { ...Object.fromEntries(flat), ...(inner.length === 0 ? {} : { parallelism: Object.fromEntries(inner) }) };
-}
-
-/** The sternest limit of memory, in bytes. */
-function budgetOf(settings: Settings, path: string, cost: Cost): number | undefined {
-  const limits = settings.budgetsFor(path).limits.filter(({ metric, bound }) => metric === 'memory' && bound === 'max');
-  const amounts = limits.map((limit) => boundOf(limit, { ...cost, assumptions: [], problems: [] }, undefined));
-  const known = amounts.filter((amount) => amount !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
 }

@@ -1,13 +1,14 @@
 import { adaptersOf } from '../cost/count/lora.ts';
 import { estimate } from '../cost/engine.ts';
 import { expand } from '../cost/expand/model.ts';
+import { boundOf, type Limit } from '../gate/rules.ts';
 import type { Architecture } from '../model/architecture.ts';
 import type { Cost } from '../model/estimate.ts';
 import type { Operations } from '../model/operation.ts';
 import type { Assumption } from '../model/reading.ts';
 import type { RunSource, SettledRun, TrainingRun } from '../model/run.ts';
 import { settleRun } from '../setup/settle.ts';
-import { refusal } from '../setup/startable.ts';
+import { type Adapters, refusal } from '../setup/startable.ts';
 import { withStages } from './describe.ts';
 
 /** The run as it is, from which plans start. */
@@ -17,10 +18,14 @@ export type Start = {
   readonly operations: Operations;
   readonly settled: SettledRun;
   readonly cost: Cost;
+  readonly adapters: Adapters | undefined;
   readonly assumptions: readonly Assumption[];
   /** Why the run as it is cannot be started on these GPUs; plans can. */
   readonly impossible?: string;
 };
+
+/** What the rules of a start look at. */
+export type Refusing = Pick<Start, 'architecture' | 'operations' | 'settled' | 'adapters'>;
 
 export type Starting = Start | { readonly kind: 'unsettled'; readonly message: string };
 
@@ -57,16 +62,25 @@ export function startOf(sources: readonly RunSource[], architecture: Architectur
     operations: expand(architecture),
     settled: { ...cost.run, run: { ...run, gpus: wanted, globalBatchSize } },
     cost,
+    adapters: adaptersOf(cost),
     assumptions: stated ? others : [...others, batch],
     ...(direct.kind === 'settled' ? {} : { impossible: message }),
   };
 }
 
 /** Why the framework of a plan refuses it as it is described; undefined where it starts. */
-export function refusalOf({ architecture, operations, cost, settled }: Start) {
-  const adapters = adaptersOf(cost);
+export function refusalOf({ architecture, operations, adapters, settled }: Refusing) {
   return (run: TrainingRun): string | undefined =>
     refusal({ ...settled, run: withStages(run, operations.order.length), architecture, adapters });
+}
+
+/** The sternest limit of memory, in bytes; undefined where there is none, or what it is a share of is not known. */
+export function memoryBudget(limits: readonly Limit[], cost: Cost): number | undefined {
+  const amounts = limits
+    .filter(({ metric, bound }) => metric === 'memory' && bound === 'max')
+    .map((limit) => boundOf(limit, { ...cost, assumptions: [], problems: [] }, undefined));
+  const known = amounts.filter((amount) => amount !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function withoutGpus(source: RunSource): RunSource {

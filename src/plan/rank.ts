@@ -1,4 +1,5 @@
 import type { TrainingRun } from '../model/run.ts';
+import { changedFields } from './changes.ts';
 import type { Plan } from './search.ts';
 
 export type Ranking = {
@@ -10,22 +11,6 @@ export type Ranking = {
   /** fewest fields changed from the run as it is */
   readonly nearest: Plan;
 };
-
-/** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
-const chosen: Readonly<Record<string, (run: TrainingRun) => unknown>> = {
-  'parallelism.tensor': ({ parallelism }) => parallelism.tensor,
-  'parallelism.pipeline': ({ parallelism }) => parallelism.pipeline,
-  'parallelism.virtual_pipeline': ({ parallelism }) => parallelism.virtualPipeline,
-  'parallelism.context': ({ parallelism }) => parallelism.context,
-  'parallelism.expert': ({ parallelism }) => parallelism.expert,
-  'parallelism.expert_tensor': ({ parallelism }) => parallelism.expertTensor,
-  sharding: ({ sharding }) => sharding,
-  offload: ({ offload }) => offload ?? 'none',
-  micro_batch_size: ({ microBatchSize }) => microBatchSize,
-  recompute: ({ recompute }) => recompute,
-  recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
-};
-const choices = Object.entries(chosen);
 
 const asFastAs = 0.95;
 
@@ -57,7 +42,3 @@ export const kinds = ({ parallelism: { tensor, pipeline, context, expert } }: Tr
 /** What else makes a run harder to understand. */
 const extras = ({ parallelism, recompute, offload }: TrainingRun): number =>
   Number(parallelism.virtualPipeline > 1) + Number(recompute !== 'none') + Number(offload !== undefined);
-
-/** Fields that a plan sets otherwise than the run as it is, as users write them. */
-export const changedFields = (asItIs: TrainingRun, run: TrainingRun): readonly string[] =>
-  choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));

@@ -8,6 +8,7 @@ import { stepSeconds } from '../cost/time/step.ts';
 import type { Operations } from '../model/operation.ts';
 import { type Parallelism, type SettledRun, type TrainingRun, tokensOfStep } from '../model/run.ts';
 import { remembering } from '../remembering.ts';
+import { changedFields } from './changes.ts';
 import { dividesBatch, dividesLayout, type Recomputing, type Space } from './space.ts';
 
 export type Plan = {
@@ -47,10 +48,14 @@ export type Question = {
   readonly refusal: (run: TrainingRun) => string | undefined;
   /** bytes that the fullest GPU may need */
   readonly budget: number;
+  /** Runs are looked at only where they change at most so many fields of the run as it is. */
+  readonly changes?: number;
 };
 
 /** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
-export function search({ operations, settled, space, refusal, budget }: Question, bounds: Bounds): Found {
+export function search(question: Question, bounds: Bounds): Found {
+  const { operations, settled, space, refusal, budget, changes = Number.POSITIVE_INFINITY } = question;
+  const isNear = (run: TrainingRun) => changedFields(settled.run, run).length <= changes;
   const end = bounds.now() + bounds.milliseconds;
   const layers = remembering(layerMemoryKey, layerMemory);
   const time = remembered();
@@ -77,9 +82,10 @@ export function search({ operations, settled, space, refusal, budget }: Question
     return why === undefined;
   };
   for (const layout of layouts(space, settled.run)) {
-    const runs = dividesLayout(operations, layout)
-      ? [...runsOf(layout, space)].filter((run) => dividesBatch(run) && starts(run))
-      : [];
+    const runs =
+      isNear(layout) && dividesLayout(operations, layout)
+        ? [...runsOf(layout, space)].filter((run) => isNear(run) && dividesBatch(run) && starts(run))
+        : [];
     if (bounds.now() > end) return found('time');
     if (runs.length === 0) continue;
     // Micro-batches and recompute leave what the model's layout decides as it is.

@@ -4,9 +4,10 @@ import type { TrainingRun } from '../model/run.ts';
 import { exact, gib, percent } from '../report/format.ts';
 import { code, plain, sentence, table } from '../report/markdown.ts';
 import { runAsWritten } from '../setup/description.ts';
+import { changedFields } from './changes.ts';
 import { describeRun } from './describe.ts';
 import type { Start } from './question.ts';
-import { changedFields, type Ranking } from './rank.ts';
+import type { Ranking } from './rank.ts';
 import type { Found, Plan } from './search.ts';
 
 /** All that is told of a search. */

@@ -1,6 +1,7 @@
 import { missedText } from '../gate/missed.ts';
 import type { Comparison, Finding, Review, Side } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
+import { adviceMarkdown } from './advice.ts';
 import { assumptions, changes, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
 import { type Chart, memoryBars, stepShares } from './charts.ts';
 import { type Memory, memoryLine, pastProblem, remember } from './earlier.ts';
@@ -74,6 +75,7 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     { importance: 10, name: 'heading', body: `## ${heading(review, options.budgetsFor)}` },
     { importance: 8.9, name: 'headline', body: said(comparisons, options) },
     { importance: 9, name: 'findings', body: findings(review) },
+    { importance: 7.2, name: 'hints', body: hints(review) },
     { importance: 8.2, name: 'run', body: runs(comparisons) },
     { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
     {
@@ -203,10 +205,20 @@ function findings(review: Review): string {
   return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 
-/** What would bring memory within its limit, or nearest to it, by itself. */
+/** Runs within the budget that are faster. */
+const hints = ({ comparisons }: Review): string =>
+  comparisons
+    .flatMap(({ path, advice }) =>
+      advice?.kind === 'faster' ? [`- 💡 ${code(path, 120)}: ${adviceMarkdown(advice)}`] : [],
+    )
+    .join('\n');
+
+/** What would bring memory within its limit, or nearest to it: the nearest run that fits, else one change by itself. */
 function remedy({ path, metric, after, limit, from }: Finding, review: Review): string {
   if (metric !== 'memory' || from?.what === 'merge' || after === undefined || limit === undefined) return '';
-  const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
+  const comparison = review.comparisons.find((one) => one.path === path);
+  if (comparison?.advice?.kind === 'fits') return ` ${adviceMarkdown(comparison.advice)}`;
+  const savings = comparison?.head?.estimate?.memory.savings ?? [];
   const best = savings.find(({ saves }) => after - saves <= limit) ?? savings[0];
   if (best === undefined) return '';
   const left = after - best.saves;

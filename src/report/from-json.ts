@@ -1,4 +1,4 @@
-import type { Comparison, Review, Side, Verdict } from '../gate/review.ts';
+import type { Advice, Comparison, Review, Side, Verdict } from '../gate/review.ts';
 import { estimateOf } from './estimate-from-json.ts';
 import { type JsonReport, jsonSchema } from './json-schema.ts';
 
@@ -66,7 +66,7 @@ function joined(verdicts: readonly JsonReport['verdict'][]): Verdict {
 type JsonComparison = JsonReport['comparisons'][number];
 
 function comparisonOf(one: JsonComparison): Comparison {
-  const { path, previous_path: previousPath, status, base, head, changes, fields, attribution } = one;
+  const { path, previous_path: previousPath, status, base, head, changes, fields, attribution, advice } = one;
   return {
     path,
     ...(previousPath === undefined ? {} : { previousPath }),
@@ -78,6 +78,7 @@ function comparisonOf(one: JsonComparison): Comparison {
     parts: [],
     fields,
     ...(attribution === undefined ? {} : { attribution: attributionOf(attribution) }),
+    ...(advice === undefined ? {} : { advice: adviceOf(advice) }),
   };
 }
 
@@ -87,6 +88,16 @@ function sideOf(side: NonNullable<JsonComparison['head']>): Side {
   const reading = { kind: 'unread', way: 'no-config', problems: [] } as const;
   return estimate === undefined ? { reading } : { reading, estimate };
 }
+
+const adviceOf = ({
+  memory_bytes: memory,
+  memory_band: band,
+  ...rest
+}: NonNullable<JsonComparison['advice']>): Advice => ({
+  ...rest,
+  memory,
+  band,
+});
 
 function attributionOf({
   method,

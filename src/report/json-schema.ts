@@ -135,6 +135,19 @@ const schemas = lazily(() => {
     })
     .describe('what each change moved, averaged over the orders in which the changes can be made (Shapley values)');
 
+  const adviceSchema = z
+    .object({
+      kind: z.enum(['fits', 'faster']).describe('the nearest run that fits the memory budget, or a faster one'),
+      changes: z
+        .array(z.object({ field: z.string(), value: z.string() }))
+        .describe('fields of the run, with new values'),
+      memory_bytes: amount,
+      memory_band: amount,
+      mfu: amount.nullable(),
+      speed: amount.describe('tokens per second over those of the run that was judged'),
+    })
+    .describe('a run near to the one of the head');
+
   const commit = z
     .object({ sha: z.string(), label: z.string() })
     .describe('what was compared; the head of a working tree has no identity of its own');
@@ -173,6 +186,7 @@ const schemas = lazily(() => {
           )
           .describe('what changed; a side that is absent does not have the field'),
         attribution: attributionSchema.exactOptional(),
+        advice: adviceSchema.exactOptional(),
       }),
     ),
     verdict: z.object({
@@ -203,7 +217,7 @@ const schemas = lazily(() => {
     notes: z.array(z.string()).exactOptional().describe('sentences about the run as a whole'),
   });
 
-  return { json, report: reportSchema, attribution: attributionSchema };
+  return { json, report: reportSchema, attribution: attributionSchema, advice: adviceSchema };
 });
 
 /** The JSON report, version 1. */
@@ -212,4 +226,5 @@ export const jsonSchema = () => schemas().json;
 type Schemas = ReturnType<typeof schemas>;
 export type JsonReport = z.infer<Schemas['json']>;
 export type OneReport = z.infer<Schemas['report']>;
+export type AdviceReport = z.infer<Schemas['advice']>;
 export type AttributionReport = z.infer<Schemas['attribution']>;

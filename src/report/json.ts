@@ -1,9 +1,9 @@
 import { conventionSources } from '../facts/conventions.ts';
-import type { Attribution, Comparison, Review, Side } from '../gate/review.ts';
+import type { Advice, Attribution, Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate } from '../model/estimate.ts';
 import { sequencesAtOnce } from '../model/run.ts';
 import { runAsWritten } from '../setup/description.ts';
-import type { AttributionReport, JsonReport, OneReport } from './json-schema.ts';
+import type { AdviceReport, AttributionReport, JsonReport, OneReport } from './json-schema.ts';
 
 /** Components that stand in every report, at 0 where a model has none: what is absent is said, and needs no guess. */
 const alwaysStated = { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0 };
@@ -68,8 +68,18 @@ function comparisonReport(comparison: Comparison): JsonReport['comparisons'][num
     changes: comparison.changes.map((change) => ({ ...change })),
     fields: comparison.fields.map((field) => ({ ...field })),
     ...(comparison.attribution === undefined ? {} : { attribution: attributionReport(comparison.attribution) }),
+    ...(comparison.advice === undefined ? {} : { advice: adviceReport(comparison.advice) }),
   };
 }
+
+const adviceReport = ({ kind, changes, memory, band, mfu, speed }: Advice): AdviceReport => ({
+  kind,
+  changes: changes.map((change) => ({ ...change })),
+  memory_bytes: memory,
+  memory_band: band,
+  mfu,
+  speed,
+});
 
 function attributionReport(attribution: Attribution): AttributionReport {
   if (attribution.kind === 'none') return { method: 'none', reason: attribution.reason, shares: [] };

@@ -2,6 +2,7 @@ import { metrics } from '../gate/metrics.ts';
 import type { Comparison, Review, SetField, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
 import { sequencesAtOnce } from '../model/run.ts';
+import { adviceText } from './advice.ts';
 import { rolesLine } from './breakdown.ts';
 import {
   amountOfBytes,
@@ -256,7 +257,7 @@ export const textDiff = (review: Review): string =>
   ].join('\n');
 
 /** The verdict, and what it rests on. */
-export function textFindings({ verdict, settings }: Review): string {
+export function textFindings({ comparisons, verdict, settings }: Review): string {
   const findings = verdict.findings.map((finding) => {
     const { severity, path, line: at, message, before, after, limit, metric } = finding;
     const unit = metrics.find(({ id }) => id === metric)?.unit;
@@ -269,7 +270,10 @@ export function textFindings({ verdict, settings }: Review): string {
   });
   const policy = settings.find(({ name }) => name === 'policy')?.value;
   const by = policy === undefined ? '' : ` (by ${plain(policy, 120)})`;
-  return [...findings, `verdict: ${verdict.outcome}${by}`, ''].join('\n');
+  const advice = comparisons.flatMap(({ path, advice: one }) =>
+    one === undefined ? [] : [`advice ${plain(path, 120)}: ${plain(adviceText(one))}`],
+  );
+  return [...findings, ...advice, `verdict: ${verdict.outcome}${by}`, ''].join('\n');
 }
 
 function comparisonLines(comparison: Comparison): string[] {

@@ -45,6 +45,8 @@ export type Choices = {
   readonly commentThreshold: number;
   readonly commentKey: string;
   readonly overrideLabel: string | undefined;
+  /** A config within its budget is told of a run that is faster. */
+  readonly hints: boolean;
   readonly dryRun: boolean;
 };
 
@@ -153,7 +155,9 @@ function choicesOf({ given, choice, wrong }: Desk, policy: Policy | undefined): 
     wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
   const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
   const dryRun = choice('dry-run', ['false', 'true']) === 'true';
-  return { failOn, baseline, comment, commentThreshold: commentThreshold ?? 0, commentKey, overrideLabel, dryRun };
+  const hints = policy?.defaults.hints ?? true;
+  const least = commentThreshold ?? 0;
+  return { failOn, baseline, comment, commentThreshold: least, commentKey, overrideLabel, hints, dryRun };
 }
 
 /** `2%` as 0.02. */

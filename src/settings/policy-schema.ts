@@ -197,6 +197,12 @@ export const policySchema = lazily(() =>
           .optional()
           .describe('a label that turns a failure into a warning, read from the pull request as it is now'),
         baseline: z.enum(['merge-base', 'base-tip']).optional().describe('what the head is compared with'),
+        hints: z
+          .boolean()
+          .optional()
+          .describe(
+            'whether a config within its budget is told of a run that is at least 10 % faster; true unless stated',
+          ),
       })
       .optional()
       .describe('what holds for every config; the inputs of a workflow win over it'),

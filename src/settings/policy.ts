@@ -43,6 +43,7 @@ export type Policy = {
     readonly commentThreshold?: string;
     readonly overrideLabel?: string;
     readonly baseline?: 'merge-base' | 'base-tip';
+    readonly hints?: boolean;
   };
   /** In the order of the file; later ones win. */
   readonly entries: readonly (Scope & {
@@ -167,6 +168,7 @@ function finish(description: PolicyDescription, place: Place, files: ReadonlyMap
       ...(defaults.comment_threshold === undefined ? {} : { commentThreshold: defaults.comment_threshold }),
       ...(defaults.override_label === undefined ? {} : { overrideLabel: defaults.override_label }),
       ...(defaults.baseline === undefined ? {} : { baseline: defaults.baseline }),
+      ...(defaults.hints === undefined ? {} : { hints: defaults.hints }),
     },
     entries: configs.map((entry, index) => ({
       ...scope(entry, `configs.${index}`, entry.hardware),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { changedFields } from '../../src/plan/changes.ts';
 import { describeRun } from '../../src/plan/describe.ts';
-import { changedFields, rank } from '../../src/plan/rank.ts';
+import { rank } from '../../src/plan/rank.ts';
 import type { Plan } from '../../src/plan/search.ts';
 import { readRun } from '../../src/setup/description.ts';
 import { settleRun } from '../../src/setup/settle.ts';

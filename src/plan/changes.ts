@@ -1,0 +1,21 @@
+import type { TrainingRun } from '../model/run.ts';
+
+/** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
+const chosen: Readonly<Record<string, (run: TrainingRun) => unknown>> = {
+  'parallelism.tensor': ({ parallelism }) => parallelism.tensor,
+  'parallelism.pipeline': ({ parallelism }) => parallelism.pipeline,
+  'parallelism.virtual_pipeline': ({ parallelism }) => parallelism.virtualPipeline,
+  'parallelism.context': ({ parallelism }) => parallelism.context,
+  'parallelism.expert': ({ parallelism }) => parallelism.expert,
+  'parallelism.expert_tensor': ({ parallelism }) => parallelism.expertTensor,
+  sharding: ({ sharding }) => sharding,
+  offload: ({ offload }) => offload ?? 'none',
+  micro_batch_size: ({ microBatchSize }) => microBatchSize,
+  recompute: ({ recompute }) => recompute,
+  recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
+};
+const choices = Object.entries(chosen);
+
+/** Fields that a plan sets otherwise than the run as it is, as users write them. */
+export const changedFields = (asItIs: TrainingRun, run: TrainingRun): readonly string[] =>
+  choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));

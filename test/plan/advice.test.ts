@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { estimateMemory } from '../../src/cost/memory/peak.ts';
+import type { Advice } from '../../src/gate/review.ts';
+import { adviceOn } from '../../src/plan/advice.ts';
+import { changedFields } from '../../src/plan/changes.ts';
+import { layouts, runsOf } from '../../src/plan/search.ts';
+import { divides } from '../../src/plan/space.ts';
+import { adviceText } from '../../src/report/advice.ts';
+import { gibibytes } from '../../src/units.ts';
+import { mixture, small } from '../cost/estimates.ts';
+import { reviewOf } from '../stories.ts';
+import { spaceFrom, startFrom } from './plans.ts';
+
+const run = {
+  gpus: 8,
+  accelerator: 'h100-sxm-80gb',
+  sequence_length: 4096,
+  global_batch_size: 32,
+  micro_batch_size: 4,
+};
+const experts = startFrom({ ...mixture, intermediate_size: 8192 }, { ...run, framework: 'megatron' });
+const slow = startFrom(small, { ...run, framework: 'megatron', recompute: 'full', parallelism: { tensor: 8 } });
+const on = ({ architecture, cost }: typeof experts, gib: number, hints = true) =>
+  adviceOn(architecture, cost, gibibytes(gib), hints);
+
+/** Every run of the space that changes at most so many fields and fits. */
+function fitting(start: typeof experts, budget: number, changes: number) {
+  const { operations, settled } = start;
+  const space = spaceFrom(start);
+  return [...layouts(space, settled.run)]
+    .flatMap((layout) => [...runsOf(layout, space)])
+    .filter((each) => changedFields(settled.run, each).length <= changes && divides(operations, each))
+    .filter((each) => {
+      const { device, band } = estimateMemory(operations, each);
+      return device * (1 + band) <= budget;
+    });
+}
+
+const memory = experts.cost.memory.device / gibibytes(1);
+
+describe('advice over the memory budget', () => {
+  it.each([0.9, 0.5, 0.3, 0.2, 0.1])('is the nearest run that fits %s of what it needs', (share) => {
+    const found = on(experts, share * memory);
+    const least = [1, 2, 3].find((changes) => fitting(experts, gibibytes(share * memory), changes).length > 0);
+    expect(found?.changes.length).toBe(least);
+    expect(found?.kind).toBe(least === undefined ? undefined : 'fits');
+    expect((found?.memory ?? 0) * (1 + (found?.band ?? 0))).toBeLessThanOrEqual(gibibytes(share * memory));
+  });
+
+  it('needs more changes for less memory, and there is none where nothing fits', () => {
+    const [near, far] = [on(experts, 0.95 * memory), on(experts, 0.2 * memory)];
+    expect(far?.changes.length).toBeGreaterThan(near?.changes.length ?? 9);
+    expect(on(experts, 0.1)).toBeUndefined();
+  });
+
+  it('is given without hints, too, and comes out the same each time', () => {
+    expect(on(experts, 0.6 * memory, false)).toEqual(on(experts, 0.6 * memory));
+  });
+});
+
+describe('a hint within the budget', () => {
+  it('is a run that is at least 10 % faster and changes at most two fields', () => {
+    const hint = on(slow, 80);
+    expect(hint?.kind).toBe('faster');
+    expect(hint?.speed).toBeGreaterThanOrEqual(1.1);
+    expect(hint?.changes.length).toBeLessThanOrEqual(2);
+    expect(hint?.changes.length).toBeGreaterThan(0);
+  });
+
+  it('is not given where hints are off, nor for a run that is as fast as any near it', () => {
+    expect(on(slow, 80, false)).toBeUndefined();
+    const fast = startFrom(small, { ...run, framework: 'megatron', sharding: 'optimizer', micro_batch_size: 4 });
+    expect(on(fast, 80)).toBeUndefined();
+  });
+});
+
+describe('in a review', () => {
+  const config = (layers: number) => JSON.stringify({ ...small, num_hidden_layers: layers });
+  const described =
+    'gpus: 8\naccelerator: h100-sxm-80gb\nframework: megatron\nrecompute: full\nparallelism: { tensor: 8 }\n';
+  const advised = (more: object): Advice | undefined =>
+    reviewOf({ base: config(4), head: config(5) }, {}, more).review.comparisons[0]?.advice;
+
+  it('is a hint where the run is described, unless the policy turns hints off', () => {
+    expect(advised({ run: described })?.kind).toBe('faster');
+    expect(advised({ run: described, policy: 'version: 1\ndefaults:\n  hints: false\n' })).toBeUndefined();
+    expect(advised({ run: described, policy: 'version: 1\ndefaults:\n  hints: true\n' })?.kind).toBe('faster');
+  });
+
+  it('is nothing where nobody says on what the model is trained', () => {
+    expect(advised({})).toBeUndefined();
+  });
+
+  it('is one sentence', () => {
+    const advice: Advice = {
+      kind: 'fits',
+      changes: [
+        { field: 'parallelism.expert', value: '8' },
+        { field: 'offload', value: 'optimizer' },
+      ],
+      memory: gibibytes(75.24),
+      band: 0.03,
+      mfu: 0.362,
+      speed: 0.9,
+    };
+    expect(adviceText(advice)).toBe(
+      'The nearest run that fits: "parallelism.expert: 8", "offload: optimizer" (75.24 GiB ±3 % a GPU, MFU 36.2 %).',
+    );
+    expect(adviceText({ ...advice, kind: 'faster', speed: 1.254 })).toContain('About 25 % more tokens per second');
+  });
+});
