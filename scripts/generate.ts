@@ -12,6 +12,7 @@ const steps = [
   'memory-page.ts',
   'mfu-page.ts',
   'policy-page.ts',
+  'cli-page.ts',
   'run-page.ts',
   'readme.ts --comment',
 ];

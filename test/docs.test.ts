@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { helpBlock } from '../scripts/cli-page.ts';
 import { verdict } from '../scripts/policy-page.ts';
 import { facts, fields, runPage } from '../scripts/run-page.ts';
 import { metrics } from '../src/gate/metrics.ts';
 import { waivable } from '../src/gate/review.ts';
+import { commands, everyFormat } from '../src/local/arguments.ts';
 import { draftPolicy } from '../src/settings/policy.ts';
 import { policySchema } from '../src/settings/policy-schema.ts';
 
@@ -70,6 +72,20 @@ describe('docs/forks.md', () => {
   it('names only files that there are', () => {
     for (const [, path = ''] of forks.matchAll(/\]\(\.\.\/([^)#]+)\)/g))
       expect(existsSync(new URL(`../${path}`, import.meta.url))).toBe(true);
+  });
+});
+
+describe('docs/cli.md', () => {
+  const cli = read('docs/cli.md');
+
+  it.each(commands)('has the help of %s as it is printed (npm run generate)', (command) => {
+    expect(cli).toContain(helpBlock(command));
+  });
+
+  it('names every format, and every schema of what is printed', () => {
+    expect(everyFormat.filter((format) => !cli.includes(`| \`${format}\` |`))).toEqual([]);
+    const printed = readdirSync(new URL('../schema', import.meta.url)).filter((name) => !/^(policy|run)\./.test(name));
+    expect(printed.filter((name) => !cli.includes(`../schema/${name}`))).toEqual([]);
   });
 });
 

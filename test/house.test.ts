@@ -37,6 +37,7 @@ const floors: Readonly<Record<string, number>> = {
   attribution: 13,
   'run.ts': 14,
   'deadline.ts': 14,
+  'library.ts': 15,
   github: 15,
   local: 15,
   'main.ts': 16,

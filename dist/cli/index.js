@@ -58232,6 +58232,7 @@ const arguments_formats = {
     list: plainFormats,
 };
 const everyFormat = [...new Set(Object.values(arguments_formats).flat())];
+/** In the order of the help. */
 const commands = ['report', 'diff', 'history', 'comment', 'mfu', 'plan', 'list'];
 /** @throws Usage with one sentence */
 function arguments_wordsOf(argv) {
@@ -58311,7 +58312,7 @@ const about = {
     'tokens-per-second': '    --tokens-per-second N   as measured, of all GPUs together',
     'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
     since: '    --since REV             only the commits after this git revision (default: all, at most the newest 200)',
-    format: '-f, --format FORMAT         text, markdown, json; report and diff also html, csv and junit, history csv (default: text)',
+    format: '-f, --format FORMAT         ',
     output: '-o, --output FILE           where the result goes (default: standard output)',
     base: '-b, --base REV              git revision to compare with; the merge base is taken',
     head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',
@@ -58363,6 +58364,12 @@ const examples = {
     plan: 'model-cost plan config.json --gpus 64 --accelerator h100-sxm-80gb --framework megatron --fix tensor=8',
     list: 'model-cost list accelerators',
 };
+/** The formats of one command, or those that all have. */
+function formatsText(topic) {
+    const listed = topic === undefined ? plainFormats : arguments_formats[topic];
+    const others = topic === undefined ? '; some commands have more, see their help' : '';
+    return `${listed.join(', ')}${others} (default: text)`;
+}
 /** Help for one command, or for all. */
 function help(topic) {
     const shown = topic === undefined ? commands : [topic];
@@ -58372,7 +58379,7 @@ function help(topic) {
         '',
         ...shown.map((command) => usage[command]),
         '',
-        ...Object.entries(about).flatMap(([name, line]) => (takes.has(name) ? [`  ${line}`] : [])),
+        ...Object.entries(about).flatMap(([name, line]) => takes.has(name) ? [`  ${line}${name === 'format' ? formatsText(topic) : ''}`] : []),
         '',
         ...(topic === undefined || more[topic] === '' ? [] : [more[topic], '']),
         ...shown.map((command, index) => `${index === 0 ? 'Examples:' : '         '} ${examples[command]}`),

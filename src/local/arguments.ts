@@ -80,10 +80,11 @@ const formats: Readonly<Record<keyof typeof taken, readonly Format[]>> = {
   plan: plainFormats,
   list: plainFormats,
 };
-const everyFormat = [...new Set(Object.values(formats).flat())];
+export const everyFormat = [...new Set(Object.values(formats).flat())];
 
 export type Command = keyof typeof taken;
-const commands: readonly Command[] = ['report', 'diff', 'history', 'comment', 'mfu', 'plan', 'list'];
+/** In the order of the help. */
+export const commands: readonly Command[] = ['report', 'diff', 'history', 'comment', 'mfu', 'plan', 'list'];
 
 export type Words = {
   readonly command: Command | 'help' | 'version';
@@ -182,8 +183,7 @@ const about: Readonly<Record<Valued | 'model_config' | 'fix' | 'configs', string
   'tokens-per-second': '    --tokens-per-second N   as measured, of all GPUs together',
   'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
   since: '    --since REV             only the commits after this git revision (default: all, at most the newest 200)',
-  format:
-    '-f, --format FORMAT         text, markdown, json; report and diff also html, csv and junit, history csv (default: text)',
+  format: '-f, --format FORMAT         ',
   output: '-o, --output FILE           where the result goes (default: standard output)',
   base: '-b, --base REV              git revision to compare with; the merge base is taken',
   head: '    --head REV              git revision to look at (default: the working tree; for history HEAD)',
@@ -239,6 +239,13 @@ const examples: Readonly<Record<Command, string>> = {
   list: 'model-cost list accelerators',
 };
 
+/** The formats of one command, or those that all have. */
+function formatsText(topic: Command | undefined): string {
+  const listed = topic === undefined ? plainFormats : formats[topic];
+  const others = topic === undefined ? '; some commands have more, see their help' : '';
+  return `${listed.join(', ')}${others} (default: text)`;
+}
+
 /** Help for one command, or for all. */
 export function help(topic: Command | undefined): string {
   const shown = topic === undefined ? commands : [topic];
@@ -248,7 +255,9 @@ export function help(topic: Command | undefined): string {
     '',
     ...shown.map((command) => usage[command]),
     '',
-    ...Object.entries(about).flatMap(([name, line]) => (takes.has(name) ? [`  ${line}`] : [])),
+    ...Object.entries(about).flatMap(([name, line]) =>
+      takes.has(name) ? [`  ${line}${name === 'format' ? formatsText(topic) : ''}`] : [],
+    ),
     '',
     ...(topic === undefined || more[topic] === '' ? [] : [more[topic], '']),
     ...shown.map((command, index) => `${index === 0 ? 'Examples:' : '         '} ${examples[command]}`),
