@@ -42956,7 +42956,9 @@ function linear_mixer(D, fields, one) {
             inputElements: (convolved ? 2 : 1) * channels + (one.gate ? one.out : 0) + chunk * one.heads,
             outputElements: one.out,
         }),
-        scanNorm(one.headValues, { repeat: Math.floor(one.out / one.headValues), weight: one.norm ?? true }),
+        one.normOfAll === true
+            ? scanNorm(one.out, { weight: one.norm ?? true })
+            : scanNorm(one.headValues, { repeat: Math.floor(one.out / one.headValues), weight: one.norm ?? true }),
         mixers_matrix('out', one.out, D),
     ];
 }
@@ -42980,6 +42982,19 @@ function expanded(shape, fields, decay) {
         // Retention takes the key and leaves it unread.
         convolution: decay,
         more: decay ? [projection('decay_down', D, 16), mixers_matrix('decay_up', 16, keys, true)] : [],
+        norm: fields.boolean('elementwise_affine'),
+    });
+}
+/** HGRN 2 (Qin et al. 2024, arXiv:2404.07904): its keys are what its forget gate leaves. */
+function hgrn2(shape, fields) {
+    const { hiddenSize: D } = shape;
+    const ratio = fields.optionalInteger('expand_ratio', 1);
+    // The ratio says how many heads there are, unless it is null.
+    const heads = ratio === undefined ? fields.integer('num_heads') : Math.floor(D / ratio);
+    const states = heads * (ratio ?? Math.floor(D / heads));
+    return linear_mixer(D, fields, {
+        ...{ style: 'lightning', heads, queries: states, keys: states, values: D, out: D },
+        ...{ headValues: Math.floor(D / heads), gate: false, convolution: true, more: [], normOfAll: true },
         norm: fields.boolean('elementwise_affine'),
     });
 }
@@ -43068,6 +43083,30 @@ const linearFamilies = {
     retnet: family((shape, fields) => expanded(shape, fields, false)),
     delta_net: family(delta),
     gated_deltanet: family(linear_gatedDelta),
+    hgrn2: {
+        ...family(hgrn2),
+        defaults: {
+            ...{
+                hidden_size: 2048,
+                num_hidden_layers: 24,
+                vocab_size: 32_000,
+                max_position_embeddings: 2048,
+                hidden_ratio: 4,
+            },
+            ...{ conv_size: 4, expand_ratio: 128, use_short_conv: false, use_lower_bound: true, elementwise_affine: true },
+        },
+        // How little each layer may forget, learned for all of them together.
+        embedding: ({ hiddenSize: D }, fields) => fields.boolean('use_lower_bound')
+            ? [
+                {
+                    kind: 'vector',
+                    path: 'lower_bounds',
+                    elements: fields.integer('num_hidden_layers') * D,
+                    component: 'state_space',
+                },
+            ]
+            : [],
+    },
     transformer,
 };
 
@@ -43569,6 +43608,7 @@ const namesOfRemoteCode = {
     exaone: [...llamaNames, 'num_layers', 'head_dim'],
     gated_deltanet: flaNames,
     gla: flaNames,
+    hgrn2: flaNames,
     glm1: ['hidden_size', 'num_layers', 'num_attention_heads', 'vocab_size', 'max_sequence_length'],
     grok2: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
     huginn_raven: [

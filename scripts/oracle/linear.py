@@ -25,6 +25,7 @@ SHAPES = {
     "retnet": ("RetNet", [dict(COMMON, num_heads=4, use_short_conv=True, expand_v=1, attn=HYBRID), dict(COMMON, num_heads=8, num_kv_heads=4, hidden_ratio=3)]),
     "delta_net": ("DeltaNet", [dict(COMMON, num_heads=4, use_gate=True, expand_v=2, attn=HYBRID), dict(COMMON, num_heads=8, use_short_conv=False, expand_k=0.5)]),
     "gated_deltanet": ("GatedDeltaNet", [dict(COMMON, num_heads=3, head_dim=64, attn=HYBRID), dict(COMMON, num_heads=4, num_v_heads=8, head_dim=32, use_gate=False, expand_v=1, use_short_conv=False)]),
+    "hgrn2": ("HGRN2", [dict(COMMON, num_heads=4, expand_ratio=64, use_short_conv=True, attn=HYBRID), dict(COMMON, num_heads=8, expand_ratio=None, use_lower_bound=False, elementwise_affine=False, hidden_ratio=3)]),
     "transformer": ("Transformer", [dict(COMMON, num_heads=8, num_kv_heads=2, qkv_bias=True, window_size=64, qk_norm=True), dict(COMMON, num_heads=4, hidden_ratio=3)]),
     "rwkv7": ("RWKV7", [dict(COMMON, decay_low_rank_dim=48, a_low_rank_dim=32, v_low_rank_dim=16, gate_low_rank_dim=96), dict(COMMON, head_dim=32, hidden_ratio=3.5, decay_low_rank_dim=64, a_low_rank_dim=64, v_low_rank_dim=32, gate_low_rank_dim=128)]),
 }

@@ -71,6 +71,7 @@ CODE = {
     "hunyuan": (("Tencent-Hunyuan-Large", "cdc37358aa7ce74f4883ae639726804a63ea99f6"), "models", "modeling_hunyuan", "HunYuanForCausalLM", "configuration_hunyuan", "HunYuanConfig"),
     "llada": (DLLM, "dllm/pipelines/llada/models", "modeling_llada", "LLaDAModelLM", "configuration_llada", "LLaDAConfig"),
     "llada moe": (DLLM, "dllm/pipelines/llada/models", "modeling_lladamoe", "LLaDAMoEModelLM", "configuration_lladamoe", "LLaDAMoEConfig"),
+    "Dream": (DLLM, "dllm/pipelines/dream/models", "modeling_dream", "DreamModel", "configuration_dream", "DreamConfig"),
     "llada2_moe": (DLLM, "dllm/pipelines/llada2/models", "modeling_llada2_moe", "LLaDA2MoeModelLM", "configuration_llada2_moe", "LLaDA2MoeConfig"),
     "glm": (("colosssal-glm-demo", "5561ebc84c4efa6787d70001e88600ee62baf418"), "", "modeling_glm", "GLMModel", "configuration_glm", "GLMConfig"),
     "chatglm": (("chatglm-6b-huggingface", "867860a62b54cdc4d58e39ba768005977847d452"), "", "modeling_chatglm", "ChatGLMForConditionalGeneration", "configuration_chatglm", "ChatGLMConfig"),
@@ -81,6 +82,7 @@ BESIDE = {
     "yuan": dict(max_position_embeddings=64, pad_token_id=1, eod_token=1, sep_token="", sep_token_id=1, mask_token_id=1, use_loss_mask=False, use_flash_attention=False, reset_attention_mask=False, reset_position_ids=False, causal_mask=True, use_moe=True, dropout=0, output_router_logits=False),
     "llada": dict(rope=True, activation_type="silu", init_device="meta"),
     "llada moe": dict(shared_expert_intermediate_size=None),
+    "Dream": dict(pad_token_id=1),
     "llada2_moe": dict(pad_token_id=1),
 }  # fmt: skip
 
@@ -94,6 +96,7 @@ SHAPES = {
     "hunyuan": [dict(SMALL, num_key_value_heads=2, num_experts=4, moe_topk=1, use_mixed_mlp_moe=True, num_shared_expert=2, use_cla=True, cla_share_factor=2, use_qk_norm=True), dict(SMALL, num_hidden_layers=5, attention_bias=True, use_cla=True, cla_share_factor=3, tie_word_embeddings=True)],
     "llada": [dict(LADA, n_kv_heads=2, weight_tying=False, include_bias=False, include_qkv_bias=True), dict(LADA, weight_tying=True, include_bias=True, multi_query_attention=True), dict(LADA, n_kv_heads=4, weight_tying=False, include_bias=True, attention_layer_norm=True), dict(LADA, include_bias=False, bias_for_layer_norm=True)],
     "llada moe": [dict(hidden_size=256, num_hidden_layers=3, num_attention_heads=8, num_key_value_heads=2, dense_intermediate_size=704, expert_intermediate_size=96, num_experts=8, num_experts_per_tok=2, moe_layer_freq=[0, 1, 1], qk_layernorm=True, vocab_size=1009, tie_word_embeddings=False, max_position_embeddings=64), dict(hidden_size=256, num_hidden_layers=2, num_attention_heads=8, num_key_value_heads=8, dense_intermediate_size=704, expert_intermediate_size=96, shared_expert_intermediate_size=160, num_experts=4, num_experts_per_tok=1, moe_layer_freq=[1, 1], attention_bias=True, vocab_size=1009, max_position_embeddings=64)],
+    "Dream": [dict(SMALL, num_key_value_heads=2), dict(SMALL, num_key_value_heads=8, tie_word_embeddings=True)],
     "llada2_moe": [dict(SMALL, num_key_value_heads=2, moe_intermediate_size=96, num_experts=8, num_experts_per_tok=2, num_shared_experts=1, first_k_dense_replace=1, use_bias=False, n_group=1, topk_group=1), dict(SMALL, num_key_value_heads=8, moe_intermediate_size=96, num_experts=4, num_experts_per_tok=1, num_shared_experts=2, first_k_dense_replace=2, use_qk_norm=False, use_qkv_bias=True, tie_word_embeddings=True, n_group=1, topk_group=1), dict(SMALL, num_key_value_heads=8, head_dim=48, moe_intermediate_size=96, num_experts=4, num_experts_per_tok=1, num_shared_experts=0, n_group=1, topk_group=1)],
     "glm": [dict(num_layers=4, hidden_size=256, num_attention_heads=8, vocab_size=1009, max_sequence_length=64, block_position_encoding=True), dict(num_layers=3, hidden_size=192, num_attention_heads=6, vocab_size=1009, max_sequence_length=96, block_position_encoding=False)],
     "chatglm": [dict(num_layers=4, hidden_size=256, num_attention_heads=8, inner_hidden_size=704, vocab_size=1009, max_sequence_length=64, position_encoding_2d=True)],
@@ -119,6 +122,8 @@ def load(folder, target, kind):
     for name in names[::2]:
         file = f"{path}/{name}.py".lstrip("/")
         text = subprocess.run(["git", "-C", str(folder / repository), "show", f"{commit}:{file}"], capture_output=True, text=True, check=True).stdout
+        # Dream's way to generate is not built.
+        text = text.replace("from .generation_utils import DreamGenerationMixin, DreamGenerationConfig", "class DreamGenerationMixin:\n    pass\n\nDreamGenerationConfig = object")
         (package / f"{name}.py").write_text(text.replace("from configuration_", "from .configuration_"))
     modeling_file, model, config_file, config = names
     return (

@@ -33,6 +33,8 @@ type Linear = {
   readonly more: readonly Part[];
   readonly parameters?: number;
   readonly norm?: boolean;
+  /** Its norm is over all heads at once. */
+  readonly normOfAll?: boolean;
 };
 
 function mixer(D: number, fields: Fields, one: Linear): readonly Part[] {
@@ -54,7 +56,9 @@ function mixer(D: number, fields: Fields, one: Linear): readonly Part[] {
       inputElements: (convolved ? 2 : 1) * channels + (one.gate ? one.out : 0) + chunk * one.heads,
       outputElements: one.out,
     }),
-    scanNorm(one.headValues, { repeat: Math.floor(one.out / one.headValues), weight: one.norm ?? true }),
+    one.normOfAll === true
+      ? scanNorm(one.out, { weight: one.norm ?? true })
+      : scanNorm(one.headValues, { repeat: Math.floor(one.out / one.headValues), weight: one.norm ?? true }),
     matrix('out', one.out, D),
   ];
 }
@@ -79,6 +83,20 @@ function expanded(shape: Shape, fields: Fields, decay: boolean) {
     // Retention takes the key and leaves it unread.
     convolution: decay,
     more: decay ? [projection('decay_down', D, 16), matrix('decay_up', 16, keys, true)] : [],
+    norm: fields.boolean('elementwise_affine'),
+  });
+}
+
+/** HGRN 2 (Qin et al. 2024, arXiv:2404.07904): its keys are what its forget gate leaves. */
+function hgrn2(shape: Shape, fields: Fields): readonly Part[] {
+  const { hiddenSize: D } = shape;
+  const ratio = fields.optionalInteger('expand_ratio', 1);
+  // The ratio says how many heads there are, unless it is null.
+  const heads = ratio === undefined ? fields.integer('num_heads') : Math.floor(D / ratio);
+  const states = heads * (ratio ?? Math.floor(D / heads));
+  return mixer(D, fields, {
+    ...{ style: 'lightning', heads, queries: states, keys: states, values: D, out: D },
+    ...{ headValues: Math.floor(D / heads), gate: false, convolution: true, more: [], normOfAll: true },
     norm: fields.boolean('elementwise_affine'),
   });
 }
@@ -179,5 +197,30 @@ export const linearFamilies: Readonly<Record<string, Family>> = {
   retnet: family((shape, fields) => expanded(shape, fields, false)),
   delta_net: family(delta),
   gated_deltanet: family(gatedDelta),
+  hgrn2: {
+    ...family(hgrn2),
+    defaults: {
+      ...{
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        vocab_size: 32_000,
+        max_position_embeddings: 2048,
+        hidden_ratio: 4,
+      },
+      ...{ conv_size: 4, expand_ratio: 128, use_short_conv: false, use_lower_bound: true, elementwise_affine: true },
+    },
+    // How little each layer may forget, learned for all of them together.
+    embedding: ({ hiddenSize: D }, fields) =>
+      fields.boolean('use_lower_bound')
+        ? [
+            {
+              kind: 'vector',
+              path: 'lower_bounds',
+              elements: fields.integer('num_hidden_layers') * D,
+              component: 'state_space',
+            },
+          ]
+        : [],
+  },
   transformer,
 };

@@ -300,6 +300,7 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   exaone: [...llamaNames, 'num_layers', 'head_dim'],
   gated_deltanet: flaNames,
   gla: flaNames,
+  hgrn2: flaNames,
   glm1: ['hidden_size', 'num_layers', 'num_attention_heads', 'vocab_size', 'max_sequence_length'],
   grok2: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
   huginn_raven: [
