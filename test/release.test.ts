@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { version as versionOfRun } from '../src/run.ts';
 
 type Step = { readonly name?: string; readonly run?: string };
 const workflow = parse(readFileSync(new URL('../.github/workflows/release.yml', import.meta.url), 'utf8'));
@@ -40,6 +41,17 @@ const commit = { 'api repos/octo/gate/commits/v1.2.3': { says: 'abc' } };
 const branch = 'api repos/octo/gate/git/ref/heads/v1 ';
 
 describe.skipIf(process.platform === 'win32')('the release workflow', () => {
+  it('releases only the version that the package has', () => {
+    const check = (tag: string) =>
+      spawnSync('bash', ['-eo', 'pipefail', '-c', script('tag is the version')], {
+        cwd: new URL('..', import.meta.url),
+        env: { PATH: process.env['PATH'] ?? '', GITHUB_REF_NAME: tag },
+      }).status;
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    expect([check(`v${version}`), check('v999.0.0')]).toEqual([0, 1]);
+    expect(version).toBe(versionOfRun);
+  });
+
   it.each([
     ['ahead', 0],
     ['identical', 0],

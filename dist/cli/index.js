@@ -63194,8 +63194,8 @@ function mfu(words, settings) {
     if (share === null || hfu === null || peak === null)
         return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be computed.`);
     const conventions = Object.entries(estimate.flops.conventions).map(([name, amount]) => [name, (amount * speed) / peak]);
-    if (words.format === 'json')
-        return print(print_json({
+    if (words.format === 'json') {
+        const report = {
             version: 1,
             path,
             tokens_per_second: speed,
@@ -63211,8 +63211,10 @@ function mfu(words, settings) {
                 sequence_length: run.sequenceLength,
                 precision: run.precision,
             },
-            assumptions: estimate.assumptions,
-        }), words.option('output'));
+            assumptions: estimate.assumptions.map((one) => ({ ...one })),
+        };
+        return print(print_json(report), words.option('output'));
+    }
     const lines = [
         ...(hfu > 1
             ? ['More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
@@ -63379,16 +63381,16 @@ function planJson(answer) {
         },
         run_as_it_is: runAsWritten(start.settled.run),
         impossible_as_it_is: start.impossible ?? null,
-        assumptions: start.assumptions,
+        assumptions: start.assumptions.map((one) => ({ ...one })),
         smallest: smallest === undefined ? null : { memory_bytes: smallest.device, run: runAsWritten(smallest.run) },
         plans: table_rowsOf(answer).map(({ names, plan, time }) => ({
-            names,
+            names: [...names],
             memory_bytes: plan.device,
             memory_band: plan.band,
             mfu: time.mfu,
             tokens_per_second_per_gpu: plan.tokensPerSecond / plan.run.gpus,
             limit: time.limit,
-            changes: changedFields(start.settled.run, plan.run),
+            changes: [...changedFields(start.settled.run, plan.run)],
             run: runAsWritten(plan.run),
             description: describeRun(plan.run, start.operations.order.length),
         })),

@@ -1,6 +1,7 @@
 import { measuredMfu } from '../cost/time/step.ts';
 import { exact, flopsText, percent } from '../report/format.ts';
 import { plain } from '../report/markdown.ts';
+import type { MfuReport } from '../report/printed-schema.ts';
 import { readSide as readConfigSide } from '../run.ts';
 import type { Settings } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
@@ -29,28 +30,27 @@ export function mfu(words: Words, settings: Settings): number {
   const conventions = Object.entries(estimate.flops.conventions).map(
     ([name, amount]) => [name, (amount * speed) / peak] as const,
   );
-  if (words.format === 'json')
-    return print(
-      json({
-        version: 1,
-        path,
-        tokens_per_second: speed,
-        training_flops_per_token: estimate.flops.training,
-        peak_flops_per_second: peak,
-        mfu: share,
-        hfu,
-        mfu_by_convention: Object.fromEntries(conventions),
-        projected_mfu: estimate.throughput.mfu,
-        run: {
-          accelerator: run.accelerator,
-          gpus: run.gpus,
-          sequence_length: run.sequenceLength,
-          precision: run.precision,
-        },
-        assumptions: estimate.assumptions,
-      }),
-      words.option('output'),
-    );
+  if (words.format === 'json') {
+    const report: MfuReport = {
+      version: 1,
+      path,
+      tokens_per_second: speed,
+      training_flops_per_token: estimate.flops.training,
+      peak_flops_per_second: peak,
+      mfu: share,
+      hfu,
+      mfu_by_convention: Object.fromEntries(conventions),
+      projected_mfu: estimate.throughput.mfu,
+      run: {
+        accelerator: run.accelerator,
+        gpus: run.gpus,
+        sequence_length: run.sequenceLength,
+        precision: run.precision,
+      },
+      assumptions: estimate.assumptions.map((one) => ({ ...one })),
+    };
+    return print(json(report), words.option('output'));
+  }
   const lines = [
     ...(hfu > 1
       ? ['More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']

@@ -3,6 +3,7 @@ import type { ThroughputEstimate, TimePart } from '../model/estimate.ts';
 import type { TrainingRun } from '../model/run.ts';
 import { exact, gib, percent } from '../report/format.ts';
 import { code, plain, sentence, table } from '../report/markdown.ts';
+import type { PlanReport } from '../report/printed-schema.ts';
 import { runAsWritten } from '../setup/description.ts';
 import { changedFields } from './changes.ts';
 import { describeRun } from './describe.ts';
@@ -25,7 +26,11 @@ export type Answer = {
 const mostRows = 10;
 const named = ['fastest', 'simplest', 'nearest'] as const;
 
-type Row = { readonly names: readonly string[]; readonly plan: Plan; readonly time: ThroughputEstimate };
+type Row = {
+  readonly names: readonly (typeof named)[number][];
+  readonly plan: Plan;
+  readonly time: ThroughputEstimate;
+};
 
 function rowsOf({ start, ranking }: Answer): readonly Row[] {
   if (ranking === undefined) return [];
@@ -165,7 +170,7 @@ export function planMarkdown(answer: Answer): string {
 }
 
 /** The same for programs; bytes, shares and tokens per second as plain numbers. */
-export function planJson(answer: Answer): object {
+export function planJson(answer: Answer): PlanReport {
   const { start, found, budget, seconds, path } = answer;
   const { candidates, tooLarge, refused, plans, stopped, smallest } = found;
   return {
@@ -183,16 +188,16 @@ export function planJson(answer: Answer): object {
     },
     run_as_it_is: runAsWritten(start.settled.run),
     impossible_as_it_is: start.impossible ?? null,
-    assumptions: start.assumptions,
+    assumptions: start.assumptions.map((one) => ({ ...one })),
     smallest: smallest === undefined ? null : { memory_bytes: smallest.device, run: runAsWritten(smallest.run) },
     plans: rowsOf(answer).map(({ names, plan, time }) => ({
-      names,
+      names: [...names],
       memory_bytes: plan.device,
       memory_band: plan.band,
       mfu: time.mfu,
       tokens_per_second_per_gpu: plan.tokensPerSecond / plan.run.gpus,
       limit: time.limit,
-      changes: changedFields(start.settled.run, plan.run),
+      changes: [...changedFields(start.settled.run, plan.run)],
       run: runAsWritten(plan.run),
       description: describeRun(plan.run, start.operations.order.length),
     })),
