@@ -34,7 +34,7 @@ const options = (settings: ReturnType<typeof reviewOf>['settings']) => ({
 const runs = { numRuns: Math.ceil(numRuns / 2) };
 
 describe('whatever two configs say', () => {
-  it('the other way round, every difference is its inverse', { timeout: patience }, () => {
+  it('the other way round, every difference is its inverse', { timeout: 2 * patience }, () => {
     fc.assert(
       fc.property(written, written, (base, head) => {
         const [one] = reviewOf({ base, head, named: true }).review.comparisons;

@@ -99,18 +99,20 @@ function layers({ flops: count }: Estimate): string {
 }
 
 const growth = ({ flops: count }: Estimate): string =>
-  table(
-    [
-      ['Tokens', 'Forward FLOPs per token', 'Attention scores', 'Forward FLOPs of the sequence'],
-      ...count.growth.map(({ sequenceLength, attention, total }) => [
-        exact(sequenceLength),
-        flopsText(total),
-        percent(attention / total),
-        flopsText(total * sequenceLength),
-      ]),
-    ],
-    [0, 1, 2, 3],
-  );
+  count.growth.length === 0
+    ? ''
+    : table(
+        [
+          ['Tokens', 'Forward FLOPs per token', 'Attention scores', 'Forward FLOPs of the sequence'],
+          ...count.growth.map(({ sequenceLength, attention, total }) => [
+            exact(sequenceLength),
+            flopsText(total),
+            percent(attention / total),
+            flopsText(total * sequenceLength),
+          ]),
+        ],
+        [0, 1, 2, 3],
+      );
 
 const inference = ({ inference: of, flops: count }: Estimate): string =>
   table(

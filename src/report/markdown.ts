@@ -67,7 +67,7 @@ export function sentence(foreign: string, longest = 500, names: readonly string[
 function word(text: string, first: boolean): string {
   // What begins a line must not begin a list, a heading or a rule.
   if (signs.test(text)) return first ? code(text) : text;
-  if (first && /^\d{1,9}[.)]/.test(text)) return code(text);
+  if (first && /^\d{1,9}[.)]$/.test(text)) return code(text);
   const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
   const safe = core === '' || (harmless.test(core) && !reference.test(core));
   return safe ? text : `${before}${code(core)}${after}`;

@@ -26,10 +26,10 @@ const columns = [
   { id: 'training_cost', label: 'Cost', unit: 'dollars' },
 ] as const;
 
-/** undefined where nothing changed, or one side is absent. */
+/** undefined where nothing changed, or one side is absent. Without an attribution, fields are listed without parts. */
 export function movedBy({ attribution, fields }: Comparison): Moved | undefined {
-  if (attribution === undefined || fields.length + sharesOf(attribution).length === 0) return undefined;
-  const shares = sharesOf(attribution);
+  const shares = attribution?.kind === 'shares' ? attribution.shares : [];
+  if (fields.length + shares.length === 0) return undefined;
   const shown = columns.filter(({ id }) => shares.some(({ moved }) => (moved[id] ?? 0) !== 0));
   const moves = ({ moved }: Share) => shown.some(({ id }) => (moved[id] ?? 0) !== 0);
   const told = shares.filter(moves);
@@ -51,14 +51,12 @@ export function movedBy({ attribution, fields }: Comparison): Moved | undefined 
   };
 }
 
-const sharesOf = (attribution: Attribution): readonly Share[] =>
-  attribution.kind === 'shares' ? attribution.shares : [];
-
 /** By the first column that tells two shares apart most people sort: memory, or what moved instead of it. */
 const sizeOf = ({ moved }: Share, shown: readonly { readonly id: string }[]): number =>
   Math.abs(moved[shown[0]?.id ?? ''] ?? 0);
 
-function noteOn(attribution: Attribution, settings: number): string {
+function noteOn(attribution: Attribution | undefined, settings: number): string {
+  if (attribution === undefined) return '';
   if (attribution.kind === 'none') return `What each change moved is not known: ${attribution.reason}.`;
   if (settings < 2) return '';
   const together = attribution.grouped ? ' What moves least by itself is taken together.' : '';
