@@ -7,6 +7,7 @@ import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
 import { missedFinding, missedText } from './gate/missed.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
+import { heldLimits } from './gate/rules.ts';
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
 import type { Architecture } from './model/architecture.ts';
 import type { Unread } from './model/reading.ts';
@@ -224,6 +225,9 @@ function comparePair(
     ...(hasOtherLimits(pair, settings) ? { otherLimits: true } : {}),
     ...(base === undefined ? {} : { base }),
     ...(head === undefined ? {} : { head }),
+    ...(head?.estimate === undefined
+      ? {}
+      : { limits: heldLimits(settings.budgetsFor(pair.path).limits, head.estimate) }),
   });
   if (allowances === undefined) return comparison;
   const advised = { ...comparison, ...adviceFor(comparison, now, settings, inTime, allowances.advice) };

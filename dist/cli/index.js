@@ -54429,6 +54429,12 @@ const isRead = (side) => side?.estimate !== undefined;
 
 
 
+/** What the metrics of an estimate may be under some limits; how far a change may move them is not among it. */
+const heldLimits = (limits, estimate) => limits.flatMap((limit) => {
+    const { metric, bound, severity } = limit;
+    const amount = boundOf(limit, estimate, undefined);
+    return amount === undefined || (bound !== 'max' && bound !== 'min') ? [] : [{ metric, bound, severity, amount }];
+});
 /** A move this small is noise of floating point. */
 const noise = 1e-6;
 /** What rounding adds to a product: a limit that is met exactly is kept. */
@@ -56036,7 +56042,7 @@ function markdown_word(text, first) {
     // What begins a line must not begin a list, a heading or a rule.
     if (markdown_signs.test(text))
         return first ? code(text) : text;
-    if (first && /^\d{1,9}[.)]/.test(text))
+    if (first && /^\d{1,9}[.)]$/.test(text))
         return code(text);
     const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
     const safe = core === '' || (markdown_harmless.test(core) && !reference.test(core));
@@ -57041,6 +57047,7 @@ const untimed = (work) => ({ kind: 'done', result: work() });
 
 
 
+
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
 /**
@@ -57207,6 +57214,9 @@ function comparePair(pair, settings, inTime, allowances) {
         ...(hasOtherLimits(pair, settings) ? { otherLimits: true } : {}),
         ...(base === undefined ? {} : { base }),
         ...(head === undefined ? {} : { head }),
+        ...(head?.estimate === undefined
+            ? {}
+            : { limits: heldLimits(settings.budgetsFor(pair.path).limits, head.estimate) }),
     });
     if (allowances === undefined)
         return comparison;
@@ -58516,11 +58526,11 @@ const moved_columns = [
     { id: 'step_time', label: 'Step time', unit: 'seconds' },
     { id: 'training_cost', label: 'Cost', unit: 'dollars' },
 ];
-/** undefined where nothing changed, or one side is absent. */
+/** undefined where nothing changed, or one side is absent. Without an attribution, fields are listed without parts. */
 function movedBy({ attribution, fields }) {
-    if (attribution === undefined || fields.length + sharesOf(attribution).length === 0)
+    const shares = attribution?.kind === 'shares' ? attribution.shares : [];
+    if (fields.length + shares.length === 0)
         return undefined;
-    const shares = sharesOf(attribution);
     const shown = moved_columns.filter(({ id }) => shares.some(({ moved }) => (moved[id] ?? 0) !== 0));
     const moves = ({ moved }) => shown.some(({ id }) => (moved[id] ?? 0) !== 0);
     const told = shares.filter(moves);
@@ -58541,10 +58551,11 @@ function movedBy({ attribution, fields }) {
         note: moved_noteOn(attribution, set.length),
     };
 }
-const sharesOf = (attribution) => attribution.kind === 'shares' ? attribution.shares : [];
 /** By the first column that tells two shares apart most people sort: memory, or what moved instead of it. */
 const sizeOf = ({ moved }, shown) => Math.abs(moved[shown[0]?.id ?? ''] ?? 0);
 function moved_noteOn(attribution, settings) {
+    if (attribution === undefined)
+        return '';
     if (attribution.kind === 'none')
         return `What each change moved is not known: ${attribution.reason}.`;
     if (settings < 2)
@@ -58887,15 +58898,17 @@ function figures_layers({ flops: count }) {
     const heading = ['Layer', 'Layers', 'Attention', 'Feed-forward', 'Router', 'Other', 'Attention / feed-forward'];
     return markdown_table([heading, ...rows], [1, 2, 3, 4, 5, 6]);
 }
-const figures_growth = ({ flops: count }) => markdown_table([
-    ['Tokens', 'Forward FLOPs per token', 'Attention scores', 'Forward FLOPs of the sequence'],
-    ...count.growth.map(({ sequenceLength, attention, total }) => [
-        exact(sequenceLength),
-        flopsText(total),
-        percent(attention / total),
-        flopsText(total * sequenceLength),
-    ]),
-], [0, 1, 2, 3]);
+const figures_growth = ({ flops: count }) => count.growth.length === 0
+    ? ''
+    : markdown_table([
+        ['Tokens', 'Forward FLOPs per token', 'Attention scores', 'Forward FLOPs of the sequence'],
+        ...count.growth.map(({ sequenceLength, attention, total }) => [
+            exact(sequenceLength),
+            flopsText(total),
+            percent(attention / total),
+            flopsText(total * sequenceLength),
+        ]),
+    ], [0, 1, 2, 3]);
 const inference = ({ inference: of, flops: count }) => markdown_table([
     ['Inference', 'Value'],
     ['Cache per token', amountOfBytes(of.cachePerToken)],
@@ -59980,6 +59993,14 @@ const json_schema_schemas = lazily(() => {
                 line: schemas_number().exactOptional(),
             }))
                 .describe('what changed; a side that is absent does not have the field'),
+            limits: array(object({
+                metric: schemas_string(),
+                bound: schemas_enum(['max', 'min']),
+                severity: schemas_enum(['fail', 'warn']).describe('what the verdict is beyond it'),
+                amount: amount.describe("in the metric's own unit"),
+            }))
+                .exactOptional()
+                .describe('what the metrics of the head may be at most or at least'),
             attribution: attributionSchema.exactOptional(),
             advice: adviceSchema.exactOptional(),
         })),
@@ -60067,7 +60088,7 @@ function from_json_joined(verdicts) {
     };
 }
 function comparisonOf(one) {
-    const { path, previous_path: previousPath, status, base, head, changes, fields, attribution, advice } = one;
+    const { path, previous_path: previousPath, status, base, head, changes, fields, limits, attribution, advice } = one;
     return {
         path,
         ...(previousPath === undefined ? {} : { previousPath }),
@@ -60078,6 +60099,7 @@ function comparisonOf(one) {
         changes,
         parts: [],
         fields,
+        ...(limits === undefined ? {} : { limits }),
         ...(attribution === undefined ? {} : { attribution: attributionOf(attribution) }),
         ...(advice === undefined ? {} : { advice: from_json_adviceOf(advice) }),
     };
@@ -60504,6 +60526,7 @@ function comparisonReport(comparison) {
         head: side(comparison.head),
         changes: comparison.changes.map((change) => ({ ...change })),
         fields: comparison.fields.map((field) => ({ ...field })),
+        ...(comparison.limits === undefined ? {} : { limits: comparison.limits.map((limit) => ({ ...limit })) }),
         ...(comparison.attribution === undefined ? {} : { attribution: attributionReport(comparison.attribution) }),
         ...(comparison.advice === undefined ? {} : { advice: adviceReport(comparison.advice) }),
     };
@@ -60759,10 +60782,21 @@ const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 
 
+
 /** Reports that one comment is made of. */
 const mostReports = 20;
-/** What was held against limits is among the findings; the limits themselves are not in a report. */
-const unlimited = () => ({ limits: [], failOn: 'over-budget', waivers: [] });
+/** The limits of each config as its report has them. What was held against them is among the findings. */
+function budgetsIn({ comparisons }) {
+    const limits = new Map(comparisons.map((one) => [one.path, (one.limits ?? []).flatMap(comment_limitOf)]));
+    return (path) => ({ limits: limits.get(path) ?? [], failOn: 'over-budget', waivers: [] });
+}
+/** Who stated it is not in a report. */
+function comment_limitOf({ metric: id, bound, severity, amount }) {
+    const metric = metrics.find((one) => one.id === id)?.id;
+    if (metric === undefined)
+        return [];
+    return [{ metric, bound, severity, amount: { kind: 'absolute', value: amount }, origin: 'default' }];
+}
 /** Makes the comment of what `diff --format json` computed, and posts it where it is asked to. The verdict was told by who computed it. */
 async function commentCommand(words) {
     if (words.files.length === 0)
@@ -60774,7 +60808,8 @@ async function commentCommand(words) {
     const reports = words.files.map(reportIn);
     const review = reviewOfReports(reports, run_version);
     const nothing = isEmpty(review);
-    const write = (earlier) => nothing ? resolvedComment(review, key, earlier) : comment_comment(review, { key, budgetsFor: unlimited }, earlier);
+    const budgetsFor = budgetsIn(review);
+    const write = (earlier) => nothing ? resolvedComment(review, key, earlier) : comment_comment(review, { key, budgetsFor }, earlier);
     const code = print(nothing ? 'No model config changed.\n' : `${write()}\n`, words.option('output'));
     if (code !== passed || place === undefined)
         return code;

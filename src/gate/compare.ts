@@ -2,7 +2,7 @@ import type { Ledger } from '../model/ledger.ts';
 import type { Origin, SettledRun } from '../model/run.ts';
 import { runAsText } from '../setup/description.ts';
 import { metrics } from './metrics.ts';
-import type { Change, ChangedField, Comparison, Side, Status } from './review.ts';
+import type { Change, ChangedField, Comparison, HeldLimit, Side, Status } from './review.ts';
 
 /** Two sides of one config; a side that is absent did not exist. */
 export function compare(pair: {
@@ -10,6 +10,7 @@ export function compare(pair: {
   readonly previousPath?: string;
   readonly otherLimits?: boolean;
   readonly named: boolean;
+  readonly limits?: readonly HeldLimit[];
   readonly base?: Side;
   readonly head?: Side;
 }): Comparison {

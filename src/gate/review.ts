@@ -42,6 +42,8 @@ export type Comparison = {
   readonly fields: readonly ChangedField[];
   /** What each change moved; absent where a side is. */
   readonly attribution?: Attribution;
+  /** What the head's metrics may be at most or at least. */
+  readonly limits?: readonly HeldLimit[];
   /** A run near to the head's; absent where none was found, or none was looked for. */
   readonly advice?: Advice;
 };
@@ -58,6 +60,14 @@ export type Advice = {
   readonly mfu: number | null;
   /** tokens per second over those of the run that was judged, as a ratio */
   readonly speed: number;
+};
+
+/** What a metric may be, in its own unit. */
+export type HeldLimit = {
+  readonly metric: string;
+  readonly bound: 'max' | 'min';
+  readonly severity: 'fail' | 'warn';
+  readonly amount: number;
 };
 
 /** Settings that changed, and what each of them moved of the difference between both sides. */

@@ -2,7 +2,7 @@ import type { Estimate } from '../model/estimate.ts';
 import type { Problem } from '../model/reading.ts';
 import { isStated } from '../setup/settle.ts';
 import { findMetric, type Metric, type MetricId } from './metrics.ts';
-import type { Comparison, Finding, FindingCode, Severity, Side } from './review.ts';
+import type { Comparison, Finding, FindingCode, HeldLimit, Severity, Side } from './review.ts';
 import { failsUnread, isRead } from './unread.ts';
 
 /** Which way a limit binds: what a metric may be, or how far one change may move it. */
@@ -47,6 +47,14 @@ export type Budgets = {
  * @param before what held for the config before this change: of its old name, where it was renamed
  */
 export type Rule = (comparison: Comparison, budgets: Budgets, before: Budgets) => readonly Finding[];
+
+/** What the metrics of an estimate may be under some limits; how far a change may move them is not among it. */
+export const heldLimits = (limits: readonly Limit[], estimate: Estimate): readonly HeldLimit[] =>
+  limits.flatMap((limit) => {
+    const { metric, bound, severity } = limit;
+    const amount = boundOf(limit, estimate, undefined);
+    return amount === undefined || (bound !== 'max' && bound !== 'min') ? [] : [{ metric, bound, severity, amount }];
+  });
 
 /** A move this small is noise of floating point. */
 const noise = 1e-6;

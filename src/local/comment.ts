@@ -1,5 +1,6 @@
-import { isEmpty, tellsOfChange } from '../gate/review.ts';
-import type { Budgets } from '../gate/rules.ts';
+import { metrics } from '../gate/metrics.ts';
+import { type HeldLimit, isEmpty, type Review, tellsOfChange } from '../gate/review.ts';
+import type { Budgets, Limit } from '../gate/rules.ts';
 import { comment, marker, resolvedComment } from '../report/comment.ts';
 import { readReport, reviewOfReports } from '../report/from-json.ts';
 import type { JsonReport } from '../report/json-schema.ts';
@@ -14,8 +15,18 @@ import { note, passed, print } from './print.ts';
 /** Reports that one comment is made of. */
 const mostReports = 20;
 
-/** What was held against limits is among the findings; the limits themselves are not in a report. */
-const unlimited = (): Budgets => ({ limits: [], failOn: 'over-budget', waivers: [] });
+/** The limits of each config as its report has them. What was held against them is among the findings. */
+function budgetsIn({ comparisons }: Review): (path: string) => Budgets {
+  const limits = new Map(comparisons.map((one) => [one.path, (one.limits ?? []).flatMap(limitOf)]));
+  return (path) => ({ limits: limits.get(path) ?? [], failOn: 'over-budget', waivers: [] });
+}
+
+/** Who stated it is not in a report. */
+function limitOf({ metric: id, bound, severity, amount }: HeldLimit): readonly Limit[] {
+  const metric = metrics.find((one) => one.id === id)?.id;
+  if (metric === undefined) return [];
+  return [{ metric, bound, severity, amount: { kind: 'absolute', value: amount }, origin: 'default' }];
+}
 
 /** Makes the comment of what `diff --format json` computed, and posts it where it is asked to. The verdict was told by who computed it. */
 export async function commentCommand(words: Words): Promise<number> {
@@ -26,8 +37,9 @@ export async function commentCommand(words: Words): Promise<number> {
   const reports = words.files.map(reportIn);
   const review = reviewOfReports(reports, version);
   const nothing = isEmpty(review);
+  const budgetsFor = budgetsIn(review);
   const write = (earlier?: string) =>
-    nothing ? resolvedComment(review, key, earlier) : comment(review, { key, budgetsFor: unlimited }, earlier);
+    nothing ? resolvedComment(review, key, earlier) : comment(review, { key, budgetsFor }, earlier);
   const code = print(nothing ? 'No model config changed.\n' : `${write()}\n`, words.option('output'));
   if (code !== passed || place === undefined) return code;
   const posted = await post(place, marker(key), commitIn(review.head?.sha), write, !nothing && tellsOfChange(review));

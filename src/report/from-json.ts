@@ -66,7 +66,7 @@ function joined(verdicts: readonly JsonReport['verdict'][]): Verdict {
 type JsonComparison = JsonReport['comparisons'][number];
 
 function comparisonOf(one: JsonComparison): Comparison {
-  const { path, previous_path: previousPath, status, base, head, changes, fields, attribution, advice } = one;
+  const { path, previous_path: previousPath, status, base, head, changes, fields, limits, attribution, advice } = one;
   return {
     path,
     ...(previousPath === undefined ? {} : { previousPath }),
@@ -77,6 +77,7 @@ function comparisonOf(one: JsonComparison): Comparison {
     changes,
     parts: [],
     fields,
+    ...(limits === undefined ? {} : { limits }),
     ...(attribution === undefined ? {} : { attribution: attributionOf(attribution) }),
     ...(advice === undefined ? {} : { advice: adviceOf(advice) }),
   };

@@ -185,6 +185,17 @@ const schemas = lazily(() => {
             }),
           )
           .describe('what changed; a side that is absent does not have the field'),
+        limits: z
+          .array(
+            z.object({
+              metric: z.string(),
+              bound: z.enum(['max', 'min']),
+              severity: z.enum(['fail', 'warn']).describe('what the verdict is beyond it'),
+              amount: amount.describe("in the metric's own unit"),
+            }),
+          )
+          .exactOptional()
+          .describe('what the metrics of the head may be at most or at least'),
         attribution: attributionSchema.exactOptional(),
         advice: adviceSchema.exactOptional(),
       }),

@@ -67,6 +67,7 @@ function comparisonReport(comparison: Comparison): JsonReport['comparisons'][num
     head: side(comparison.head),
     changes: comparison.changes.map((change) => ({ ...change })),
     fields: comparison.fields.map((field) => ({ ...field })),
+    ...(comparison.limits === undefined ? {} : { limits: comparison.limits.map((limit) => ({ ...limit })) }),
     ...(comparison.attribution === undefined ? {} : { attribution: attributionReport(comparison.attribution) }),
     ...(comparison.advice === undefined ? {} : { advice: adviceReport(comparison.advice) }),
   };

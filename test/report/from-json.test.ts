@@ -24,7 +24,18 @@ const written = (...reports: JsonReport[]) => {
 };
 
 /** Words that the schema knows; any other text may be anything. */
-const known = new Set(['version', 'convention', 'status', 'severity', 'code', 'outcome', 'origin', 'method', 'what']);
+const known = new Set([
+  'version',
+  'convention',
+  'status',
+  'severity',
+  'bound',
+  'code',
+  'outcome',
+  'origin',
+  'method',
+  'what',
+]);
 
 /** The same report with each text of it, and each key of what has keys of its own, made foreign. */
 function spoiled(value: unknown, foreign: string, key = ''): unknown {
@@ -57,6 +68,7 @@ describe('a comment that is made of a JSON report', () => {
     expect(again.comparisons[0]).toMatchObject({
       changes: review.comparisons[0]?.changes,
       fields: review.comparisons[0]?.fields,
+      limits: [{ metric: 'memory', bound: 'max', severity: 'fail', amount: 30 * 2 ** 30 }],
     });
     const figures = ({ memory, throughput, inference }: Estimate) => ({
       ...{ ...memory, parts: {}, savings: [] },
