@@ -88,8 +88,8 @@ describe('a change of the run alone', () => {
   it('is not helped by a budget that comes with it, which is told', async () => {
     const { ran, body } = await judged(
       { [path]: small, [policyName]: budget('72GiB'), [runName]: run(1) },
-      { [path]: small, [policyName]: budget('900GiB'), [runName]: run(8) },
-      { run: runName },
+      { [path]: small, [policyName]: budget('250GiB'), [runName]: run(8) },
+      { run: runName, accelerator: 'b300-sxm' },
     );
     expect(ran.code).toBe(1);
     expect(body).toContain('limit 72.00\u00a0GiB');

@@ -28,13 +28,14 @@ const judged = async (
   state.commits[sha('c')] = tip;
   state.pull = { ...state.pull, ...changes };
   const server = await start(state);
-  const ran = await runAction(server, inputs);
+  // A card that has more memory than each of the budgets.
+  const ran = await runAction(server, { accelerator: 'b300-sxm', ...inputs });
   return { ran, body: server.state.comments[0]?.body ?? '', server };
 };
 
 describe('a branch from before a rule', () => {
   it.each([
-    ['stricter than it was', budget('900GiB')],
+    ['stricter than it was', budget('250GiB')],
     ['new', undefined],
   ])('is held to the rule of the base branch that is %s, which says where it comes from', async (_, old) => {
     const before: Tree = old === undefined ? {} : { [policyName]: old };
@@ -55,7 +56,7 @@ describe('a branch from before a rule', () => {
     const { ran, body } = await judged({
       base: { [path]: small, [policyName]: budget('10GiB') },
       head: { [path]: slightly, [policyName]: budget('10GiB') },
-      tip: { [path]: small, [policyName]: budget('900GiB') },
+      tip: { [path]: small, [policyName]: budget('250GiB') },
     });
     expect(ran.code).toBe(1);
     expect(findingsOf(ran)).toHaveLength(1);
