@@ -36,13 +36,14 @@ const mostJobs = 1_000;
 export function* jobsOf(changes: Changes, settings: Settings, inTime: InTime): Asking<Changes> {
   const own = { ...changes, pairs: (yield* filled(changes.pairs, settings, inTime)).pairs };
   if (changes.head === undefined || changes.base === undefined) return own;
-  const parts = yield* changesParts(own, settings, inTime);
-  if (!parts && !mayConcernJobs(own, settings)) return own;
-  const { pairs, missed } = yield* jobsUsing(own, settings, inTime, parts);
-  const all = [...own.pairs, ...pairs];
+  if (!mayConcernJobs(own, settings)) return own;
+  const { pairs, missed } = yield* jobsUsing(own, settings, inTime, false);
+  if (missed.length === 0) return { ...own, pairs: [...own.pairs, ...pairs] };
   // Any JSON or YAML may be named by a job, so that a repository too large to be searched does not fail each change of one.
-  if (!parts) return { ...own, pairs: all, notes: [...own.notes, ...(missed.length === 0 ? [] : [unsearched])] };
-  return { ...own, pairs: all, missed: [...own.missed, ...missed] };
+  if (!(yield* changesParts(own, settings, inTime)))
+    return { ...own, pairs: [...own.pairs, ...pairs], notes: [...own.notes, unsearched] };
+  const everywhere = yield* jobsUsing(own, settings, inTime, true);
+  return { ...own, pairs: [...own.pairs, ...everywhere.pairs], missed: [...own.missed, ...everywhere.missed] };
 }
 
 const unsearched =
@@ -107,12 +108,9 @@ function missingOfJob({ path, previousPath, base, head, beside }: ConfigPair, se
   ];
 }
 
-/** Some file that changed may be a part of a job whose own file did not. */
+/** Some file that changed is by its looks a part of a job whose own file did not change. */
 function* changesParts({ touched = [], pairs }: Changes, settings: Settings, inTime: InTime): Asking<boolean> {
-  if (renamedModels(settings).length > 0) return true;
-  const { base, head } = settings.runs ?? {};
-  const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
-  if (touched.some((path) => parts.has(path) || isTrainer(path))) return true;
+  if (isKnownPart(touched, settings)) return true;
   if (pairs.some(({ path, base: old, head: now }) => isPart(old, path, inTime) || isPart(now, path, inTime)))
     return true;
   const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
@@ -131,13 +129,22 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings, inT
   return sides.some((side, index) => isPart(side, others[Math.floor(index / 2)] ?? '', inTime));
 }
 
+/** What the policy says of jobs names a file that changed, or gives a model's name another one. */
+function isKnownPart(touched: readonly string[], settings: Settings): boolean {
+  const { base, head } = settings.runs ?? {};
+  const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
+  return renamedModels(settings).length > 0 || touched.some((path) => parts.has(path) || isTrainer(path));
+}
+
 /**
  * Some file changed that a job may name: a model's config, a training file that a script starts, a fragment that says by itself
  * neither what it is nor whose. Files that the base describes runs by are judged by what changes in them; what the head
  * calls such a file may be another one.
  */
-function mayConcernJobs({ touched = [] }: Changes, { runs }: Settings): boolean {
-  const described = new Set(runs?.base.kind === 'read' ? runs.base.files : []);
+function mayConcernJobs({ touched = [] }: Changes, settings: Settings): boolean {
+  if (isKnownPart(touched, settings)) return true;
+  const base = settings.runs?.base;
+  const described = new Set(base?.kind === 'read' ? base.files : []);
   return touched.some((path) => isFollowed(path) && !described.has(path));
 }
 

@@ -109,6 +109,8 @@ function comparisonsOf(
 
 /** The jobs that a pair of files states: a Python file may have a recipe for each of several. */
 function jobsIn(pair: ConfigPair, inTime: InTime): readonly ConfigPair[] {
+  // Setting a clock costs more than to see that there is but one.
+  if (!isCode(pair.path)) return [pair];
   const timed = inTime(() => recipePairs(pair));
   return timed.kind === 'done' ? timed.result : [pair];
 }

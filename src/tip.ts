@@ -1,6 +1,6 @@
 import { judge } from './gate/judge.ts';
 import type { Comparison, Finding } from './gate/review.ts';
-import { type Merged, mergedJob } from './read/merged.ts';
+import { isMoved, type Merged, mergedJob } from './read/merged.ts';
 import { type Described, type Description, differs } from './settings/describe.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Runs, Settings } from './settings/settings.ts';
@@ -154,6 +154,7 @@ function mergeOf(changes: Changes, settings: Settings, runs: Runs | undefined, t
   const touched = new Set(changes.touched);
   const described = runs?.head.kind === 'read' ? runs.head : undefined;
   const parts = changes.pairs.map((pair): Merge => {
+    if (!isMoved(pair, retrained(beganAs(pair)))) return nothing;
     const timed = inTime(() => {
       const merged = mergedJob(pair, retrained(beganAs(pair)), touched, (path) => settings.jobOf(path, described));
       return mergeFrom(merged, pair.path, tip);

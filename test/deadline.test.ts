@@ -3,7 +3,7 @@ import { deadline } from '../src/deadline.ts';
 import { jobsOf } from '../src/jobs.ts';
 import { review } from '../src/run.ts';
 import { settingsFrom } from '../src/settings/settings.ts';
-import { type InTime, untimed } from '../src/world.ts';
+import { type InTime, type Missed, untimed } from '../src/world.ts';
 import { config } from './states.ts';
 import { today } from './stories.ts';
 
@@ -92,8 +92,9 @@ describe('a file that takes too long while jobs are searched', () => {
   const side = { kind: 'bytes', bytes: Buffer.from('any: text') } as const;
   const commits = { base: { sha: 'a', label: 'before' }, head: { sha: 'b', label: 'after' } };
 
+  const folders: Missed = { kind: 'folders', most: 0, paths: ['.'] };
   /** What is judged where only `part.json` changed, of a repository that also has `train.yaml`. */
-  const searched = (inTime: InTime) => {
+  const searched = (inTime: InTime, missed: readonly Missed[] = []) => {
     const changes = { ...commits, pairs: [], touched: ['part.json'], missed: [], notes: [] };
     const asking = jobsOf(changes, settingsFrom({ configs: 'train.yaml' }), inTime);
     let step = asking.next();
@@ -101,7 +102,7 @@ describe('a file that takes too long while jobs are searched', () => {
       step = asking.next(
         step.value.kind === 'files'
           ? { kind: 'files', sides: step.value.wanted.map(() => side) }
-          : { kind: 'list', paths: ['train.yaml'], missed: [] },
+          : { kind: 'list', paths: ['train.yaml'], missed },
       );
     return step.value;
   };
@@ -109,6 +110,12 @@ describe('a file that takes too long while jobs are searched', () => {
   it('hides no job: the part counts as one, and the job is judged, which says what was not read', () => {
     expect(searched(late).pairs.map(({ path }) => path)).toEqual(['train.yaml']);
     expect(searched(untimed).pairs).toEqual([]);
+    expect(searched(late, [folders]).missed).toEqual([folders]);
+    expect(searched(untimed, [folders])).toMatchObject({
+      pairs: [],
+      missed: [],
+      notes: [expect.stringContaining('too large to search')],
+    });
     expect(
       review(searched(late), settingsFrom({ configs: 'train.yaml' }), today, undefined, [], late).verdict,
     ).toMatchObject({

@@ -56804,10 +56804,8 @@ const merged_not = (reason) => ({ kind: 'unmerged', reason });
  * @param touched the paths that this change changes
  */
 function mergedJob(pair, retrained, touched, contextOf) {
-    const moved = pair.besideTip ?? new Map();
-    const { base, head, tip } = pair;
-    const isMoved = tip !== undefined || moved.size > 0 || (retrained && base !== undefined);
-    if (head?.kind !== 'bytes' || !isMoved)
+    const { head, besideTip: moved = new Map() } = pair;
+    if (head?.kind !== 'bytes' || !isMoved(pair, retrained))
         return { kind: 'alike' };
     const own = mergedOwn(pair, head);
     if ('kind' in own)
@@ -56821,6 +56819,8 @@ function mergedJob(pair, retrained, touched, contextOf) {
         return merged_not('together they refer to files that were not read');
     return { kind: 'merged', pair: merged, conflicts: [...conflicts, ...parts.conflicts] };
 }
+/** Whether the tip changed something of a job. */
+const isMoved = ({ base, tip, besideTip }, retrained) => tip !== undefined || besideTip !== undefined || (retrained && base !== undefined);
 /** The job's own file. */
 function mergedOwn({ path, base, tip }, head) {
     if (tip === undefined)
@@ -56974,6 +56974,8 @@ function mergeOf(changes, settings, runs, tip, inTime) {
     const touched = new Set(changes.touched);
     const described = runs?.head.kind === 'read' ? runs.head : undefined;
     const parts = changes.pairs.map((pair) => {
+        if (!isMoved(pair, retrained(beganAs(pair))))
+            return tip_nothing;
         const timed = inTime(() => {
             const merged = mergedJob(pair, retrained(beganAs(pair)), touched, (path) => settings.jobOf(path, described));
             return mergeFrom(merged, pair.path, tip);
@@ -57118,6 +57120,9 @@ function comparisonsOf(changes, settings, inTime, progress = () => { }, allowanc
 }
 /** The jobs that a pair of files states: a Python file may have a recipe for each of several. */
 function jobsIn(pair, inTime) {
+    // Setting a clock costs more than to see that there is but one.
+    if (!isCode(pair.path))
+        return [pair];
     const timed = inTime(() => recipePairs(pair));
     return timed.kind === 'done' ? timed.result : [pair];
 }
@@ -61590,15 +61595,16 @@ function* jobsOf(changes, settings, inTime) {
     const own = { ...changes, pairs: (yield* filled(changes.pairs, settings, inTime)).pairs };
     if (changes.head === undefined || changes.base === undefined)
         return own;
-    const parts = yield* changesParts(own, settings, inTime);
-    if (!parts && !mayConcernJobs(own, settings))
+    if (!mayConcernJobs(own, settings))
         return own;
-    const { pairs, missed } = yield* jobsUsing(own, settings, inTime, parts);
-    const all = [...own.pairs, ...pairs];
+    const { pairs, missed } = yield* jobsUsing(own, settings, inTime, false);
+    if (missed.length === 0)
+        return { ...own, pairs: [...own.pairs, ...pairs] };
     // Any JSON or YAML may be named by a job, so that a repository too large to be searched does not fail each change of one.
-    if (!parts)
-        return { ...own, pairs: all, notes: [...own.notes, ...(missed.length === 0 ? [] : [unsearched])] };
-    return { ...own, pairs: all, missed: [...own.missed, ...missed] };
+    if (!(yield* changesParts(own, settings, inTime)))
+        return { ...own, pairs: [...own.pairs, ...pairs], notes: [...own.notes, unsearched] };
+    const everywhere = yield* jobsUsing(own, settings, inTime, true);
+    return { ...own, pairs: [...own.pairs, ...everywhere.pairs], missed: [...own.missed, ...everywhere.missed] };
 }
 const unsearched = 'The repository is too large to search all of it for trainings that use a changed file; those that were not searched are judged when they change themselves.';
 function* filled(pairs, settings, inTime) {
@@ -61654,13 +61660,9 @@ function missingOfJob({ path, previousPath, base, head, beside }, settings) {
         ...of('head', head, path, settings.runs?.head),
     ];
 }
-/** Some file that changed may be a part of a job whose own file did not. */
+/** Some file that changed is by its looks a part of a job whose own file did not change. */
 function* changesParts({ touched = [], pairs }, settings, inTime) {
-    if (renamedModels(settings).length > 0)
-        return true;
-    const { base, head } = settings.runs ?? {};
-    const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
-    if (touched.some((path) => parts.has(path) || isTrainer(path)))
+    if (isKnownPart(touched, settings))
         return true;
     if (pairs.some(({ path, base: old, head: now }) => jobs_isPart(old, path, inTime) || jobs_isPart(now, path, inTime)))
         return true;
@@ -61679,13 +61681,22 @@ function* changesParts({ touched = [], pairs }, settings, inTime) {
     ]));
     return sides.some((side, index) => jobs_isPart(side, others[Math.floor(index / 2)] ?? '', inTime));
 }
+/** What the policy says of jobs names a file that changed, or gives a model's name another one. */
+function isKnownPart(touched, settings) {
+    const { base, head } = settings.runs ?? {};
+    const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
+    return renamedModels(settings).length > 0 || touched.some((path) => parts.has(path) || isTrainer(path));
+}
 /**
  * Some file changed that a job may name: a model's config, a training file that a script starts, a fragment that says by itself
  * neither what it is nor whose. Files that the base describes runs by are judged by what changes in them; what the head
  * calls such a file may be another one.
  */
-function mayConcernJobs({ touched = [] }, { runs }) {
-    const described = new Set(runs?.base.kind === 'read' ? runs.base.files : []);
+function mayConcernJobs({ touched = [] }, settings) {
+    if (isKnownPart(touched, settings))
+        return true;
+    const base = settings.runs?.base;
+    const described = new Set(base?.kind === 'read' ? base.files : []);
     return touched.some((path) => isFollowed(path) && !described.has(path));
 }
 /** Whether a file is one that readers follow, by its name. */

@@ -29,10 +29,8 @@ export function mergedJob(
   touched: ReadonlySet<string>,
   contextOf: (path: string) => Omit<JobContext, 'known'>,
 ): Merged {
-  const moved = pair.besideTip ?? new Map();
-  const { base, head, tip } = pair;
-  const isMoved = tip !== undefined || moved.size > 0 || (retrained && base !== undefined);
-  if (head?.kind !== 'bytes' || !isMoved) return { kind: 'alike' };
+  const { head, besideTip: moved = new Map() } = pair;
+  if (head?.kind !== 'bytes' || !isMoved(pair, retrained)) return { kind: 'alike' };
   const own = mergedOwn(pair, head);
   if ('kind' in own) return own;
   const parts = mergedParts(pair, moved, touched);
@@ -42,6 +40,10 @@ export function mergedJob(
   if (isIncomplete(merged, contextOf)) return not('together they refer to files that were not read');
   return { kind: 'merged', pair: merged, conflicts: [...conflicts, ...parts.conflicts] };
 }
+
+/** Whether the tip changed something of a job. */
+export const isMoved = ({ base, tip, besideTip }: ConfigPair, retrained: boolean): boolean =>
+  tip !== undefined || besideTip !== undefined || (retrained && base !== undefined);
 
 /** The job's own file. */
 function mergedOwn({ path, base, tip }: ConfigPair, head: Extract<ConfigSide, { kind: 'bytes' }>): Sides | Unmerged {
