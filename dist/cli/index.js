@@ -15466,6 +15466,13 @@ function productSeconds(operation, columns, run, context) {
     const time = (mm, nn, kk, output) => gemmSeconds(chip, how, { m: mm, n: nn, k: kk }, output);
     return [time(m, n, k, bytesOf.bf16), time(m, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, m, accumulated))];
 }
+/** Seconds of the two products of an adapter, whose bytes are counted beside (`memory-bound.ts`); both of its factors are trained. */
+function adapterProductSeconds(operation, { rank }, run, { T, kernels, peak16, slowdown }) {
+    const [rows, columns] = localShape(operation, run.parallelism.tensor);
+    const flops = 2 * rank * (rows + columns) * operation.used * T;
+    const seconds = (slowdown * flops) / (kernels.gemm.peakShare * peak16);
+    return [seconds, 2 * seconds];
+}
 /** The router and the output stay in 16 bits where the rest runs in fewer. */
 function howOf(operation, run, { kernels, peak, peak16, slowdown, slowdownLow }) {
     if (isLow(run) && operation.component !== 'router' && operation.component !== 'output')
@@ -15855,6 +15862,7 @@ const fusesAdapters = ({ baseBits }, { profile }) => profile.fusesAdapters === '
 
 
 
+
 /** The time of a layer's operations, of their collectives, and of waiting for the host. */
 function layerTime(list, run, context) {
     const forward = parts_none();
@@ -15870,6 +15878,8 @@ function layerTime(list, run, context) {
         if (!context.profile.writesOut || !isElementary(operation))
             for (const passes of memoryBound(operation, run, context, traffic))
                 spend('memory_bound', passes);
+        if (operation.kind === 'linear' && run.lora !== undefined && isTarget(operation, run.lora))
+            spend('matrix_products', adapterProductSeconds(operation, run.lora, run, context));
         if (operation.kind === 'attention') {
             const work = attentionSeconds(operation, run, context);
             spend('attention', work);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { accelerators } from '../../src/facts/accelerators.ts';
+import { kernelsOf } from '../../src/facts/kernels.ts';
 import { costOf, hidden, mixture, others, small } from './estimates.ts';
 
 const psi = hidden + others;
@@ -155,6 +156,19 @@ describe('adapters and casts', () => {
       return moved(memory_bound);
     };
     expect(((of('o_proj', 'w3') - of('o_proj')) / L - starts(run)) / (T * 2)).toBeCloseTo(bytes, 4);
+  });
+
+  it('their products take their FLOPs at the rate of large products: forward once, backward twice', () => {
+    const of = (rank: number) =>
+      parts({ ...once, framework: 'megatron', lora: { rank, targets: ['o_proj'] } }).matrix_products;
+    const flops = 3 * 2 * 100 * (D + D) * T * L;
+    const { gemm, sustained } = kernelsOf(h100);
+    expect(of(108) - of(8)).toBeCloseTo((sustained * flops) / (gemm.peakShare * 989.4e12), 12);
+  });
+
+  it.each(['megatron', 'fsdp', 'transformers'])('%s: no rank is projected above the peak', (framework) => {
+    const run = { ...once, framework, lora: { rank: 8192, targets: ['all-linear'] } };
+    expect(costOf(small, run).throughput.mfu).toBeLessThan(0.9);
   });
 
   // Transformer Engine reads 16 bits once and writes both layouts. torchao finds the largest value, casts, casts input and weight

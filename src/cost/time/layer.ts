@@ -2,6 +2,7 @@ import { launches as launchFacts } from '../../facts/steps.ts';
 import type { TimePart } from '../../model/estimate.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
+import { isTarget } from '../count/lora.ts';
 import { attentionSeconds } from './attention.ts';
 import type { Context } from './context.ts';
 import { elementarySeconds, isElementary } from './elementary.ts';
@@ -9,7 +10,7 @@ import { hostSeconds, launchSeconds, waitsForRouter } from './host.ts';
 import { contextCollectives, expertCollectives, tensorCollectives } from './layer-collectives.ts';
 import { memoryBound, trafficOf } from './memory-bound.ts';
 import { none, type Parts, type Passes, sum } from './parts.ts';
-import { fusedProducts, productSeconds } from './products.ts';
+import { adapterProductSeconds, fusedProducts, productSeconds } from './products.ts';
 
 /** Seconds of one layer and one micro-batch on one GPU. */
 export type LayerTime = {
@@ -33,6 +34,8 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
   for (const operation of list) {
     if (!context.profile.writesOut || !isElementary(operation))
       for (const passes of memoryBound(operation, run, context, traffic)) spend('memory_bound', passes);
+    if (operation.kind === 'linear' && run.lora !== undefined && isTarget(operation, run.lora))
+      spend('matrix_products', adapterProductSeconds(operation, run.lora, run, context));
     if (operation.kind === 'attention') {
       const work = attentionSeconds(operation, run, context);
       spend('attention', work);

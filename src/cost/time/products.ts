@@ -2,7 +2,7 @@ import type { GemmFacts, KernelFacts } from '../../facts/kernels.ts';
 import { bytesOf, precisions } from '../../facts/precisions.ts';
 import { castBytes, gradientTraffic } from '../../facts/steps.ts';
 import type { Linear, Operation } from '../../model/operation.ts';
-import type { TrainingRun } from '../../model/run.ts';
+import type { Lora, TrainingRun } from '../../model/run.ts';
 import { isFrozen } from '../count/frozen.ts';
 import { leadsProduct } from '../count/lora.ts';
 import { type Context, isLow } from './context.ts';
@@ -53,6 +53,19 @@ export function productSeconds(operation: Linear, columns: number, run: Training
   const time = (mm: number, nn: number, kk: number, output: number) =>
     gemmSeconds(chip, how, { m: mm, n: nn, k: kk }, output);
   return [time(m, n, k, bytesOf.bf16), time(m, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, m, accumulated))];
+}
+
+/** Seconds of the two products of an adapter, whose bytes are counted beside (`memory-bound.ts`); both of its factors are trained. */
+export function adapterProductSeconds(
+  operation: Linear,
+  { rank }: Lora,
+  run: TrainingRun,
+  { T, kernels, peak16, slowdown }: Context,
+): Passes {
+  const [rows, columns] = localShape(operation, run.parallelism.tensor);
+  const flops = 2 * rank * (rows + columns) * operation.used * T;
+  const seconds = (slowdown * flops) / (kernels.gemm.peakShare * peak16);
+  return [seconds, 2 * seconds];
 }
 
 /** The router and the output stay in 16 bits where the rest runs in fewer. */
