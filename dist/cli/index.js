@@ -58257,6 +58257,7 @@ const options = {
     framework: { type: 'string' },
     'global-batch-size': { type: 'string' },
     fix: { type: 'string', multiple: true },
+    sweep: { type: 'string' },
     configs: { type: 'string', multiple: true },
     model_config: { type: 'string', multiple: true },
     help: { type: 'boolean', short: 'h' },
@@ -58280,7 +58281,7 @@ const arguments_taken = {
     report: aboutConfigs,
     diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head', 'configs'],
     mfu: [...aboutConfigs, 'tokens-per-second'],
-    plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
+    plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix', 'sweep'],
     history: [...aboutConfigs, 'since', 'head'],
     comment: ['output', 'help', 'version', 'post', 'pull-request', 'comment-key'],
     list: arguments_always,
@@ -58388,6 +58389,7 @@ const about = {
     framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
     'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
     fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
+    sweep: '    --sweep KEY=VALUES      the fastest plan for each: gpus=8..1024 (doubling), accelerator=a,b,c',
     model_config: '    --model_config FILE     another way to name the config',
 };
 const usage = {
@@ -63390,18 +63392,21 @@ function table_described({ start, ranking }) {
     });
 }
 /** A plan as the terminal shows it. */
-function planText(answer) {
-    const rows = [table_heading, ...table_rowsOf(answer).map(cells)].map((row) => row.map((cell) => markdown_plain(cell, 200)));
-    const widths = table_heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-    const aligned = rows.map((row) => row
+/** Rows of a table for a terminal, the heading first. */
+function table_aligned(table) {
+    const rows = table.map((row) => row.map((cell) => markdown_plain(cell, 200)));
+    const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+    return rows.map((row) => row
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))
         .join('  ')
         .trimEnd());
+}
+function planText(answer) {
     return [
         markdown_plain(answer.path, 120),
         ...table_wordsOf(answer).map((words) => `  ${markdown_plain(words, 500)}`),
         '',
-        ...(answer.ranking === undefined ? [] : [...aligned, '']),
+        ...(answer.ranking === undefined ? [] : [...table_aligned([table_heading, ...table_rowsOf(answer).map(cells)]), '']),
         ...table_described(answer).flatMap(({ title, yaml }) => [`# ${title}`, yaml]),
     ].join('\n');
 }
@@ -63453,7 +63458,115 @@ function planJson(answer) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/plan/sweep.js
+
+
+
+
+
+const fields = ['sequence_length', 'gpus', 'global_batch_size', 'accelerator'];
+/** More values than a reader compares, and than a search has time for. */
+const mostValues = 24;
+/**
+ * `gpus=8..1024` (by doubling) or `accelerator=a,b,c`: one field of the run, and the values that it takes.
+ *
+ * @returns a sentence where it is none
+ */
+function sweepOf(text) {
+    const [name, stated, ...rest] = text.split('=').map((part) => part.trim());
+    const field = fields.find((one) => one === name);
+    if (field === undefined || stated === undefined || rest.length > 0)
+        return `--sweep is "${text.slice(0, 60)}", but must be a field and its values, like gpus=8..1024 or accelerator=a,b; fields are ${fields.join(', ')}.`;
+    const [, first, last] = /^(\d{1,9})\.\.(\d{1,9})$/.exec(stated) ?? [];
+    const range = first === undefined || last === undefined ? undefined : doubling(Number(first), Number(last));
+    const values = range ?? stated.split(',').map((value) => value.trim());
+    if (values.length === 0 || values.length > mostValues || values.includes(''))
+        return `--sweep ${field} has ${values.length} values, and takes 1 to ${mostValues}: like 8..1024, which doubles, or a list with commas.`;
+    const wrong = values.find((value) => typeof fieldsAt(field, value) === 'string');
+    return wrong === undefined ? { field, values } : String(fieldsAt(field, wrong));
+}
+/** From the first to the last, each twice the one before. */
+function doubling(first, last) {
+    const values = [];
+    for (let value = first; value > 0 && value <= last && values.length <= mostValues; value *= 2)
+        values.push(String(value));
+    return values;
+}
+/** The field of a run that one value of a sweep is; a sentence where it cannot be. */
+function fieldsAt(field, value) {
+    const reading = runOf({ [field]: field === 'accelerator' ? value : Number(value) }, '--sweep');
+    return reading.kind === 'read' ? reading.fields : (reading.problems[0]?.message ?? '--sweep cannot be used.');
+}
+function rowOf({ value, outcome }) {
+    if (typeof outcome === 'string')
+        return { value, problem: outcome };
+    const { ranking, start, found } = outcome;
+    const stopped = found.stopped === undefined ? {} : { problem: `the search ended at its limit of ${found.stopped}` };
+    if (ranking === undefined)
+        return { value, problem: found.candidates > 0 ? 'nothing fits' : 'nothing divides' };
+    const { run, device: memory, band, tokensPerSecond: all } = ranking.fastest;
+    const { mfu } = projectTime(start.operations, start.cost.flops, { run, machine: start.settled.machine });
+    const plan = { choice: choiceLine(run), memory, band, mfu, perGpu: all / run.gpus, all, run: runAsWritten(run) };
+    return { value, ...stopped, plan };
+}
+const headingOf = (field) => [field, 'Fastest plan', 'Memory', 'MFU', 'Tokens/s per GPU', 'Tokens/s', ''];
+/** Cells of a row, with a bar as long as its tokens per second of one GPU are of the most. */
+function sweep_cellsOf({ value, problem = '', plan }, most) {
+    if (plan === undefined)
+        return [value, problem, '', '', '', '', ''];
+    const { choice, memory, band, mfu, perGpu, all } = plan;
+    return [
+        value,
+        problem === '' ? choice : `${choice} (${problem})`,
+        `${gib(memory)} ±${percent(band, 0)}`,
+        mfu === null ? '' : percent(mfu),
+        exact(Math.round(perGpu)),
+        exact(Math.round(all)),
+        '█'.repeat(Math.max(1, Math.round((20 * perGpu) / most))),
+    ];
+}
+function cellsOfAll(steps) {
+    const rows = steps.map(rowOf);
+    const most = Math.max(...rows.map(({ plan }) => plan?.perGpu ?? 0));
+    return rows.map((row) => sweep_cellsOf(row, most));
+}
+const sweepText = (path, { field }, steps) => [
+    `${markdown_plain(path, 120)}: the fastest plan for each ${field}; bars are tokens per second of one GPU`,
+    '',
+    ...table_aligned([headingOf(field), ...cellsOfAll(steps)]),
+    '',
+].join('\n');
+const sweepMarkdown = (path, { field }, steps) => {
+    const rows = cellsOfAll(steps).map((row) => row.map((cell) => (cell === '' ? '' : markdown_sentence(cell, 200))));
+    return [
+        `## The fastest plan for each ${field} of ${code(path, 120)}`,
+        markdown_table([headingOf(field), ...rows], [2, 3, 4, 5]),
+        '',
+    ].join('\n\n');
+};
+/** The same for programs; bytes, shares and tokens per second as plain numbers. */
+const sweepJson = (path, { field }, steps) => ({
+    version: 1,
+    path,
+    field,
+    steps: steps.map(rowOf).map(({ value, problem, plan }) => ({
+        value,
+        problem: problem ?? null,
+        fastest: plan === undefined
+            ? null
+            : {
+                memory_bytes: plan.memory,
+                memory_band: plan.band,
+                mfu: plan.mfu,
+                tokens_per_second_per_gpu: plan.perGpu,
+                tokens_per_second: plan.all,
+                run: plan.run,
+            },
+    })),
+});
+
 ;// CONCATENATED MODULE: ./build/local/plan.js
+
 
 
 
@@ -63478,22 +63591,48 @@ function plan(words, settings) {
     const reading = readConfig(head.bytes, path, { known: beside?.head ?? new Map(), ...settings.jobOf(path) });
     if (reading.kind === 'unread')
         return complainOf(path, reading.problems[0]);
-    const sources = settings.sourcesFor(path, reading.run);
-    const start = startOf([{ origin: 'input', fields }, ...sources], reading.architecture);
+    const sources = [{ origin: 'input', fields }, ...settings.sourcesFor(path, reading.run)];
+    const { limits } = settings.budgetsFor(path);
+    const answer = (own, shares) => plan_answerOf(path, startOf([...own, ...sources], reading.architecture), fixed, limits, shares);
+    const swept = words.option('sweep');
+    if (swept !== undefined)
+        return sweep(words, path, swept, answer);
+    const outcome = answer([], 1);
+    return typeof outcome === 'string' ? complainOf(path, { message: outcome }) : plan_shown(words, outcome);
+}
+/** The fastest plan for each value of one field, within the time that one search has. */
+function sweep(words, path, text, answer) {
+    const swept = sweepOf(text);
+    if (typeof swept === 'string')
+        throw new Usage(swept);
+    const steps = swept.values.map((value) => {
+        const stated = fieldsAt(swept.field, value);
+        return {
+            value,
+            outcome: typeof stated === 'string' ? stated : answer([{ origin: 'input', fields: stated }], swept.values.length),
+        };
+    });
+    const shownAs = inFormat(words, {
+        text: () => sweepText(path, swept, steps),
+        markdown: () => sweepMarkdown(path, swept, steps),
+        json: () => print_json(sweepJson(path, swept, steps)),
+    });
+    return print(shownAs, words.option('output'));
+}
+/** @param shares how many searches share the time of one */
+function plan_answerOf(path, start, fixed, limits, shares) {
+    const began = plan_bounds.now();
     if (start.kind === 'unsettled')
-        return complainOf(path, { message: start.message });
+        return start.message;
     const { machine } = start.settled;
     if (machine === undefined || start.cost.throughput.stepTime === null)
-        return complain(start.cost.throughput.limit);
-    const budget = memoryBudget(settings.budgetsFor(path).limits, start.cost);
+        return start.cost.throughput.limit;
+    const budget = memoryBudget(limits, start.cost);
     if (budget === undefined)
-        return complain('How much memory the accelerator has is not known: state --memory-budget, like 80GB.');
-    return plan_shown(words, plan_answerOf(path, start, fixed, budget, machine.fast.domain));
-}
-function plan_answerOf(path, start, fixed, budget, domain) {
-    const began = plan_bounds.now();
+        return 'How much memory the accelerator has is not known: state --memory-budget, like 80GB.';
+    const { domain } = machine.fast;
     const { operations, settled } = start;
-    const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), refusal: refusalOf(start), budget }, plan_bounds);
+    const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), refusal: refusalOf(start), budget }, { ...plan_bounds, milliseconds: plan_bounds.milliseconds / shares });
     const ranking = rank_rank(found.plans, settled.run);
     return { path, start, budget, found, ranking, seconds: (plan_bounds.now() - began) / 1000 };
 }

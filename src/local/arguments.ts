@@ -32,6 +32,7 @@ const options = {
   framework: { type: 'string' },
   'global-batch-size': { type: 'string' },
   fix: { type: 'string', multiple: true },
+  sweep: { type: 'string' },
   configs: { type: 'string', multiple: true },
   model_config: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
@@ -60,7 +61,7 @@ const taken = {
   report: aboutConfigs,
   diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head', 'configs'],
   mfu: [...aboutConfigs, 'tokens-per-second'],
-  plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
+  plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix', 'sweep'],
   history: [...aboutConfigs, 'since', 'head'],
   comment: ['output', 'help', 'version', 'post', 'pull-request', 'comment-key'],
   list: always,
@@ -194,6 +195,7 @@ const about: Readonly<Record<Valued | 'model_config' | 'fix' | 'configs', string
   framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
   'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
   fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
+  sweep: '    --sweep KEY=VALUES      the fastest plan for each: gpus=8..1024 (doubling), accelerator=a,b,c',
   model_config: '    --model_config FILE     another way to name the config',
 };
 

@@ -1,8 +1,10 @@
-import type { RunFields } from '../model/run.ts';
-import { memoryBudget, refusalOf, type Start, startOf } from '../plan/question.ts';
+import type { Limit } from '../gate/rules.ts';
+import type { RunFields, RunSource } from '../model/run.ts';
+import { memoryBudget, refusalOf, type Starting, startOf } from '../plan/question.ts';
 import { rank } from '../plan/rank.ts';
 import { type Bounds, search } from '../plan/search.ts';
 import { type Fixed, spaceOf } from '../plan/space.ts';
+import { fieldsAt, type Step, sweepJson, sweepMarkdown, sweepOf, sweepText } from '../plan/sweep.ts';
 import { type Answer, planJson, planMarkdown, planText } from '../plan/table.ts';
 import { readConfig } from '../read/config.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -24,23 +26,57 @@ export function plan(words: Words, settings: Settings): number {
   if (head === undefined || head.kind === 'refused') return complain(head?.reason ?? `${path} cannot be read.`);
   const reading = readConfig(head.bytes, path, { known: beside?.head ?? new Map(), ...settings.jobOf(path) });
   if (reading.kind === 'unread') return complainOf(path, reading.problems[0]);
-  const sources = settings.sourcesFor(path, reading.run);
-  const start = startOf([{ origin: 'input', fields }, ...sources], reading.architecture);
-  if (start.kind === 'unsettled') return complainOf(path, { message: start.message });
-  const { machine } = start.settled;
-  if (machine === undefined || start.cost.throughput.stepTime === null) return complain(start.cost.throughput.limit);
-  const budget = memoryBudget(settings.budgetsFor(path).limits, start.cost);
-  if (budget === undefined)
-    return complain('How much memory the accelerator has is not known: state --memory-budget, like 80GB.');
-  return shown(words, answerOf(path, start, fixed, budget, machine.fast.domain));
+  const sources = [{ origin: 'input', fields } as const, ...settings.sourcesFor(path, reading.run)];
+  const { limits } = settings.budgetsFor(path);
+  const answer = (own: readonly RunSource[], shares: number) =>
+    answerOf(path, startOf([...own, ...sources], reading.architecture), fixed, limits, shares);
+  const swept = words.option('sweep');
+  if (swept !== undefined) return sweep(words, path, swept, answer);
+  const outcome = answer([], 1);
+  return typeof outcome === 'string' ? complainOf(path, { message: outcome }) : shown(words, outcome);
 }
 
-function answerOf(path: string, start: Start, fixed: Fixed, budget: number, domain: number): Answer {
+type Answering = (own: readonly RunSource[], shares: number) => Answer | string;
+
+/** The fastest plan for each value of one field, within the time that one search has. */
+function sweep(words: Words, path: string, text: string, answer: Answering): number {
+  const swept = sweepOf(text);
+  if (typeof swept === 'string') throw new Usage(swept);
+  const steps = swept.values.map((value): Step => {
+    const stated = fieldsAt(swept.field, value);
+    return {
+      value,
+      outcome: typeof stated === 'string' ? stated : answer([{ origin: 'input', fields: stated }], swept.values.length),
+    };
+  });
+  const shownAs = inFormat(words, {
+    text: () => sweepText(path, swept, steps),
+    markdown: () => sweepMarkdown(path, swept, steps),
+    json: () => json(sweepJson(path, swept, steps)),
+  });
+  return print(shownAs, words.option('output'));
+}
+
+/** @param shares how many searches share the time of one */
+function answerOf(
+  path: string,
+  start: Starting,
+  fixed: Fixed,
+  limits: readonly Limit[],
+  shares: number,
+): Answer | string {
   const began = bounds.now();
+  if (start.kind === 'unsettled') return start.message;
+  const { machine } = start.settled;
+  if (machine === undefined || start.cost.throughput.stepTime === null) return start.cost.throughput.limit;
+  const budget = memoryBudget(limits, start.cost);
+  if (budget === undefined)
+    return 'How much memory the accelerator has is not known: state --memory-budget, like 80GB.';
+  const { domain } = machine.fast;
   const { operations, settled } = start;
   const found = search(
     { operations, settled, space: spaceOf(operations, settled.run, fixed, domain), refusal: refusalOf(start), budget },
-    bounds,
+    { ...bounds, milliseconds: bounds.milliseconds / shares },
   );
   const ranking = rank(found.plans, settled.run);
   return { path, start, budget, found, ranking, seconds: (bounds.now() - began) / 1000 };

@@ -137,20 +137,24 @@ function described({ start, ranking }: Answer): readonly { readonly title: strin
 }
 
 /** A plan as the terminal shows it. */
-export function planText(answer: Answer): string {
-  const rows = [heading, ...rowsOf(answer).map(cells)].map((row) => row.map((cell) => plain(cell, 200)));
-  const widths = heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  const aligned = rows.map((row) =>
+/** Rows of a table for a terminal, the heading first. */
+export function aligned(table: readonly (readonly string[])[]): readonly string[] {
+  const rows = table.map((row) => row.map((cell) => plain(cell, 200)));
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  return rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd(),
   );
+}
+
+export function planText(answer: Answer): string {
   return [
     plain(answer.path, 120),
     ...wordsOf(answer).map((words) => `  ${plain(words, 500)}`),
     '',
-    ...(answer.ranking === undefined ? [] : [...aligned, '']),
+    ...(answer.ranking === undefined ? [] : [...aligned([heading, ...rowsOf(answer).map(cells)]), '']),
     ...described(answer).flatMap(({ title, yaml }) => [`# ${title}`, yaml]),
   ].join('\n');
 }
