@@ -219,7 +219,9 @@ function comparePair(
   const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
   if (pair.base === pair.head && unreadable) return undefined;
   const named = settings.named(pair.path);
-  if (!named && !concerns(base, head)) return undefined;
+  // A pattern like **/config.json names such a part by accident.
+  const component = head?.reading.kind === 'unread' && head.reading.way === 'component';
+  if ((!named || component) && !concerns(base, head)) return undefined;
   const comparison = compare({
     path: pair.path,
     named,

@@ -53445,7 +53445,16 @@ function unrecognised(value, syntax) {
     });
     if (isDictionary(value) && config_namesModel(value, syntax))
         return unread('unknown-model', 'The file names a model, but has none of the keys that are read, so its cost is unknown; if it is not a language model, list it under `ignore` in the policy.');
+    if (isDictionary(value) && isComponent(value))
+        return unread('component', 'The file describes a part of a model of sentence-transformers or diffusers that is no language model.');
     return notConfig;
+}
+/** What these libraries write into folders beside the model's own: a pooling, a dense layer, an autoencoder, a scheduler. */
+function isComponent(value) {
+    const has = (key, type) => typeof own(value, key) === type;
+    return ((has('_class_name', 'string') && !Array.isArray(own(value, 'architectures'))) ||
+        (has('word_embedding_dimension', 'number') && !has('model_type', 'string')) ||
+        (has('in_features', 'number') && has('out_features', 'number') && !has('model_type', 'string')));
 }
 const notConfig = {
     kind: 'unread',
@@ -54407,6 +54416,7 @@ const meaning = {
     'long-name': 'looks',
     broken: 'looks',
     'no-config': 'passed',
+    component: 'passed',
     'unknown-model': 'looks',
     'other-model': 'told',
     // Accelerate and DeepSpeed files are part of other jobs, and those jobs are judged.
@@ -57220,7 +57230,9 @@ function comparePair(pair, settings, inTime, allowances) {
     if (pair.base === pair.head && unreadable)
         return undefined;
     const named = settings.named(pair.path);
-    if (!named && !concerns(base, head))
+    // A pattern like **/config.json names such a part by accident.
+    const component = head?.reading.kind === 'unread' && head.reading.way === 'component';
+    if ((!named || component) && !concerns(base, head))
         return undefined;
     const comparison = compare({
         path: pair.path,

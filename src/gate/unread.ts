@@ -27,6 +27,7 @@ const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 
   'long-name': 'looks',
   broken: 'looks',
   'no-config': 'passed',
+  component: 'passed',
   'unknown-model': 'looks',
   'other-model': 'told',
   // Accelerate and DeepSpeed files are part of other jobs, and those jobs are judged.

@@ -41,6 +41,8 @@ export type Unread =
   | 'broken'
   /** Looked at, and it has nothing of a language model. */
   | 'no-config'
+  /** Looked at, and it says that it is a part of a folder of sentence-transformers or diffusers which is no language model. */
+  | 'component'
   /** It names a model, and none of the keys that are read. */
   | 'unknown-model'
   /** A model of a kind that is known and not counted, like an image encoder. */

@@ -78,7 +78,7 @@ export function readFile(bytes: Uint8Array, path: string, context: JobContext): 
 }
 
 function unrecognised(value: unknown, syntax: Syntax): Reading {
-  const unread = (way: 'no-config' | 'unknown-model', message: string): Reading => ({
+  const unread = (way: 'component' | 'unknown-model', message: string): Reading => ({
     kind: 'unread',
     way,
     problems: [{ severity: 'error', message }],
@@ -88,7 +88,22 @@ function unrecognised(value: unknown, syntax: Syntax): Reading {
       'unknown-model',
       'The file names a model, but has none of the keys that are read, so its cost is unknown; if it is not a language model, list it under `ignore` in the policy.',
     );
+  if (isDictionary(value) && isComponent(value))
+    return unread(
+      'component',
+      'The file describes a part of a model of sentence-transformers or diffusers that is no language model.',
+    );
   return notConfig;
+}
+
+/** What these libraries write into folders beside the model's own: a pooling, a dense layer, an autoencoder, a scheduler. */
+function isComponent(value: Dictionary): boolean {
+  const has = (key: string, type: 'string' | 'number') => typeof own(value, key) === type;
+  return (
+    (has('_class_name', 'string') && !Array.isArray(own(value, 'architectures'))) ||
+    (has('word_embedding_dimension', 'number') && !has('model_type', 'string')) ||
+    (has('in_features', 'number') && has('out_features', 'number') && !has('model_type', 'string'))
+  );
 }
 
 const notConfig: Reading = {

@@ -201,3 +201,23 @@ describe('what a heading says', () => {
     expect(server.state.comments[0]?.body).not.toMatch(/0 → 0|[+-]0\.\d\spoints/);
   });
 });
+
+describe('a pattern of all configs in a folder of another library', () => {
+  const parts = {
+    '1_Pooling/config.json': '{"word_embedding_dimension": 384, "pooling_mode_mean_tokens": true}',
+    'vae/config.json': '{"_class_name": "AutoencoderKL", "layers_per_block": 2}',
+  };
+  const changed = Object.fromEntries(
+    Object.entries(parts).map(([path, text]) => [path, text.replace('{', '{"a": 1, ')]),
+  );
+
+  it('passes over its parts, and judges the model', async () => {
+    const small = config({ num_hidden_layers: 2 });
+    const server = await start(
+      pullRequest({ ...parts, 'config.json': small }, { ...changed, 'config.json': config({ num_hidden_layers: 3 }) }),
+    );
+    const ran = await runAction(server, { configs: '**/config.json' });
+    expect(ran.outputs).toMatchObject({ verdict: 'pass', changed: '1' });
+    expect(ran.code).toBe(0);
+  });
+});

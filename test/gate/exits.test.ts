@@ -43,7 +43,8 @@ const exits: Readonly<Record<Exit, readonly [change: Partial<Changes>, told: Tol
     ['warn', 'unreadable'],
   ],
   // The one silent way: it was looked at, and is no model config.
-  'no-config': [text('{"word_embedding_dimension": 384}', '1_Pooling/config.json'), undefined],
+  'no-config': [text('{"anything": 384}', '1_Pooling/config.json'), undefined],
+  component: [text('{"word_embedding_dimension": 384}', '1_Pooling/config.json'), undefined],
   count: [missed('count'), unseen],
   bytes: [missed('bytes'), unseen],
   blobs: [missed('blobs'), unseen],

@@ -96,6 +96,18 @@ describe('memory against its budget', () => {
     expect(reviewOf(texts, { 'fail-on': 'never' }).review.verdict.outcome).not.toBe('fail');
   });
 
+  it.each([
+    ['a pooling of sentence-transformers', '{ "word_embedding_dimension": 384, "pooling_mode_mean_tokens": true }'],
+    ['its dense layer', '{ "in_features": 384, "out_features": 768, "bias": true }'],
+    ['a part of diffusers', '{ "_class_name": "AutoencoderKL", "in_channels": 3 }'],
+  ])('%s passes where a pattern names it too, unless a config stood there', (_, part) => {
+    const outcomeOf = (base: string | undefined) =>
+      reviewOf({ ...(base === undefined ? {} : { base }), head: part, named: true }).review.verdict.outcome;
+    expect([outcomeOf(undefined), outcomeOf(part.replace('{', '{ "version": 1,'))]).toEqual(['pass', 'pass']);
+    expect(outcomeOf(within)).toBe('fail');
+    expect(outcomeOf(broken)).not.toBe('pass');
+  });
+
   it('a config that cannot be read fails where it is named, whatever it was before', () => {
     expect(reviewOf({ base: broken, head: broken, named: true }).review.verdict.outcome).toBe('fail');
   });
