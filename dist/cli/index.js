@@ -63542,19 +63542,34 @@ function cellsOfAll(steps) {
     const most = Math.max(...rows.map(({ plan }) => plan?.perGpu ?? 0));
     return rows.map((row) => sweep_cellsOf(row, most));
 }
-const sweepText = (path, { field }, steps) => [
-    `${markdown_plain(path, 120)}: the fastest plan for each ${field}; bars are tokens per second of one GPU`,
+/** The end of a sweep that people ask for: the fewest GPUs, or the longest sequence, for which something fits. */
+function edgeOf({ field }, steps) {
+    if (field !== 'gpus' && field !== 'sequence_length')
+        return '';
+    const fitting = steps.map(rowOf).flatMap(({ value, plan }) => (plan === undefined ? [] : [Number(value)]));
+    if (fitting.length === 0)
+        return 'Nothing fits at any of these values.';
+    return field === 'gpus'
+        ? `Of these, at least ${exact(Math.min(...fitting))} GPUs are needed.`
+        : `Of these, the longest sequence that fits has ${exact(Math.max(...fitting))} tokens.`;
+}
+const sweepText = (path, sweep, steps) => [
+    `${markdown_plain(path, 120)}: the fastest plan for each ${sweep.field}; bars are tokens per second of one GPU`,
     '',
-    ...table_aligned([headingOf(field), ...cellsOfAll(steps)]),
+    ...table_aligned([headingOf(sweep.field), ...cellsOfAll(steps)]),
     '',
+    ...[edgeOf(sweep, steps)].filter((words) => words !== '').flatMap((words) => [words, '']),
 ].join('\n');
-const sweepMarkdown = (path, { field }, steps) => {
+const sweepMarkdown = (path, sweep, steps) => {
     const rows = cellsOfAll(steps).map((row) => row.map((cell) => (cell === '' ? '' : markdown_sentence(cell, 200))));
     return [
-        `## The fastest plan for each ${field} of ${code(path, 120)}`,
-        markdown_table([headingOf(field), ...rows], [2, 3, 4, 5]),
-        '',
-    ].join('\n\n');
+        `## The fastest plan for each ${sweep.field} of ${code(path, 120)}`,
+        markdown_table([headingOf(sweep.field), ...rows], [2, 3, 4, 5]),
+        edgeOf(sweep, steps),
+    ]
+        .filter((part) => part !== '')
+        .join('\n\n')
+        .concat('\n');
 };
 /** The same for programs; bytes, shares and tokens per second as plain numbers. */
 const sweepJson = (path, { field }, steps) => ({

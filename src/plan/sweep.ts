@@ -97,21 +97,35 @@ function cellsOfAll(steps: readonly Step[]): readonly (readonly string[])[] {
   return rows.map((row) => cellsOf(row, most));
 }
 
-export const sweepText = (path: string, { field }: Sweep, steps: readonly Step[]): string =>
+/** The end of a sweep that people ask for: the fewest GPUs, or the longest sequence, for which something fits. */
+function edgeOf({ field }: Sweep, steps: readonly Step[]): string {
+  if (field !== 'gpus' && field !== 'sequence_length') return '';
+  const fitting = steps.map(rowOf).flatMap(({ value, plan }) => (plan === undefined ? [] : [Number(value)]));
+  if (fitting.length === 0) return 'Nothing fits at any of these values.';
+  return field === 'gpus'
+    ? `Of these, at least ${exact(Math.min(...fitting))} GPUs are needed.`
+    : `Of these, the longest sequence that fits has ${exact(Math.max(...fitting))} tokens.`;
+}
+
+export const sweepText = (path: string, sweep: Sweep, steps: readonly Step[]): string =>
   [
-    `${plain(path, 120)}: the fastest plan for each ${field}; bars are tokens per second of one GPU`,
+    `${plain(path, 120)}: the fastest plan for each ${sweep.field}; bars are tokens per second of one GPU`,
     '',
-    ...aligned([headingOf(field), ...cellsOfAll(steps)]),
+    ...aligned([headingOf(sweep.field), ...cellsOfAll(steps)]),
     '',
+    ...[edgeOf(sweep, steps)].filter((words) => words !== '').flatMap((words) => [words, '']),
   ].join('\n');
 
-export const sweepMarkdown = (path: string, { field }: Sweep, steps: readonly Step[]): string => {
+export const sweepMarkdown = (path: string, sweep: Sweep, steps: readonly Step[]): string => {
   const rows = cellsOfAll(steps).map((row) => row.map((cell) => (cell === '' ? '' : sentence(cell, 200))));
   return [
-    `## The fastest plan for each ${field} of ${code(path, 120)}`,
-    table([headingOf(field), ...rows], [2, 3, 4, 5]),
-    '',
-  ].join('\n\n');
+    `## The fastest plan for each ${sweep.field} of ${code(path, 120)}`,
+    table([headingOf(sweep.field), ...rows], [2, 3, 4, 5]),
+    edgeOf(sweep, steps),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n')
+    .concat('\n');
 };
 
 /** The same for programs; bytes, shares and tokens per second as plain numbers. */

@@ -86,7 +86,18 @@ describe('a sweep', () => {
     expect(sweepMarkdown('config.json', sweep, steps)).toMatch(/^\| 3 \| nothing divides \|/m);
   });
 
+  it('names the fewest GPUs and the longest sequence that fit', () => {
+    expect(sweepText('config.json', sweep, steps)).toContain('at least 2 GPUs are needed');
+    const long: Sweep = { field: 'sequence_length', values: ['2048', '4096', '536870912'] };
+    expect(sweepMarkdown('config.json', long, stepsOf(long, 80))).toContain(
+      'the longest sequence that fits has 4,096 tokens',
+    );
+    const batches: Sweep = { field: 'global_batch_size', values: ['8', '16'] };
+    expect(sweepText('config.json', batches, stepsOf(batches, 80))).not.toContain('Of these');
+  });
+
   it('says where nothing fits', () => {
+    expect(sweepText('config.json', sweep, stepsOf(sweep, 0.1))).toContain('Nothing fits at any of these values.');
     expect(sweepText('config.json', sweep, stepsOf(sweep, 0.1))).toMatch(/^2 +nothing fits$/m);
   });
 });
