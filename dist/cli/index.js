@@ -53949,7 +53949,6 @@ const waivable = [
     'memory-improved',
     'memory-already-over',
     'memory-unknown',
-    'budget-above-card',
     'over-limit',
     'limit-worse',
     'limit-improved',
@@ -54727,25 +54726,8 @@ const startRule = ({ path, base, head }) => {
 };
 /** What is wrong with the model or the run of a side that has an estimate. */
 const hindrancesOf = (side) => side?.estimate === undefined ? [] : [...side.reading.problems, ...side.estimate.problems];
-/** A budget above what the accelerator has lets runs pass that do not fit: a warning where this one does not, else a notice. */
-const cardRule = ({ path, status, head }, { limits }) => {
-    const { device, capacity = null } = head?.estimate?.memory ?? {};
-    if (device === undefined || capacity === null || status === 'unchanged')
-        return [];
-    const budget = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail');
-    if (budget?.amount.kind !== 'absolute' || budget.amount.value <= capacity * (1 + rules_rounding))
-        return [];
-    const code = 'budget-above-card';
-    if (device <= capacity)
-        return [{ code, path, severity: 'notice', message: 'The memory budget is above what the accelerator has.' }];
-    // Beyond its budget, too, it is a finding of the budget.
-    if (device > budget.amount.value)
-        return [];
-    const message = 'It needs more memory than the accelerator has; its budget, which is above that, lets it pass.';
-    return [{ code, path, metric: 'memory', severity: 'warn', after: device, limit: capacity, message }];
-};
 /** Every rule, in the order in which findings are shown. */
-const rules = [limitRule, cardRule, startRule, increaseRule, unreadableRule, approximateRule];
+const rules = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -58716,7 +58698,6 @@ const earlier_words = {
     'memory-improved': 'metric was over the budget.',
     'memory-already-over': 'metric was over the budget.',
     'memory-unknown': 'metric was not known.',
-    'budget-above-card': 'its budget was above what the accelerator has.',
     'over-limit': 'metric was beyond its limit.',
     'limit-worse': 'metric was beyond its limit.',
     'limit-improved': 'metric was beyond its limit.',

@@ -131,7 +131,6 @@ export const waivable = [
   'memory-improved',
   'memory-already-over',
   'memory-unknown',
-  'budget-above-card',
   'over-limit',
   'limit-worse',
   'limit-improved',

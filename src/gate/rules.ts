@@ -362,22 +362,5 @@ const startRule: Rule = ({ path, base, head }) => {
 const hindrancesOf = (side: Side | undefined): readonly Problem[] =>
   side?.estimate === undefined ? [] : [...side.reading.problems, ...side.estimate.problems];
 
-/** A budget above what the accelerator has lets runs pass that do not fit: a warning where this one does not, else a notice. */
-const cardRule: Rule = ({ path, status, head }, { limits }) => {
-  const { device, capacity = null } = head?.estimate?.memory ?? {};
-  if (device === undefined || capacity === null || status === 'unchanged') return [];
-  const budget = limits.find(
-    ({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail',
-  );
-  if (budget?.amount.kind !== 'absolute' || budget.amount.value <= capacity * (1 + rounding)) return [];
-  const code = 'budget-above-card';
-  if (device <= capacity)
-    return [{ code, path, severity: 'notice', message: 'The memory budget is above what the accelerator has.' }];
-  // Beyond its budget, too, it is a finding of the budget.
-  if (device > budget.amount.value) return [];
-  const message = 'It needs more memory than the accelerator has; its budget, which is above that, lets it pass.';
-  return [{ code, path, metric: 'memory', severity: 'warn', after: device, limit: capacity, message }];
-};
-
 /** Every rule, in the order in which findings are shown. */
-export const rules: readonly Rule[] = [limitRule, cardRule, startRule, increaseRule, unreadableRule, approximateRule];
+export const rules: readonly Rule[] = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];

@@ -27,7 +27,6 @@ const words: Readonly<Record<FindingCode, string>> = {
   'memory-improved': 'metric was over the budget.',
   'memory-already-over': 'metric was over the budget.',
   'memory-unknown': 'metric was not known.',
-  'budget-above-card': 'its budget was above what the accelerator has.',
   'over-limit': 'metric was beyond its limit.',
   'limit-worse': 'metric was beyond its limit.',
   'limit-improved': 'metric was beyond its limit.',

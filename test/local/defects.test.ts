@@ -3,26 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { cli, folder, repository, run, write } from '../command.ts';
 import { config } from '../states.ts';
 
-const hopper = ['--accelerator', 'h100-sxm-80gb', '--gpus', '8'];
-
-describe('a budget above the card', () => {
-  const where = folder();
-  write(where, { 'a.json': config(), 'big.json': config({ num_hidden_layers: 160 }) });
-  const findings = (path: string, budget: string) => {
-    const { code, out } = run(['report', path, ...hopper, '--memory-budget', budget, '-f', 'json'], where);
-    const { verdict } = JSON.parse(out);
-    return { code, outcome: verdict.outcome, codes: verdict.findings.map(({ code }: { code: string }) => code) };
-  };
-
-  it('warns of what does not fit, and is a notice where it does', () => {
-    expect(findings('big.json', '79GiB')).toEqual({ code: 1, outcome: 'fail', codes: ['memory-over-budget'] });
-    expect(findings('big.json', '200GiB')).toEqual({ code: 0, outcome: 'warn', codes: ['budget-above-card'] });
-    expect(findings('big.json', '80GiB')).toEqual({ code: 1, outcome: 'fail', codes: ['memory-over-budget'] });
-    expect(findings('a.json', '80GiB')).toEqual({ code: 0, outcome: 'pass', codes: ['budget-above-card'] });
-    expect(findings('a.json', '79GiB')).toEqual({ code: 0, outcome: 'pass', codes: [] });
-  });
-});
-
 describe('what is wrong with a config', () => {
   it('is said with its line, on standard error and among the findings', () => {
     const where = folder();
