@@ -10162,8 +10162,15 @@ function countParameters(architecture, operations) {
             parameters: parameters(layer.operations.reduce((count, operation) => count + parametersOf(operation), 0)),
         })),
         checkpoint: checkpointBytes(architecture, operations),
-        exact: architecture.exact && architecture.towers.every((tower) => tower.exact),
+        exact: isExact(architecture),
+        restsOn: restsOn(architecture),
     };
+}
+const isExact = ({ exact, towers }) => exact && towers.every((tower) => tower.exact);
+/** What is not exact rests on a rule at best, whatever stands behind other models of the family. */
+function restsOn(architecture) {
+    const { restsOn: family = 'keys' } = architecture;
+    return family === 'keys' || isExact(architecture) ? family : 'rule';
 }
 
 ;// CONCATENATED MODULE: ./build/model/freezable.js
@@ -38189,6 +38196,25 @@ function overlaid(below, above) {
     return result;
 }
 
+;// CONCATENATED MODULE: ./build/facts/evidence.js
+/** What a count of a model's parameters rests on, the strongest first. */
+const evidences = ['official_code', 'authors_code', 'published_count', 'rule', 'keys'];
+const evidence_words = (...lines) => new Set(lines.flatMap((line) => line.split(' ')));
+/** Types whose authors' own code was built and counted, which no release of Transformers has. */
+const authorsCode = evidence_words('Dream chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan llada llada2_moe llada_moe llama_moe', 'retnet rwkv7 transformer yuan');
+/** Types of which a published model's count is known, and whose code was read and not built. */
+const publishedCount = evidence_words('RefinedWeb RefinedWebModel Yi arctic baichuan bailing_moe bailing_moe_linear bailing_moe_v2 chatglm deepseek', 'grok-1 internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv mixformer-sequential molmo', 'nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral qwen rwkv5 rwkv6 stablelm_epoch xverse');
+/** Types of which no count is known but ours: their row was read from their code, or is another type's. */
+const byRule = evidence_words('aquila aquila2 bailing_hybrid btlm deci deepseek_ref exaone grok2 inkling_model kimi_k2 kimi_vl llava_llama', 'llava_mistral llava_qwen mimo mimo_v2 minicpm minimax_m1 minimax_text_01 orion skywork solar step3p5_flash telechat', 'telechat2');
+/** What the counts of a type with a row rest on. All others were built from the classes of Transformers and counted. */
+function evidenceOf(type) {
+    if (byRule.has(type))
+        return 'rule';
+    if (publishedCount.has(type))
+        return 'published_count';
+    return authorsCode.has(type) ? 'authors_code' : 'official_code';
+}
+
 ;// CONCATENATED MODULE: ./build/families/class-names.js
 
 /** Types with a classifier of each kind in transformers 5.18.0, each held against it (`scripts/oracle/heads.py`). */
@@ -45533,6 +45559,7 @@ function storedBy({ schemes, rules, whole }, ignored, method, { layers, first, r
 
 
 
+
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
 /** Keys under which multimodal configs describe what is not the text model. */
@@ -45606,6 +45633,7 @@ function huggingface_read(source) {
     const elementBytes = bytesOfElement(text, value);
     const complete = {
         ...architecture,
+        restsOn: family === undefined ? 'keys' : draft !== undefined ? 'rule' : evidenceOf(rowOf(modelType, ofClass ?? type)),
         towers,
         // A type of its own may have code of its own, whatever class it names.
         exact: architecture.exact &&
@@ -45633,6 +45661,8 @@ function huggingface_read(source) {
         problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
     };
 }
+/** The type whose row counts the model: the file's own, or that of its text model or class. */
+const rowOf = (stated, inner) => (isKnown(stated) ? stated : inner);
 const isKnown = (type) => findFamily(type) !== undefined || findComposite(type) !== undefined;
 /** Keys of Transformers' classes for what is dropped out of the residual stream. */
 const dropouts = [
@@ -45882,7 +45912,11 @@ const mamba_mamba = {
 };
 function mamba_read(source) {
     const fields = new Fields(source.value, source, '', defaults);
-    const architecture = build(mambaLibrary(fields), fields, fields, 'mamba_ssm');
+    // The library's own checkpoints, whose counts are published (test/oracle/models.json).
+    const architecture = {
+        ...build(mambaLibrary(fields), fields, fields, 'mamba_ssm'),
+        restsOn: 'published_count',
+    };
     return {
         kind: 'read',
         format: mamba_mamba.id,
@@ -59687,6 +59721,7 @@ function estimateOf(side) {
             layers: [],
             checkpoint: bytes(counted.checkpoint_bytes),
             exact: side.exact === true,
+            restsOn: side.count_rests_on ?? 'keys',
         },
         flops: {
             sequenceLength: computed.sequence_length,
@@ -59848,6 +59883,7 @@ const estimate_from_json_isWhole = (fields) => Object.keys(estimate_from_json_al
 
 
 
+
 /** Built when a report is read, which no report that is written needs. */
 const json_schema_schemas = lazily(() => {
     const amount = schemas_number();
@@ -59866,6 +59902,9 @@ const json_schema_schemas = lazily(() => {
         format: schemas_string().nullable(),
         family: schemas_string().nullable(),
         exact: schemas_boolean().nullable(),
+        count_rests_on: schemas_enum(evidences)
+            .nullable()
+            .describe("what stands behind the count of parameters: its official code or its authors', built and counted; a published model's count; a rule, the row of its family or of another type; or the keys of the config alone"),
         parameters: object({
             total: amount,
             active: amount,
@@ -60572,13 +60611,22 @@ function sideReport(path, { reading, estimate }) {
         family: reading.kind === 'read' ? reading.family : null,
     };
     if (estimate === undefined) {
-        const nothing = { exact: null, parameters: null, flops: null, memory: null, throughput: null, inference: null };
+        const nothing = {
+            exact: null,
+            count_rests_on: null,
+            parameters: null,
+            flops: null,
+            memory: null,
+            throughput: null,
+            inference: null,
+        };
         return { ...common, ...nothing, run: {}, origins: {}, assumptions: [], problems: readProblems };
     }
     const { parameters, flops, memory, throughput, inference, run } = estimate;
     return {
         ...common,
         exact: parameters.exact,
+        count_rests_on: parameters.restsOn,
         parameters: {
             total: parameters.total,
             active: parameters.active,
@@ -61308,6 +61356,15 @@ const page_written = ({ body, chart }) => [...(body === '' ? [] : [rendered(body
 
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
+const evidenceNames = {
+    official_code: 'as its official code counts',
+    authors_code: "as its authors' code counts",
+    published_count: 'by a published count',
+    rule: 'by rule',
+    keys: 'by its keys',
+};
+/** How a count is made, and what it rests on. */
+const terminal_counted = ({ exact: isExact, restsOn }) => `${isExact ? 'exact' : 'approximate'}, ${evidenceNames[restsOn]}`;
 /** Everything of one config, for a terminal. */
 function textReport(path, side) {
     const { estimate, reading } = side;
@@ -61317,7 +61374,7 @@ function textReport(path, side) {
     const family = reading.kind === 'read' ? markdown_plain(reading.family, 60) : '';
     return [
         rule,
-        `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
+        `${name}  (${family}, ${terminal_counted(estimate.parameters)})`,
         rule,
         ...gist(estimate).map(({ question, answer }) => `  ${question.padEnd(22)} ${markdown_plain(answer, 500)}`),
         '',
@@ -63490,7 +63547,7 @@ function fieldsAt(field, value) {
     const reading = runOf({ [field]: field === 'accelerator' ? value : Number(value) }, '--sweep');
     return reading.kind === 'read' ? reading.fields : (reading.problems[0]?.message ?? '--sweep cannot be used.');
 }
-function rowOf({ value, outcome }) {
+function sweep_rowOf({ value, outcome }) {
     if (typeof outcome === 'string')
         return { value, problem: outcome };
     const { ranking, start, found } = outcome;
@@ -63519,7 +63576,7 @@ function sweep_cellsOf({ value, problem = '', plan }, most) {
     ];
 }
 function cellsOfAll(steps) {
-    const rows = steps.map(rowOf);
+    const rows = steps.map(sweep_rowOf);
     const most = Math.max(...rows.map(({ plan }) => plan?.perGpu ?? 0));
     return rows.map((row) => sweep_cellsOf(row, most));
 }
@@ -63527,7 +63584,7 @@ function cellsOfAll(steps) {
 function edgeOf({ field }, steps) {
     if (field !== 'gpus' && field !== 'sequence_length')
         return '';
-    const fitting = steps.map(rowOf).flatMap(({ value, plan }) => (plan === undefined ? [] : [Number(value)]));
+    const fitting = steps.map(sweep_rowOf).flatMap(({ value, plan }) => (plan === undefined ? [] : [Number(value)]));
     if (fitting.length === 0)
         return 'Nothing fits at any of these values.';
     return field === 'gpus'
@@ -63557,7 +63614,7 @@ const sweepJson = (path, { field }, steps) => ({
     version: 1,
     path,
     field,
-    steps: steps.map(rowOf).map(({ value, problem, plan }) => ({
+    steps: steps.map(sweep_rowOf).map(({ value, problem, plan }) => ({
         value,
         problem: problem ?? null,
         fastest: plan === undefined

@@ -1,3 +1,5 @@
+import type { Evidence } from '../facts/evidence.ts';
+
 /**
  * What a model is, in nouns. No formula and no text parsing: `read/` makes an Architecture out of a config file, and
  * `cost/expand/model.ts` writes it out as the list of operations from which every quantity is read.
@@ -10,6 +12,8 @@ export type Architecture = {
   readonly family: string;
   /** False where the family has no row of its own and was read by its keys. */
   readonly exact: boolean;
+  /** What counts of its family rest on. Default: its keys. */
+  readonly restsOn?: Evidence;
   /** D, the width of the residual stream. */
   readonly hiddenSize: number;
   /** V, rows of the token embedding (padding included, as stored). */

@@ -1,3 +1,4 @@
+import type { Evidence } from '../facts/evidence.ts';
 import type { Bytes, Flops, Parameters, Seconds } from '../units.ts';
 import type { Ledger } from './ledger.ts';
 import type { Assumption, Problem } from './reading.ts';
@@ -42,6 +43,7 @@ export type ParameterCount = {
   /** bytes of the checkpoint as its config stores it */
   readonly checkpoint: Bytes;
   readonly exact: boolean;
+  readonly restsOn: Evidence;
 };
 
 export type FlopConvention = 'causal' | 'full' | 'palm' | '6n' | 'megatron' | 'torchtitan';

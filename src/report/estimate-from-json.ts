@@ -34,6 +34,7 @@ export function estimateOf(side: JsonSide): Estimate | undefined {
       layers: [],
       checkpoint: bytes(counted.checkpoint_bytes),
       exact: side.exact === true,
+      restsOn: side.count_rests_on ?? 'keys',
     },
     flops: {
       sequenceLength: computed.sequence_length,

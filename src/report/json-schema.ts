@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { evidences } from '../facts/evidence.ts';
 import { findingCodes } from '../gate/review.ts';
 import { lazily } from '../remembering.ts';
 
@@ -21,6 +22,12 @@ const schemas = lazily(() => {
     format: z.string().nullable(),
     family: z.string().nullable(),
     exact: z.boolean().nullable(),
+    count_rests_on: z
+      .enum(evidences)
+      .nullable()
+      .describe(
+        "what stands behind the count of parameters: its official code or its authors', built and counted; a published model's count; a rule, the row of its family or of another type; or the keys of the config alone",
+      ),
     parameters: z
       .object({
         total: amount,

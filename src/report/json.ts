@@ -105,13 +105,22 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
     family: reading.kind === 'read' ? reading.family : null,
   };
   if (estimate === undefined) {
-    const nothing = { exact: null, parameters: null, flops: null, memory: null, throughput: null, inference: null };
+    const nothing = {
+      exact: null,
+      count_rests_on: null,
+      parameters: null,
+      flops: null,
+      memory: null,
+      throughput: null,
+      inference: null,
+    };
     return { ...common, ...nothing, run: {}, origins: {}, assumptions: [], problems: readProblems };
   }
   const { parameters, flops, memory, throughput, inference, run } = estimate;
   return {
     ...common,
     exact: parameters.exact,
+    count_rests_on: parameters.restsOn,
     parameters: {
       total: parameters.total,
       active: parameters.active,

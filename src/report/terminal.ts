@@ -1,3 +1,4 @@
+import type { Evidence } from '../facts/evidence.ts';
 import { metrics } from '../gate/metrics.ts';
 import type { Comparison, Review, SetField, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
@@ -27,6 +28,18 @@ const rule = '─'.repeat(78);
 const line = (label: string, value: string, note = '') =>
   `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 
+const evidenceNames: Readonly<Record<Evidence, string>> = {
+  official_code: 'as its official code counts',
+  authors_code: "as its authors' code counts",
+  published_count: 'by a published count',
+  rule: 'by rule',
+  keys: 'by its keys',
+};
+
+/** How a count is made, and what it rests on. */
+const counted = ({ exact: isExact, restsOn }: Estimate['parameters']): string =>
+  `${isExact ? 'exact' : 'approximate'}, ${evidenceNames[restsOn]}`;
+
 /** Everything of one config, for a terminal. */
 export function textReport(path: string, side: Side): string {
   const { estimate, reading } = side;
@@ -35,7 +48,7 @@ export function textReport(path: string, side: Side): string {
   const family = reading.kind === 'read' ? plain(reading.family, 60) : '';
   return [
     rule,
-    `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
+    `${name}  (${family}, ${counted(estimate.parameters)})`,
     rule,
     ...gist(estimate).map(({ question, answer }) => `  ${question.padEnd(22)} ${plain(answer, 500)}`),
     '',

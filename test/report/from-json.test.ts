@@ -35,6 +35,7 @@ const known = new Set([
   'origin',
   'method',
   'what',
+  'count_rests_on',
 ]);
 
 /** The same report with each text of it, and each key of what has keys of its own, made foreign. */

@@ -1,3 +1,4 @@
+import type { Evidence } from '../../facts/evidence.ts';
 import type { Architecture, Component } from '../../model/architecture.ts';
 import type { ParameterCount } from '../../model/estimate.ts';
 import { ledger } from '../../model/ledger.ts';
@@ -45,6 +46,15 @@ export function countParameters(architecture: Architecture, operations: Operatio
       parameters: parameters(layer.operations.reduce((count, operation) => count + parametersOf(operation), 0)),
     })),
     checkpoint: checkpointBytes(architecture, operations),
-    exact: architecture.exact && architecture.towers.every((tower) => tower.exact),
+    exact: isExact(architecture),
+    restsOn: restsOn(architecture),
   };
+}
+
+const isExact = ({ exact, towers }: Architecture): boolean => exact && towers.every((tower) => tower.exact);
+
+/** What is not exact rests on a rule at best, whatever stands behind other models of the family. */
+function restsOn(architecture: Architecture): Evidence {
+  const { restsOn: family = 'keys' } = architecture;
+  return family === 'keys' || isExact(architecture) ? family : 'rule';
 }

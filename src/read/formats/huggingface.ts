@@ -1,3 +1,4 @@
+import { evidenceOf } from '../../facts/evidence.ts';
 import { build, readShape } from '../../families/build.ts';
 import { foreignClass } from '../../families/class-names.ts';
 import { namedClass } from '../../families/classes.ts';
@@ -119,6 +120,8 @@ function read(source: Source): Reading {
   const elementBytes = bytesOfElement(text, value);
   const complete: Architecture = {
     ...architecture,
+    restsOn:
+      family === undefined ? 'keys' : draft !== undefined ? 'rule' : evidenceOf(rowOf(modelType, ofClass ?? type)),
     towers,
     // A type of its own may have code of its own, whatever class it names.
     exact:
@@ -147,6 +150,9 @@ function read(source: Source): Reading {
     problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
   };
 }
+
+/** The type whose row counts the model: the file's own, or that of its text model or class. */
+const rowOf = (stated: string, inner: string): string => (isKnown(stated) ? stated : inner);
 
 const isKnown = (type: string): boolean => findFamily(type) !== undefined || findComposite(type) !== undefined;
 

@@ -29,7 +29,11 @@ export const mamba = {
 
 function read(source: Source): Reading {
   const fields = new Fields(source.value as Dictionary, source, '', defaults);
-  const architecture = build(mambaLibrary(fields), fields, fields, 'mamba_ssm');
+  // The library's own checkpoints, whose counts are published (test/oracle/models.json).
+  const architecture = {
+    ...build(mambaLibrary(fields), fields, fields, 'mamba_ssm'),
+    restsOn: 'published_count',
+  } as const;
   return {
     kind: 'read',
     format: mamba.id,

@@ -1,0 +1,32 @@
+/** What a count of a model's parameters rests on, the strongest first. */
+export const evidences = ['official_code', 'authors_code', 'published_count', 'rule', 'keys'] as const;
+export type Evidence = (typeof evidences)[number];
+
+const words = (...lines: readonly string[]): ReadonlySet<string> => new Set(lines.flatMap((line) => line.split(' ')));
+
+/** Types whose authors' own code was built and counted, which no release of Transformers has. */
+const authorsCode = words(
+  'Dream chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan llada llada2_moe llada_moe llama_moe',
+  'retnet rwkv7 transformer yuan',
+);
+
+/** Types of which a published model's count is known, and whose code was read and not built. */
+const publishedCount = words(
+  'RefinedWeb RefinedWebModel Yi arctic baichuan bailing_moe bailing_moe_linear bailing_moe_v2 chatglm deepseek',
+  'grok-1 internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv mixformer-sequential molmo',
+  'nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral qwen rwkv5 rwkv6 stablelm_epoch xverse',
+);
+
+/** Types of which no count is known but ours: their row was read from their code, or is another type's. */
+const byRule = words(
+  'aquila aquila2 bailing_hybrid btlm deci deepseek_ref exaone grok2 inkling_model kimi_k2 kimi_vl llava_llama',
+  'llava_mistral llava_qwen mimo mimo_v2 minicpm minimax_m1 minimax_text_01 orion skywork solar step3p5_flash telechat',
+  'telechat2',
+);
+
+/** What the counts of a type with a row rest on. All others were built from the classes of Transformers and counted. */
+export function evidenceOf(type: string): Evidence {
+  if (byRule.has(type)) return 'rule';
+  if (publishedCount.has(type)) return 'published_count';
+  return authorsCode.has(type) ? 'authors_code' : 'official_code';
+}
