@@ -11,6 +11,7 @@ const steps = [
   'flops-page.ts',
   'memory-page.ts',
   'mfu-page.ts',
+  'plan-proof-page.ts',
   'policy-page.ts',
   'cli-page.ts',
   'run-page.ts',
