@@ -60610,108 +60610,112 @@ function sideReport(path, { reading, estimate }) {
         format: reading.format ?? null,
         family: reading.kind === 'read' ? reading.family : null,
     };
-    if (estimate === undefined) {
-        const nothing = {
-            exact: null,
-            count_rests_on: null,
-            parameters: null,
-            flops: null,
-            memory: null,
-            throughput: null,
-            inference: null,
-        };
-        return { ...common, ...nothing, run: {}, origins: {}, assumptions: [], problems: readProblems };
-    }
-    const { parameters, flops, memory, throughput, inference, run } = estimate;
+    if (estimate === undefined)
+        return { ...common, ...json_nothing, run: {}, origins: {}, assumptions: [], problems: readProblems };
     return {
         ...common,
-        exact: parameters.exact,
-        count_rests_on: parameters.restsOn,
-        parameters: {
-            total: parameters.total,
-            active: parameters.active,
-            active_without_embedding: parameters.activeWithoutEmbedding,
-            active_without_embeddings: parameters.activeWithoutEmbeddings,
-            mtp: parameters.mtp,
-            towers: parameters.towers,
-            trainable: parameters.trainable,
-            checkpoint_bytes: parameters.checkpoint,
-            components: { ...alwaysStated, ...parameters.components.lines },
-            layers: parameters.layers.map((layer) => ({ ...layer })),
-        },
-        flops: {
-            convention: 'causal',
-            sequence_length: flops.sequenceLength,
-            forward_per_token: flops.forward.total,
-            forward_pass: flops.forward.total * flops.sequenceLength * sequencesAtOnce(run.run),
-            training_per_token: flops.training,
-            hardware_per_token: flops.hardware,
-            training_total: flops.budget,
-            tokens: run.run.tokens,
-            components: { ...alwaysStated, ...flops.forward.lines },
-            conventions: { ...flops.conventions },
-            convention_sources: conventionSources,
-        },
-        memory: {
-            allocated_bytes: memory.allocated,
-            reserved_bytes: memory.reserved,
-            device_bytes: memory.device,
-            capacity_bytes: memory.capacity,
-            components: { ...memory.components },
-            parts: { loss: 0, ...memory.parts.lines },
-            moment: memory.phase,
-            stage: memory.stage,
-            ...(memory.roles === undefined
-                ? {}
-                : {
-                    roles: {
-                        update_bytes: memory.roles.update,
-                        rollout_bytes: memory.roles.rollout,
-                        held_bytes: { ...memory.roles.held },
-                    },
-                }),
-            band: memory.band,
-            basis: memory.basis,
-            savings: memory.savings.map(({ change, saves }) => ({ change, saves_bytes: saves })),
-        },
-        throughput: {
-            mfu: throughput.mfu,
-            hfu: throughput.hfu,
-            mfu_range: throughput.range === null ? null : [throughput.range[0], throughput.range[1]],
-            tokens_per_second_per_gpu: throughput.tokensPerSecondPerGpu,
-            tokens_per_second_per_gpu_range: json_within(throughput.tokensPerSecondPerGpu, throughput.band),
-            step_seconds: throughput.stepTime,
-            step_seconds_range: json_within(throughput.stepTime, throughput.band),
-            parts_seconds: { ...throughput.parts },
-            basis: throughput.basis,
-            limit: throughput.limit,
-            training: throughput.training === null
-                ? null
-                : {
-                    seconds: throughput.training.time,
-                    seconds_range: json_within(throughput.training.time, throughput.band),
-                    gpu_hours: throughput.training.gpuHours,
-                    gpu_hours_range: json_within(throughput.training.gpuHours, throughput.band),
-                    energy_kwh: throughput.training.energyKilowattHours,
-                    energy_kwh_range: json_within(throughput.training.energyKilowattHours, throughput.band),
-                    cost_usd: throughput.training.costUsd,
-                    cost_usd_range: json_within(throughput.training.costUsd, throughput.band),
-                    price_per_gpu_hour: throughput.training.pricePerGpuHour,
-                    price_date: throughput.training.priceDate,
-                },
-        },
-        inference: {
-            cache_bytes_per_token: inference.cachePerToken,
-            cache_bytes_per_sequence: inference.cachePerSequence,
-            weight_bytes: inference.weights,
-            largest_batch: inference.largestBatch,
-        },
-        run: runAsWritten(run.run),
-        origins: { ...run.origins },
+        exact: estimate.parameters.exact,
+        count_rests_on: estimate.parameters.restsOn,
+        parameters: parametersReport(estimate),
+        flops: flopsReport(estimate),
+        memory: memoryReport(estimate),
+        throughput: throughputReport(estimate),
+        inference: inferenceReport(estimate),
+        run: runAsWritten(estimate.run.run),
+        origins: { ...estimate.run.origins },
         assumptions: estimate.assumptions.map((one) => ({ ...one })),
         problems: [...readProblems, ...unknowns(estimate), ...estimate.problems.map((one) => ({ ...one }))],
     };
 }
+/** What a side that could not be read has. */
+const json_nothing = {
+    exact: null,
+    count_rests_on: null,
+    parameters: null,
+    flops: null,
+    memory: null,
+    throughput: null,
+    inference: null,
+};
+const parametersReport = ({ parameters }) => ({
+    total: parameters.total,
+    active: parameters.active,
+    active_without_embedding: parameters.activeWithoutEmbedding,
+    active_without_embeddings: parameters.activeWithoutEmbeddings,
+    mtp: parameters.mtp,
+    towers: parameters.towers,
+    trainable: parameters.trainable,
+    checkpoint_bytes: parameters.checkpoint,
+    components: { ...alwaysStated, ...parameters.components.lines },
+    layers: parameters.layers.map((layer) => ({ ...layer })),
+});
+const flopsReport = ({ flops, run }) => ({
+    convention: 'causal',
+    sequence_length: flops.sequenceLength,
+    forward_per_token: flops.forward.total,
+    forward_pass: flops.forward.total * flops.sequenceLength * sequencesAtOnce(run.run),
+    training_per_token: flops.training,
+    hardware_per_token: flops.hardware,
+    training_total: flops.budget,
+    tokens: run.run.tokens,
+    components: { ...alwaysStated, ...flops.forward.lines },
+    conventions: { ...flops.conventions },
+    convention_sources: conventionSources,
+});
+const memoryReport = ({ memory }) => ({
+    allocated_bytes: memory.allocated,
+    reserved_bytes: memory.reserved,
+    device_bytes: memory.device,
+    capacity_bytes: memory.capacity,
+    components: { ...memory.components },
+    parts: { loss: 0, ...memory.parts.lines },
+    moment: memory.phase,
+    stage: memory.stage,
+    ...(memory.roles === undefined
+        ? {}
+        : {
+            roles: {
+                update_bytes: memory.roles.update,
+                rollout_bytes: memory.roles.rollout,
+                held_bytes: { ...memory.roles.held },
+            },
+        }),
+    band: memory.band,
+    basis: memory.basis,
+    savings: memory.savings.map(({ change, saves }) => ({ change, saves_bytes: saves })),
+});
+const throughputReport = ({ throughput }) => ({
+    mfu: throughput.mfu,
+    hfu: throughput.hfu,
+    mfu_range: throughput.range === null ? null : [throughput.range[0], throughput.range[1]],
+    tokens_per_second_per_gpu: throughput.tokensPerSecondPerGpu,
+    tokens_per_second_per_gpu_range: json_within(throughput.tokensPerSecondPerGpu, throughput.band),
+    step_seconds: throughput.stepTime,
+    step_seconds_range: json_within(throughput.stepTime, throughput.band),
+    parts_seconds: { ...throughput.parts },
+    basis: throughput.basis,
+    limit: throughput.limit,
+    training: throughput.training === null
+        ? null
+        : {
+            seconds: throughput.training.time,
+            seconds_range: json_within(throughput.training.time, throughput.band),
+            gpu_hours: throughput.training.gpuHours,
+            gpu_hours_range: json_within(throughput.training.gpuHours, throughput.band),
+            energy_kwh: throughput.training.energyKilowattHours,
+            energy_kwh_range: json_within(throughput.training.energyKilowattHours, throughput.band),
+            cost_usd: throughput.training.costUsd,
+            cost_usd_range: json_within(throughput.training.costUsd, throughput.band),
+            price_per_gpu_hour: throughput.training.pricePerGpuHour,
+            price_date: throughput.training.priceDate,
+        },
+});
+const inferenceReport = ({ inference }) => ({
+    cache_bytes_per_token: inference.cachePerToken,
+    cache_bytes_per_sequence: inference.cachePerSequence,
+    weight_bytes: inference.weights,
+    largest_batch: inference.largestBatch,
+});
 /** The ends of a band whose half width is a log ratio. */
 const json_within = (value, band) => value === null ? null : [value * Math.exp(-band), value * Math.exp(band)];
 /** The reason for each null. */
