@@ -19,6 +19,7 @@ export const facts: Readonly<Record<string, Field>> = {
   precision: { default: '`bf16`' },
   optimizer: { default: '`adamw`' },
   framework: { default: '`megatron`; `fsdp` where nobody states framework, sharding, recompute or parallelism' },
+  framework_version: { default: 'the version that facts were checked with, Transformers 5.18 for `transformers`' },
   sharding: { default: '`full` with `fsdp`, `none` with `transformers`, else `optimizer`' },
   recompute: { default: '`none`; `selective` where nobody states framework, sharding, recompute or parallelism' },
   flash_attention: { default: '`true`' },

@@ -76,7 +76,17 @@ function everyFramework(): readonly Watched[] {
     { lora: { rank: 16, targets: ['all-linear'], base_bits: 4 }, gpus: 1 },
     { lora: { rank: 16, targets: ['down_proj'], base_bits: 8 }, gpus: 1 },
   ];
+  const versions: readonly Run[] = [
+    { framework_version: '4.46' },
+    { framework_version: '4.53.3', weights_dtype: 'bf16' },
+    { framework_version: '4.54' },
+    { framework_version: '4.31' },
+    { framework_version: '4.46', optimizer: 'muon' },
+  ];
   return frameworks.flatMap((framework) => [
+    ...versions.map((run) =>
+      watched('dense', { framework, sharding: 'full', gpus: 32, sequence_length: 1024, ...run }),
+    ),
     ...(['none', 'optimizer', 'gradients', 'full'] as const).flatMap((sharding) =>
       (['none', 'selective', 'full'] as const).flatMap((recompute) =>
         (['dense', 'experts'] as const).map((model) =>

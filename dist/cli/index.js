@@ -9174,6 +9174,18 @@ const frameworks = numbers({
         source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
     },
 });
+/** One row for each framework of which an earlier default is known. */
+const earlierDefaults = {
+    // Before it the default was `adamw_hf`, which is no optimizer of PyTorch's.
+    transformers: {
+        since: [4, 33],
+        before: [4, 54],
+        optimizerImplementation: 'foreach',
+        words: 'takes optim: adamw_torch by default, which steps list by list',
+        after: 'takes the fused AdamW by default with torch 2.8 or later; with an older torch, optimizer_implementation is foreach',
+        source: 'huggingface/transformers pull requests 25109 (adamw_torch, July 2023, after 4.31) and 37358 (fused from torch 2.8 on, July 2025, after 4.53; 4.57.1 and 5.18.0 have it): the first releases with them follow from these dates',
+    },
+};
 /**
  * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
  * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
@@ -37804,6 +37816,10 @@ const runSchema = lazily(() => strictObject({
     framework: schemas_enum(frameworkNames)
         .optional()
         .describe('whose buffers and defaults hold; `transformers` is the Trainer'),
+    framework_version: schemas_string('must be text like "4.46": put it in quotes')
+        .regex(/^\d{1,4}(\.\d{1,5}){1,3}$/, 'must be a version like "4.46"')
+        .optional()
+        .describe('version of the framework’s package, in quotes, where its defaults changed'),
     sharding: schemas_enum(shardingStages).optional().describe('ZeRO 0, 1, 2, 3'),
     recompute: schemas_enum(recomputeModes).optional().describe('activations that are computed again in the backward pass'),
     flash_attention: schemas_boolean().optional().describe('fused attention: scores are never written to memory'),
@@ -53613,6 +53629,7 @@ function relations_tokensOf(relations, globalBatch, tokensOfSample) {
 
 
 
+
 const trillion = 1_000_000_000_000;
 /** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
 const settle_defaults = {
@@ -53654,8 +53671,7 @@ function settleRun(sources, architecture) {
         sequenceLength,
         ...batch,
         precision: desk.stated.precision ?? fallback(desk, 'precision'),
-        optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
-        ...settleWay(desk),
+        ...settleMeans(desk),
         flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
         fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
         compile: desk.stated.compile ?? fallback(desk, 'compile'),
@@ -53840,6 +53856,38 @@ function settleWay(desk) {
         sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
         recompute: assume(desk, 'recompute', 'selective', 'every second matrix product is computed twice, as torchtitan does'),
     };
+}
+/** The optimizer and how the work is divided, with what the framework's version says of both. */
+function settleMeans(desk) {
+    const optimizer = desk.stated.optimizer ?? fallback(desk, 'optimizer');
+    const way = settleWay(desk);
+    return { optimizer, ...way, ...ofVersion(desk, way.framework, optimizer) };
+}
+/** What the stated version of the framework takes otherwise than the one that its facts were checked with. */
+function ofVersion(desk, framework, optimizer) {
+    const { frameworkVersion: version, optimizerImplementation: stated } = desk.stated;
+    if (version === undefined)
+        return undefined;
+    const note = (reason) => void desk.assumptions.push({ field: 'framework_version', value: version, reason });
+    const earlier = earlierDefaults[framework];
+    if (earlier === undefined)
+        return note(`no known fact of ${framework} depends on its version`);
+    const [first, end] = [earlier.since, earlier.before].map((one) => one.join('.'));
+    if (isBefore(version, earlier.since))
+        return note(`defaults before ${first} are not known: the newest are taken`);
+    if (stated !== undefined)
+        return note('all that is known to depend on it is optimizer_implementation, which is stated');
+    if (optimizer !== 'adamw' && optimizer !== 'adam')
+        return note('all that is known to depend on it is how AdamW steps, which is not the optimizer');
+    if (!isBefore(version, earlier.before))
+        return note(`from ${end} on ${framework} ${earlier.after}`);
+    return {
+        optimizerImplementation: assume(desk, 'optimizer_implementation', earlier.optimizerImplementation, `${framework} ${version} ${earlier.words} (from ${end} on it does not)`),
+    };
+}
+function isBefore(version, [major, minor]) {
+    const [ownMajor = 0, ownMinor = 0] = version.split('.').map(Number);
+    return ownMajor < major || (ownMajor === major && ownMinor < minor);
 }
 /** Tokens of the whole training, which may follow from its steps and the tokens of a sample. */
 function settleTokens(desk, globalBatchSize, tokensOfSample) {

@@ -241,6 +241,37 @@ export const frameworks = numbers({
   },
 }) satisfies Readonly<Record<string, FrameworkFacts>>;
 
+/** Major and minor. */
+export type Version = readonly [major: number, minor: number];
+
+/** What a framework took by default in versions before those that its row of `frameworks` was checked with. */
+export type EarlierDefault = {
+  /** the first version that is known to have it, and the first that no longer has it */
+  readonly since: Version;
+  readonly before: Version;
+  readonly optimizerImplementation: FrameworkFacts['optimizerImplementation'];
+  /** in words, for an assumption */
+  readonly words: string;
+  /** what else those after it depend on, in words */
+  readonly after: string;
+  readonly source: string;
+};
+
+/** One row for each framework of which an earlier default is known. */
+export const earlierDefaults: { readonly [Name in keyof typeof frameworks]?: EarlierDefault } = {
+  // Before it the default was `adamw_hf`, which is no optimizer of PyTorch's.
+  transformers: {
+    since: [4, 33],
+    before: [4, 54],
+    optimizerImplementation: 'foreach',
+    words: 'takes optim: adamw_torch by default, which steps list by list',
+    after:
+      'takes the fused AdamW by default with torch 2.8 or later; with an older torch, optimizer_implementation is foreach',
+    source:
+      'huggingface/transformers pull requests 25109 (adamw_torch, July 2023, after 4.31) and 37358 (fused from torch 2.8 on, July 2025, after 4.53; 4.57.1 and 5.18.0 have it): the first releases with them follow from these dates',
+  },
+};
+
 /**
  * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
  * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy

@@ -19,6 +19,8 @@ export type TrainingRun = {
   readonly precision: Precision;
   readonly optimizer: OptimizerName;
   readonly framework: Framework;
+  /** as its package has it: `4.46`; absent: the version that the facts were checked with */
+  readonly frameworkVersion?: string;
   readonly sharding: ShardingStage;
   readonly recompute: Recompute;
   readonly flashAttention: boolean;

@@ -73,6 +73,11 @@ export const runSchema = lazily(() =>
       .enum(frameworkNames)
       .optional()
       .describe('whose buffers and defaults hold; `transformers` is the Trainer'),
+    framework_version: z
+      .string('must be text like "4.46": put it in quotes')
+      .regex(/^\d{1,4}(\.\d{1,5}){1,3}$/, 'must be a version like "4.46"')
+      .optional()
+      .describe('version of the framework’s package, in quotes, where its defaults changed'),
     sharding: z.enum(shardingStages).optional().describe('ZeRO 0, 1, 2, 3'),
     recompute: z.enum(recomputeModes).optional().describe('activations that are computed again in the backward pass'),
     flash_attention: z.boolean().optional().describe('fused attention: scores are never written to memory'),

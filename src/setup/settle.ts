@@ -1,4 +1,5 @@
 import { findAccelerator } from '../facts/accelerators.ts';
+import { earlierDefaults, type Version } from '../facts/frameworks.ts';
 import type { Architecture, Tower } from '../model/architecture.ts';
 import { freezableOf } from '../model/freezable.ts';
 import { written } from '../model/names.ts';
@@ -102,8 +103,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     sequenceLength,
     ...batch,
     precision: desk.stated.precision ?? fallback(desk, 'precision'),
-    optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
-    ...settleWay(desk),
+    ...settleMeans(desk),
     flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
     fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
     compile: desk.stated.compile ?? fallback(desk, 'compile'),
@@ -327,6 +327,46 @@ function settleWay(desk: Desk): Way {
       'every second matrix product is computed twice, as torchtitan does',
     ),
   };
+}
+
+/** The optimizer and how the work is divided, with what the framework's version says of both. */
+function settleMeans(desk: Desk): Way & Pick<TrainingRun, 'optimizer' | 'optimizerImplementation'> {
+  const optimizer = desk.stated.optimizer ?? fallback(desk, 'optimizer');
+  const way = settleWay(desk);
+  return { optimizer, ...way, ...ofVersion(desk, way.framework, optimizer) };
+}
+
+/** What the stated version of the framework takes otherwise than the one that its facts were checked with. */
+function ofVersion(
+  desk: Desk,
+  framework: TrainingRun['framework'],
+  optimizer: TrainingRun['optimizer'],
+): Pick<TrainingRun, 'optimizerImplementation'> | undefined {
+  const { frameworkVersion: version, optimizerImplementation: stated } = desk.stated;
+  if (version === undefined) return undefined;
+  const note = (reason: string) => void desk.assumptions.push({ field: 'framework_version', value: version, reason });
+  const earlier = earlierDefaults[framework];
+  if (earlier === undefined) return note(`no known fact of ${framework} depends on its version`);
+  const [first, end] = [earlier.since, earlier.before].map((one) => one.join('.'));
+  if (isBefore(version, earlier.since)) return note(`defaults before ${first} are not known: the newest are taken`);
+  if (stated !== undefined)
+    return note('all that is known to depend on it is optimizer_implementation, which is stated');
+  if (optimizer !== 'adamw' && optimizer !== 'adam')
+    return note('all that is known to depend on it is how AdamW steps, which is not the optimizer');
+  if (!isBefore(version, earlier.before)) return note(`from ${end} on ${framework} ${earlier.after}`);
+  return {
+    optimizerImplementation: assume(
+      desk,
+      'optimizer_implementation',
+      earlier.optimizerImplementation,
+      `${framework} ${version} ${earlier.words} (from ${end} on it does not)`,
+    ),
+  };
+}
+
+function isBefore(version: string, [major, minor]: Version): boolean {
+  const [ownMajor = 0, ownMinor = 0] = version.split('.').map(Number);
+  return ownMajor < major || (ownMajor === major && ownMinor < minor);
 }
 
 /** Tokens of the whole training, which may follow from its steps and the tokens of a sample. */

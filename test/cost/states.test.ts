@@ -130,6 +130,13 @@ describe('states of an optimizer, besides its master weights', () => {
     },
   );
 
+  it('under the Trainer of Transformers 4.46 it is that of foreach', () => {
+    const run = { framework: 'transformers', sharding: 'none', gpus: 1, sequence_length: 1 };
+    const { parts } = held({ ...run, framework_version: '4.46' });
+    expect(parts['optimizer_step']).toBe(4 * psi);
+    expect(parts).toEqual(held({ ...run, optimizer_implementation: 'foreach' }).parts);
+  });
+
   it('Megatron casts 16-bit main gradients to fp32 for the step, unless its moments are 16-bit too', () => {
     const run = { sharding: 'none', gpus: 1, gradients_dtype: 'bf16', sequence_length: 1 };
     expect(held(run).parts['optimizer_step']).toBe(4 * psi);

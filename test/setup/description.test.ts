@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { RunFields } from '../../src/model/run.ts';
-import type { Camelled, RunDescription } from '../../src/setup/description.ts';
+import { type Camelled, type RunDescription, readRun } from '../../src/setup/description.ts';
 
 type Same<One, Other> = [Exclude<One, Other>, Exclude<Other, One>] extends [never, never] ? true : never;
 
@@ -15,4 +15,15 @@ it('says the same fields as the schema, or does not compile', () => {
     keyof NonNullable<RunFields['parallelism']>
   > = true;
   expect([same, degrees]).toEqual([true, true]);
+});
+
+it('a version is text: 4.50 as a number would be 4.5', () => {
+  const read = (version: string) => readRun(Buffer.from(`framework_version: ${version}`), 'run.yml');
+  expect(read('"4.50"')).toEqual({ kind: 'read', fields: { frameworkVersion: '4.50' } });
+  expect(read('4.50')).toMatchObject({
+    problems: [{ message: 'run.yml:1: framework_version is 4.5, but must be text like "4.46": put it in quotes.' }],
+  });
+  expect(read('latest')).toMatchObject({
+    problems: [{ message: 'run.yml:1: framework_version is "latest", but must be a version like "4.46".' }],
+  });
 });

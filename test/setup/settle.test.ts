@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
 import { settleRun } from '../../src/setup/settle.ts';
 
@@ -20,6 +21,51 @@ it('only a config that states its longest sequence is said to state it', () => {
   };
   expect(reasonFor(unknown)).toBe('a usual pre-training length');
   expect(reasonFor({ ...unknown, max_position_embeddings: 1024 })).toBe('the longest that the config states');
+});
+
+describe('the version of a framework', () => {
+  const settled = (fields: RunFields) => {
+    const reading = readConfig(Buffer.from(JSON.stringify(unknown)), 'config.json');
+    if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+    const settling = settleRun([{ origin: 'run', fields }], reading.architecture);
+    if (settling.kind === 'unsettled') throw new Error('unsettled');
+    const told = settling.assumptions.find(
+      ({ field }) => field === 'framework_version' || field === 'optimizer_implementation',
+    );
+    return { implementation: settling.settled.run.optimizerImplementation, told };
+  };
+
+  // huggingface/transformers pull requests 25109 and 37358.
+  it.each(['4.33', '4.46', '4.53.3'])('the Trainer of Transformers %s steps list by list', (frameworkVersion) => {
+    const { implementation, told } = settled({ framework: 'transformers', frameworkVersion });
+    expect(implementation).toBe('foreach');
+    expect(told).toMatchObject({ field: 'optimizer_implementation', value: 'foreach' });
+    expect(told?.reason).toContain(`transformers ${frameworkVersion} takes optim: adamw_torch`);
+  });
+
+  it.each([
+    ['4.54', {}, 'torch 2.8'],
+    ['4.100', {}, 'torch 2.8'],
+    ['5.0.1', {}, 'torch 2.8'],
+    ['4.32', {}, 'before 4.33 are not known'],
+    ['3.60', {}, 'before 4.33 are not known'],
+    ['4.46', { framework: 'deepspeed' }, 'no known fact of deepspeed'],
+    ['4.46', { optimizer: 'muon' }, 'not the optimizer'],
+  ] as const)('%s with %j takes what its framework takes now, and says so', (frameworkVersion, others, words) => {
+    const { implementation, told } = settled({ framework: 'transformers', frameworkVersion, ...others });
+    expect(implementation).toBeUndefined();
+    expect(told).toMatchObject({ field: 'framework_version', value: frameworkVersion });
+    expect(told?.reason).toContain(words);
+  });
+
+  it('a stated implementation stands, whatever the version takes', () => {
+    const stated = { framework: 'transformers', frameworkVersion: '4.46', optimizerImplementation: 'fused' } as const;
+    expect(settled(stated).implementation).toBe('fused');
+  });
+
+  it('without a version nothing is said of it', () => {
+    expect(settled({ framework: 'transformers' })).toEqual({ implementation: undefined, told: undefined });
+  });
 });
 
 it('stages that are laid out by hand may be more than layers, as the first has the embedding and the last the loss', () => {
