@@ -56177,6 +56177,18 @@ function describeRun(run, layers) {
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
     return [...lines, 'parallelism:', ...degrees, ''].join('\n');
 }
+/** Some fields of a run (`parallelism.tensor`, `offload`) as a description, empty where the run has none of them. */
+function describeFields(run, fields) {
+    const { parallelism, ...others } = runAsWritten(run);
+    const degrees = Object.entries(parallelism).map(([name, value]) => [`parallelism.${name}`, value]);
+    const values = new Map([...Object.entries(others), ...degrees]);
+    const noKeyFor = fields.filter((field) => values.get(field) !== undefined);
+    const lineOf = (field) => `${field.replace('parallelism.', '  ')}: ${valueText(values.get(field))}\n`;
+    const nested = noKeyFor.filter((field) => field.startsWith('parallelism.'));
+    const flat = noKeyFor.filter((field) => !field.startsWith('parallelism.'));
+    const text = [...flat.map(lineOf), ...(nested.length === 0 ? [] : ['parallelism:\n', ...nested.map(lineOf)])].join('');
+    return { noKeyFor, text };
+}
 /** Words stand as they are; lists and mappings are written as in JSON, which is YAML too. */
 const valueText = (value) => typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : markdown_plain(JSON.stringify(value), 10_000);
 /** What the first stages have more of is said, since frameworks want to be told. */
@@ -63392,7 +63404,311 @@ function mfu(words, settings) {
     return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
+;// CONCATENATED MODULE: ./build/plan/spelled.js
+
+
+/** The plan in the format of the job; undefined where that format is not written, or trains with another framework. */
+function spelledIn(format, planned, shape) {
+    const spelling = spellings[format];
+    if (spelling === undefined || !spelling.frameworks.includes(planned.framework))
+        return undefined;
+    const run = withStages(planned, shape.layers);
+    const { tensor, pipeline, context } = run.parallelism;
+    const of = { ...shape, run, replicas: run.gpus / (tensor * pipeline * context) };
+    const rows = spelling.rows.map((row) => ({ ...row, stated: row.keys(of) }));
+    const stated = rows.flatMap(({ stated: keys }) => keys ?? []);
+    const left = rows.flatMap(({ field, with: others = [], stated: keys }) => keys === undefined ? [field, ...others] : []);
+    const { noKeyFor, text: rest } = describeFields(run, left);
+    return {
+        format,
+        language: spelling.language,
+        text: spelling.write(spelling.flags ? stated.filter(([, value]) => value !== false) : stated),
+        leaveOut: spelling.flags ? stated.flatMap(([key, value]) => (value === false ? [`--${key}`] : [])) : [],
+        noKeyFor,
+        rest,
+    };
+}
+/** TOML with a table for each section. */
+function asToml(stated) {
+    const sections = Map.groupBy(stated, ([key]) => key.slice(0, key.indexOf('.')));
+    return [...sections]
+        .map(([section, keys]) => {
+        const lines = keys.map(([key, value]) => `${key.slice(section.length + 1)} = ${JSON.stringify(value)}`);
+        return [`[${section}]`, ...lines, ''].join('\n');
+    })
+        .join('\n');
+}
+/** Words of a command line, one flag a line. */
+const asFlags = (stated) => `${stated.map(([key, value]) => (value === true ? `--${key}` : `--${key} ${value}`)).join(' \\\n')}\n`;
+const recomputing = ['recompute_modules', 'recompute_method', 'recompute_layers'];
+/** A degree that the job states, which is 1 where the model has no experts. */
+const spelled_ofExperts = (key, degree) => ({ run, experts }) => experts > 1 || degree(run) > 1 ? [[key, degree(run)]] : [];
+const even = ({ layersPerStage }) => new Set(layersPerStage).size < 2;
+/** torchtitan's TOML, with the keys that it has had since June 2025. */
+const spelled_torchtitan = {
+    frameworks: ['fsdp'],
+    language: 'toml',
+    flags: false,
+    write: asToml,
+    rows: [
+        { field: 'sequence_length', keys: ({ run }) => [['training.seq_len', run.sequenceLength]] },
+        { field: 'global_batch_size', keys: ({ run }) => [['training.global_batch_size', run.globalBatchSize]] },
+        { field: 'micro_batch_size', keys: torchtitanBatch },
+        {
+            field: 'offload',
+            keys: ({ run: { offload = 'none' } }) => offload === 'none' || offload === 'parameters'
+                ? [['training.enable_cpu_offload', offload === 'parameters']]
+                : undefined,
+        },
+        { field: 'shard_group', with: ['gpus'], keys: torchtitanShards },
+        { field: 'sharding', keys: torchtitanSharding },
+        {
+            field: 'parallelism.tensor',
+            keys: ({ run }) => [['parallelism.tensor_parallel_degree', run.parallelism.tensor]],
+        },
+        {
+            field: 'parallelism.context',
+            keys: ({ run }) => [['parallelism.context_parallel_degree', run.parallelism.context]],
+        },
+        {
+            field: 'parallelism.expert',
+            keys: spelled_ofExperts('parallelism.expert_parallel_degree', ({ parallelism }) => parallelism.expert),
+        },
+        {
+            field: 'parallelism.expert_tensor',
+            keys: spelled_ofExperts('parallelism.expert_tensor_parallel_degree', ({ parallelism }) => parallelism.expertTensor),
+        },
+        {
+            field: 'parallelism.pipeline',
+            keys: ({ run }) => [['parallelism.pipeline_parallel_degree', run.parallelism.pipeline]],
+        },
+        { field: 'parallelism.virtual_pipeline', with: ['pipeline_schedule'], keys: torchtitanSchedule },
+        { field: 'layers_per_stage', keys: ({ run }) => (even(run) ? [] : undefined) },
+        { field: 'recompute', with: recomputing, keys: torchtitanRecompute },
+    ],
+};
+/** A pipeline cuts the local batch, which is then all that a replica reads in a step, into micro-batches. */
+function torchtitanBatch({ run, replicas }) {
+    if (run.parallelism.pipeline === 1)
+        return [['training.local_batch_size', run.microBatchSize]];
+    return [
+        ['training.local_batch_size', run.globalBatchSize / replicas],
+        ['parallelism.pipeline_parallel_microbatch_size', run.microBatchSize],
+    ];
+}
+/** The degrees of data parallelism make the GPUs, too. */
+function torchtitanShards({ run, replicas }) {
+    const members = run.sharding === 'none' ? 1 : (run.shardGroup ?? replicas);
+    // A single group is divided over context parallelism, too.
+    const larger = run.shardGroup === replicas && run.parallelism.context > 1;
+    if (replicas % members !== 0 || larger)
+        return undefined;
+    return [
+        ['parallelism.data_parallel_replicate_degree', replicas / members],
+        ['parallelism.data_parallel_shard_degree', members],
+    ];
+}
+/** FSDP divides all states where it divides at all; weights that stay gathered are no stage of their own here. */
+function torchtitanSharding({ run, replicas }) {
+    const { reshardAfterForward: reshard, shardGroup = replicas, sharding } = run;
+    const divided = sharding === 'none' || (sharding === 'full' && shardGroup > 1);
+    if (!divided)
+        return undefined;
+    return reshard === undefined ? [] : [['parallelism.fsdp_reshard_after_forward', reshard ? 'always' : 'never']];
+}
+/** Names of schedules, by virtual stages of a rank. */
+const schedules = {
+    '1f1b': { 1: '1F1B', 2: 'Interleaved1F1B' },
+    interleaved: { 2: 'Interleaved1F1B' },
+    gpipe: { 1: 'GPipe', 2: 'LoopedBFS' },
+    zero_bubble: { 2: 'ZBVZeroBubble' },
+    dualpipe: { 2: 'DualPipeV' },
+};
+function torchtitanSchedule({ run }) {
+    const { pipeline, virtualPipeline } = run.parallelism;
+    if (pipeline === 1)
+        return [];
+    const name = schedules[run.pipelineSchedule ?? '1f1b']?.[virtualPipeline];
+    return name === undefined ? undefined : [['parallelism.pipeline_parallel_schedule', name]];
+}
+/** Layers that are recomputed whole, every n-th, are a selective mode with a number; `op` is the one of single products. */
+function torchtitanRecompute({ run }) {
+    const { recompute, recomputeMethod: method, recomputeLayers = 1, recomputeModules } = run;
+    const mode = (name) => ['activation_checkpoint.mode', name];
+    const option = (name) => ['activation_checkpoint.selective_ac_option', name];
+    if (recompute === 'none')
+        return [mode('none')];
+    if (recompute === 'selective')
+        return recomputeModules === undefined ? [mode('selective'), option('op')] : undefined;
+    if (method === 'every')
+        return [mode('selective'), option(String(recomputeLayers))];
+    return method === undefined ? [mode('full')] : undefined;
+}
+/** Megatron-LM's arguments. */
+const spelled_megatron = {
+    frameworks: ['megatron'],
+    language: 'bash',
+    flags: true,
+    write: asFlags,
+    rows: [
+        { field: 'gpus', keys: () => undefined },
+        { field: 'sequence_length', keys: ({ run }) => [['seq-length', run.sequenceLength]] },
+        { field: 'micro_batch_size', keys: ({ run }) => [['micro-batch-size', run.microBatchSize]] },
+        { field: 'global_batch_size', keys: ({ run }) => [['global-batch-size', run.globalBatchSize]] },
+        { field: 'parallelism.tensor', keys: ({ run }) => [['tensor-model-parallel-size', run.parallelism.tensor]] },
+        {
+            field: 'parallelism.sequence_parallel',
+            keys: ({ run: { parallelism } }) => [['sequence-parallel', parallelism.sequenceParallel]],
+        },
+        { field: 'parallelism.pipeline', keys: ({ run }) => [['pipeline-model-parallel-size', run.parallelism.pipeline]] },
+        { field: 'parallelism.virtual_pipeline', keys: megatronVirtualStages },
+        { field: 'layers_per_stage', keys: megatronLayout },
+        {
+            field: 'pipeline_schedule',
+            keys: ({ run: { pipelineSchedule: schedule } }) => schedule === undefined || schedule === '1f1b' || schedule === 'interleaved' ? [] : undefined,
+        },
+        { field: 'parallelism.context', keys: ({ run }) => [['context-parallel-size', run.parallelism.context]] },
+        {
+            field: 'parallelism.expert',
+            keys: spelled_ofExperts('expert-model-parallel-size', ({ parallelism }) => parallelism.expert),
+        },
+        {
+            field: 'parallelism.expert_tensor',
+            keys: spelled_ofExperts('expert-tensor-parallel-size', ({ parallelism }) => parallelism.expertTensor),
+        },
+        { field: 'sharding', keys: megatronSharding },
+        { field: 'offload', keys: megatronOffload },
+        { field: 'recompute', with: recomputing, keys: megatronRecompute },
+    ],
+};
+const otherVirtualStages = ['num-layers-per-virtual-pipeline-stage', 'virtual-pipeline-model-parallel-size'];
+function megatronVirtualStages({ run: { parallelism } }) {
+    const { virtualPipeline } = parallelism;
+    return [
+        ['num-virtual-stages-per-pipeline-rank', virtualPipeline > 1 && virtualPipeline],
+        ...otherVirtualStages.map((key) => [key, false]),
+    ];
+}
+/** Stages of unlike layers are a layout such as `Et*11|t*11|t*10L`. */
+function megatronLayout({ run, predicts }) {
+    const { layersPerStage = [], parallelism } = run;
+    const unused = [
+        'decoder-first-pipeline-num-layers',
+        'decoder-last-pipeline-num-layers',
+        'account-for-embedding-in-pipeline-split',
+        'account-for-loss-in-pipeline-split',
+    ].map((key) => [key, false]);
+    if (even(run))
+        return [['pipeline-model-parallel-layout', false], ...unused];
+    if (predicts || parallelism.virtualPipeline > 1)
+        return undefined;
+    const layout = layersPerStage.map((count) => (count === 0 ? '' : `t*${count}`)).join('|');
+    return [['pipeline-model-parallel-layout', `'E${layout}L'`], ...unused];
+}
+function megatronSharding({ run: { sharding } }) {
+    const sharded = sharding === 'gradients' ? 'optim_grads' : sharding === 'full' && 'optim_grads_params';
+    return [
+        ['use-distributed-optimizer', sharding !== 'none'],
+        ['use-megatron-fsdp', sharded !== false],
+        ['data-parallel-sharding-strategy', sharded],
+    ];
+}
+/** Megatron keeps the optimizer on the CPU only together with its precision-aware optimizer. */
+function megatronOffload({ run: { offload = 'none' } }) {
+    if (offload === 'none')
+        return [['optimizer-cpu-offload', false]];
+    if (offload !== 'optimizer')
+        return undefined;
+    return [
+        ['optimizer-cpu-offload', true],
+        ['use-precision-aware-optimizer', true],
+    ];
+}
+function megatronRecompute({ run }) {
+    const { recompute, recomputeMethod: method = 'uniform', recomputeLayers = 1, recomputeModules: modules } = run;
+    if (method === 'every' && recompute === 'full')
+        return undefined;
+    // Names of modules come from the job, and what is printed here is pasted into a shell.
+    if (modules?.every((name) => /^\w+$/.test(name)) === false)
+        return undefined;
+    const full = recompute === 'full';
+    return [
+        ['recompute-granularity', recompute !== 'none' && recompute],
+        ['recompute-method', full && method],
+        ['recompute-num-layers', full && recomputeLayers],
+        ['recompute-modules', recompute === 'selective' && modules !== undefined && modules.join(' ')],
+        ['recompute-activations', false],
+    ];
+}
+/** One key a line. */
+const asYaml = (stated) => stated.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
+const spelled_degrees = ['tensor', 'context', 'expert', 'pipeline', 'virtualPipeline', 'expertTensor'];
+function spelled_trainer(keys) {
+    const { sequence, micro } = keys;
+    return {
+        frameworks: ['transformers', 'deepspeed', 'fsdp'],
+        language: 'yaml',
+        flags: false,
+        write: asYaml,
+        rows: [
+            { field: 'gpus', keys: () => undefined },
+            {
+                field: 'sequence_length',
+                keys: ({ run }) => (sequence === undefined ? undefined : [[sequence, run.sequenceLength]]),
+            },
+            { field: 'micro_batch_size', keys: ({ run }) => [[micro, run.microBatchSize]] },
+            {
+                field: 'global_batch_size',
+                keys: ({ run, replicas }) => [
+                    ['gradient_accumulation_steps', run.globalBatchSize / (replicas * run.microBatchSize)],
+                ],
+            },
+            ...spelled_degrees.map((degree) => trainerDegree(degree, keys.degrees?.[degree])),
+            {
+                field: 'sharding',
+                keys: ({ run }) => (run.framework === 'transformers' && run.sharding === 'none' ? [] : undefined),
+            },
+            { field: 'offload', keys: ({ run: { offload = 'none' } }) => (offload === 'none' ? [] : undefined) },
+            {
+                field: 'recompute',
+                with: recomputing,
+                keys: ({ run: { recompute, recomputeMethod } }) => recompute === 'selective' || recomputeMethod !== undefined
+                    ? undefined
+                    : [keys.recompute(recompute === 'full')],
+            },
+        ],
+    };
+}
+const trainerDegree = (degree, key) => ({
+    field: `parallelism.${names_written(degree)}`,
+    keys: ({ run: { parallelism } }) => {
+        if (parallelism[degree] === 1)
+            return [];
+        return key === undefined ? undefined : [[key, parallelism[degree]]];
+    },
+});
+const spelled_checkpointing = (on) => ['gradient_checkpointing', on];
+/** By the format's id. */
+const spellings = {
+    torchtitan: spelled_torchtitan,
+    'megatron-shell': spelled_megatron,
+    'hf-training-args': spelled_trainer({ micro: 'per_device_train_batch_size', recompute: spelled_checkpointing }),
+    llamafactory: spelled_trainer({
+        micro: 'per_device_train_batch_size',
+        sequence: 'cutoff_len',
+        recompute: (on) => ['disable_gradient_checkpointing', !on],
+    }),
+    axolotl: spelled_trainer({
+        micro: 'micro_batch_size',
+        sequence: 'sequence_len',
+        degrees: { tensor: 'tensor_parallel_size', context: 'context_parallel_size', expert: 'expert_parallel_size' },
+        recompute: spelled_checkpointing,
+    }),
+};
+
 ;// CONCATENATED MODULE: ./build/plan/table.js
+
+
 
 
 
@@ -63481,7 +63797,8 @@ function table_wordsOf({ start, found, budget, seconds }) {
     ];
 }
 /** Each named plan once, with its names, what it changes, and its description. */
-function table_described({ start, ranking }) {
+function table_described(answer) {
+    const { start, ranking } = answer;
     if (ranking === undefined)
         return [];
     return [...new Set(table_named.map((name) => ranking[name]))].map((plan) => {
@@ -63490,10 +63807,46 @@ function table_described({ start, ranking }) {
         return {
             title: `${names}: ${changes.length === 0 ? 'as it is' : `changes ${changes.join(', ')}`}`,
             yaml: describeRun(plan.run, start.operations.order.length),
+            own: ownOf(answer, plan.run),
         };
     });
 }
-/** A plan as the terminal shows it. */
+/** The run under the keys of the job's own format, where it has such. */
+function ownOf({ format, start: { operations } }, run) {
+    return spelledIn(format, run, {
+        layers: operations.order.length,
+        experts: space_expertsOf(operations),
+        predicts: operations.prediction.length > 0 && run.mtp !== false,
+    });
+}
+const leftOut = ({ leaveOut }) => `Leave out, where the job has them: ${leaveOut.join(', ')}.`;
+const withoutKey = ({ format, noKeyFor }) => `${format} has no one key for ${noKeyFor.join(', ')}; a run description says the rest:`;
+/** A plan under the job's own keys, and as a run description where that has to say the rest. */
+function ownText({ yaml, own }) {
+    if (own === undefined)
+        return [yaml];
+    return [
+        own.text,
+        ...(own.leaveOut.length === 0 ? [] : [`# ${leftOut(own)}`, '']),
+        ...(own.rest === '' ? [] : [`# ${withoutKey(own)}`, own.rest]),
+    ];
+}
+const fenced = (language, text) => `\`\`\`${language}\n${text}\`\`\``;
+function ownMarkdown({ yaml, own }) {
+    if (own === undefined)
+        return [fenced('yaml', yaml)];
+    return [
+        fenced(own.language, own.text),
+        ...(own.leaveOut.length === 0 ? [] : [markdown_sentence(leftOut(own))]),
+        ...(own.rest === '' ? [] : [markdown_sentence(withoutKey(own)), fenced('yaml', own.rest)]),
+    ];
+}
+function ownJson(own) {
+    if (own === undefined)
+        return null;
+    const { format, text, leaveOut, noKeyFor } = own;
+    return { format, text, leave_out: [...leaveOut], no_key_for: [...noKeyFor] };
+}
 /** Rows of a table for a terminal, the heading first. */
 function table_aligned(table) {
     const rows = table.map((row) => row.map((cell) => markdown_plain(cell, 200)));
@@ -63503,13 +63856,14 @@ function table_aligned(table) {
         .join('  ')
         .trimEnd());
 }
+/** A plan as the terminal shows it. */
 function planText(answer) {
     return [
         markdown_plain(answer.path, 120),
         ...table_wordsOf(answer).map((words) => `  ${markdown_plain(words, 500)}`),
         '',
         ...(answer.ranking === undefined ? [] : [...table_aligned([table_heading, ...table_rowsOf(answer).map(cells)]), '']),
-        ...table_described(answer).flatMap(({ title, yaml }) => [`# ${title}`, yaml]),
+        ...table_described(answer).flatMap((one) => [`# ${one.title}`, ...ownText(one)]),
     ].join('\n');
 }
 /** The same as markdown. */
@@ -63521,7 +63875,7 @@ function planMarkdown(answer) {
             .map((words) => `- ${markdown_sentence(words)}`)
             .join('\n'),
         ...(rows.length === 0 ? [] : [markdown_table([table_heading, ...rows], [2, 3, 4])]),
-        ...table_described(answer).map(({ title, yaml }) => `### ${markdown_sentence(title)}\n\n\`\`\`yaml\n${yaml}\`\`\``),
+        ...table_described(answer).flatMap((one) => [`### ${markdown_sentence(one.title)}`, ...ownMarkdown(one)]),
         '',
     ].join('\n\n');
 }
@@ -63556,6 +63910,7 @@ function planJson(answer) {
             changes: [...changedFields(start.settled.run, plan.run)],
             run: runAsWritten(plan.run),
             description: describeRun(plan.run, start.operations.order.length),
+            own_format: ownJson(ownOf(answer, plan.run)),
         })),
     };
 }
@@ -63710,7 +64065,7 @@ function plan(words, settings) {
         return complainOf(path, reading.problems[0]);
     const sources = [{ origin: 'input', fields }, ...settings.sourcesFor(path, reading.run)];
     const { limits } = settings.budgetsFor(path);
-    const answer = (own, shares) => plan_answerOf(path, startOf([...own, ...sources], reading.architecture), fixed, limits, shares);
+    const answer = (own, shares) => plan_answerOf({ path, format: reading.format }, startOf([...own, ...sources], reading.architecture), fixed, limits, shares);
     const swept = words.option('sweep');
     if (swept !== undefined)
         return sweep(words, path, swept, answer);
@@ -63737,7 +64092,7 @@ function sweep(words, path, text, answer) {
     return print(shownAs, words.option('output'));
 }
 /** @param shares how many searches share the time of one */
-function plan_answerOf(path, start, fixed, limits, shares) {
+function plan_answerOf(job, start, fixed, limits, shares) {
     const began = plan_bounds.now();
     if (start.kind === 'unsettled')
         return start.message;
@@ -63751,7 +64106,7 @@ function plan_answerOf(path, start, fixed, limits, shares) {
     const { operations, settled } = start;
     const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), refusal: refusalOf(start), budget }, { ...plan_bounds, milliseconds: plan_bounds.milliseconds / shares });
     const ranking = rank_rank(found.plans, settled.run);
-    return { path, start, budget, found, ranking, seconds: (plan_bounds.now() - began) / 1000 };
+    return { ...job, start, budget, found, ranking, seconds: (plan_bounds.now() - began) / 1000 };
 }
 function plan_shown(words, answer) {
     const text = inFormat(words, {

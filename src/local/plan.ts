@@ -29,7 +29,13 @@ export function plan(words: Words, settings: Settings): number {
   const sources = [{ origin: 'input', fields } as const, ...settings.sourcesFor(path, reading.run)];
   const { limits } = settings.budgetsFor(path);
   const answer = (own: readonly RunSource[], shares: number) =>
-    answerOf(path, startOf([...own, ...sources], reading.architecture), fixed, limits, shares);
+    answerOf(
+      { path, format: reading.format },
+      startOf([...own, ...sources], reading.architecture),
+      fixed,
+      limits,
+      shares,
+    );
   const swept = words.option('sweep');
   if (swept !== undefined) return sweep(words, path, swept, answer);
   const outcome = answer([], 1);
@@ -59,7 +65,7 @@ function sweep(words: Words, path: string, text: string, answer: Answering): num
 
 /** @param shares how many searches share the time of one */
 function answerOf(
-  path: string,
+  job: Pick<Answer, 'path' | 'format'>,
   start: Starting,
   fixed: Fixed,
   limits: readonly Limit[],
@@ -79,7 +85,7 @@ function answerOf(
     { ...bounds, milliseconds: bounds.milliseconds / shares },
   );
   const ranking = rank(found.plans, settled.run);
-  return { path, start, budget, found, ranking, seconds: (bounds.now() - began) / 1000 };
+  return { ...job, start, budget, found, ranking, seconds: (bounds.now() - began) / 1000 };
 }
 
 function shown(words: Words, answer: Answer): number {

@@ -26,6 +26,21 @@ export function describeRun(run: TrainingRun, layers: number): string {
   return [...lines, 'parallelism:', ...degrees, ''].join('\n');
 }
 
+/** Some fields of a run (`parallelism.tensor`, `offload`) as a description, empty where the run has none of them. */
+export function describeFields(run: TrainingRun, fields: readonly string[]) {
+  const { parallelism, ...others } = runAsWritten(run);
+  const degrees = Object.entries(parallelism as object).map(([name, value]) => [`parallelism.${name}`, value] as const);
+  const values = new Map([...Object.entries(others), ...degrees]);
+  const noKeyFor = fields.filter((field) => values.get(field) !== undefined);
+  const lineOf = (field: string) => `${field.replace('parallelism.', '  ')}: ${valueText(values.get(field))}\n`;
+  const nested = noKeyFor.filter((field) => field.startsWith('parallelism.'));
+  const flat = noKeyFor.filter((field) => !field.startsWith('parallelism.'));
+  const text = [...flat.map(lineOf), ...(nested.length === 0 ? [] : ['parallelism:\n', ...nested.map(lineOf)])].join(
+    '',
+  );
+  return { noKeyFor, text };
+}
+
 /** Words stand as they are; lists and mappings are written as in JSON, which is YAML too. */
 const valueText = (value: unknown): string =>
   typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : plain(JSON.stringify(value), 10_000);

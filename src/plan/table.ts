@@ -10,10 +10,14 @@ import { describeRun } from './describe.ts';
 import type { Start } from './question.ts';
 import type { Ranking } from './rank.ts';
 import type { Found, Plan } from './search.ts';
+import { expertsOf } from './space.ts';
+import { type Spelled, spelledIn } from './spelled.ts';
 
 /** All that is told of a search. */
 export type Answer = {
   readonly path: string;
+  /** id of the format that the job is in */
+  readonly format: string;
   readonly start: Start;
   readonly budget: number;
   readonly found: Found;
@@ -123,8 +127,11 @@ function wordsOf({ start, found, budget, seconds }: Answer): readonly string[] {
   ];
 }
 
+type Described = { readonly title: string; readonly yaml: string; readonly own: Spelled | undefined };
+
 /** Each named plan once, with its names, what it changes, and its description. */
-function described({ start, ranking }: Answer): readonly { readonly title: string; readonly yaml: string }[] {
+function described(answer: Answer): readonly Described[] {
+  const { start, ranking } = answer;
   if (ranking === undefined) return [];
   return [...new Set(named.map((name) => ranking[name]))].map((plan) => {
     const changes = changedFields(start.settled.run, plan.run);
@@ -132,11 +139,51 @@ function described({ start, ranking }: Answer): readonly { readonly title: strin
     return {
       title: `${names}: ${changes.length === 0 ? 'as it is' : `changes ${changes.join(', ')}`}`,
       yaml: describeRun(plan.run, start.operations.order.length),
+      own: ownOf(answer, plan.run),
     };
   });
 }
 
-/** A plan as the terminal shows it. */
+/** The run under the keys of the job's own format, where it has such. */
+function ownOf({ format, start: { operations } }: Answer, run: TrainingRun): Spelled | undefined {
+  return spelledIn(format, run, {
+    layers: operations.order.length,
+    experts: expertsOf(operations),
+    predicts: operations.prediction.length > 0 && run.mtp !== false,
+  });
+}
+
+const leftOut = ({ leaveOut }: Spelled): string => `Leave out, where the job has them: ${leaveOut.join(', ')}.`;
+const withoutKey = ({ format, noKeyFor }: Spelled): string =>
+  `${format} has no one key for ${noKeyFor.join(', ')}; a run description says the rest:`;
+
+/** A plan under the job's own keys, and as a run description where that has to say the rest. */
+function ownText({ yaml, own }: Described): readonly string[] {
+  if (own === undefined) return [yaml];
+  return [
+    own.text,
+    ...(own.leaveOut.length === 0 ? [] : [`# ${leftOut(own)}`, '']),
+    ...(own.rest === '' ? [] : [`# ${withoutKey(own)}`, own.rest]),
+  ];
+}
+
+const fenced = (language: string, text: string): string => `\`\`\`${language}\n${text}\`\`\``;
+
+function ownMarkdown({ yaml, own }: Described): readonly string[] {
+  if (own === undefined) return [fenced('yaml', yaml)];
+  return [
+    fenced(own.language, own.text),
+    ...(own.leaveOut.length === 0 ? [] : [sentence(leftOut(own))]),
+    ...(own.rest === '' ? [] : [sentence(withoutKey(own)), fenced('yaml', own.rest)]),
+  ];
+}
+
+function ownJson(own: Spelled | undefined): PlanReport['plans'][number]['own_format'] {
+  if (own === undefined) return null;
+  const { format, text, leaveOut, noKeyFor } = own;
+  return { format, text, leave_out: [...leaveOut], no_key_for: [...noKeyFor] };
+}
+
 /** Rows of a table for a terminal, the heading first. */
 export function aligned(table: readonly (readonly string[])[]): readonly string[] {
   const rows = table.map((row) => row.map((cell) => plain(cell, 200)));
@@ -149,13 +196,14 @@ export function aligned(table: readonly (readonly string[])[]): readonly string[
   );
 }
 
+/** A plan as the terminal shows it. */
 export function planText(answer: Answer): string {
   return [
     plain(answer.path, 120),
     ...wordsOf(answer).map((words) => `  ${plain(words, 500)}`),
     '',
     ...(answer.ranking === undefined ? [] : [...aligned([heading, ...rowsOf(answer).map(cells)]), '']),
-    ...described(answer).flatMap(({ title, yaml }) => [`# ${title}`, yaml]),
+    ...described(answer).flatMap((one) => [`# ${one.title}`, ...ownText(one)]),
   ].join('\n');
 }
 
@@ -168,7 +216,7 @@ export function planMarkdown(answer: Answer): string {
       .map((words) => `- ${sentence(words)}`)
       .join('\n'),
     ...(rows.length === 0 ? [] : [table([heading, ...rows], [2, 3, 4])]),
-    ...described(answer).map(({ title, yaml }) => `### ${sentence(title)}\n\n\`\`\`yaml\n${yaml}\`\`\``),
+    ...described(answer).flatMap((one) => [`### ${sentence(one.title)}`, ...ownMarkdown(one)]),
     '',
   ].join('\n\n');
 }
@@ -204,6 +252,7 @@ export function planJson(answer: Answer): PlanReport {
       changes: [...changedFields(start.settled.run, plan.run)],
       run: runAsWritten(plan.run),
       description: describeRun(plan.run, start.operations.order.length),
+      own_format: ownJson(ownOf(answer, plan.run)),
     })),
   };
 }

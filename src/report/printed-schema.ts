@@ -56,6 +56,15 @@ export const planSchema = z.object({
         changes: z.array(z.string()).describe('fields of the run that are otherwise than it is'),
         run,
         description: z.string().describe('a run description, YAML'),
+        own_format: z
+          .object({
+            format: z.string(),
+            text: z.string().describe('the run under the keys of the job'),
+            leave_out: z.array(z.string()).describe('flags that the job must not have'),
+            no_key_for: z.array(z.string()).describe('fields for which the format has no key'),
+          })
+          .nullable()
+          .describe('null where the format of the job is not written'),
       }),
     )
     .describe('the fastest first'),

@@ -200,7 +200,15 @@ describe('what the framework refuses', () => {
     expect([found.plans.length, found.candidates]).toEqual([0, 0]);
     expect(found.refused).toBeGreaterThan(0);
     expect(found.refusal).toContain("None of the adapter's targets (in_proj, x_proj)");
-    const answer = { path: 'config.json', start, budget: 1, found, ranking: undefined, seconds: 0 };
+    const answer = {
+      path: 'config.json',
+      format: 'huggingface',
+      start,
+      budget: 1,
+      found,
+      ranking: undefined,
+      seconds: 0,
+    };
     expect(planText(answer)).toMatch(/divide, but fsdp does not start them: None of the adapter's targets/);
   });
 });

@@ -56,7 +56,10 @@ function stepsOf({ field, values }: Sweep, gib: number): readonly Step[] {
       bounded(),
     );
     const ranking = rank(found.plans, settled.run);
-    return { value, outcome: { path: 'config.json', start, budget, found, ranking, seconds: 0 } };
+    return {
+      value,
+      outcome: { path: 'config.json', format: 'huggingface', start, budget, found, ranking, seconds: 0 },
+    };
   });
 }
 
