@@ -17,6 +17,7 @@ export const facts: Readonly<Record<string, Field>> = {
   micro_batch_size: { unit: 'sequences', default: '1' },
   global_batch_size: { unit: 'sequences', default: 'one micro-batch for each replica; four for each pipeline stage' },
   precision: { default: '`bf16`' },
+  fp8_recipe: { default: '`tensorwise`' },
   optimizer: { default: '`adamw`' },
   framework: { default: '`megatron`; `fsdp` where nobody states framework, sharding, recompute or parallelism' },
   framework_version: { default: 'the version that facts were checked with, Transformers 5.18 for `transformers`' },

@@ -55,6 +55,8 @@ function everyFramework(): readonly Watched[] {
     { fused_cross_entropy: true },
     { loss_chunks: 8 },
     { precision: 'fp8', compile: true },
+    { precision: 'fp8', fp8_recipe: 'rowwise', accelerator: 'b200-sxm' },
+    { precision: 'fp8', fp8_recipe: 'blockwise', accelerator: 'b200-sxm' },
     { precision: 'mxfp8', accelerator: 'b200-sxm' },
     { precision: 'fp32' },
     { weights_dtype: 'bf16' },

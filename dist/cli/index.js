@@ -9188,14 +9188,14 @@ const earlierDefaults = {
 };
 /**
  * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
- * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
+ * bytes for each element. Blocks (`fp8_recipe: blockwise`, too) are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
  * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
  * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
  */
-function quantizedCopies(precision, generation) {
+function quantizedCopies(precision, generation, recipe) {
     switch (precision) {
         case 'fp8':
-            return generation === 'blackwell' ? 1 : 2;
+            return generation === 'blackwell' && recipe !== 'blockwise' ? 1 : 2;
         case 'mxfp8':
             return 2 * precisions.mxfp8.operand;
         case 'fp4':
@@ -9823,6 +9823,7 @@ const holdings = ['weights', 'states'];
 const besides = ['states', 'weights', 'nothing'];
 const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'];
 const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'];
+const fp8Recipes = ['tensorwise', 'rowwise', 'blockwise'];
 const dtypeNames = ['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4'];
 const optimizerNames = ['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon'];
 const optimizerImplementations = ['fused', 'foreach'];
@@ -13351,7 +13352,7 @@ const copiesOf = (operation, { copies }) => operation.kind !== 'linear' || opera
 function copyBytes(run) {
     if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined)
         return 0;
-    const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
+    const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation, run.fp8Recipe);
     const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
     return Math.max(0, copies - stored);
 }
@@ -14922,6 +14923,11 @@ const bands = numbers({
     open: judged('what stating one such fact moved among the published runs')(0.03, 'log ratio'),
     /** for kernels that were derived and not measured, and for models like which none was measured */
     derived: judged('public runs on such accelerators, which are not in this repository, are up to 0.62 off, and BERT on H200 0.67', '2026-11-28')(0.45, 'log ratio'),
+    /** fp8 with a scale for each row or block, which is timed as with one for each tensor */
+    recipe: benchmark({
+        title: 'torchtitan b5bcd76, benchmarks/asyncTP_llama3_h100_2025-06: rowwise runs reach 0.66 to 0.74 of what tensorwise ones do, all with tensor parallelism',
+        date: '2026-11-28',
+    })(0.41, 'log ratio'),
     /** PyTorch's ring attention from `tokens` on: torchtitan's runs are up to a third slower than projected */
     ring: { tokens: ofRuns(65_536, 'token'), width: ofRuns(0.2, 'log ratio') },
 });
@@ -15032,6 +15038,8 @@ function leftOpen(run, { chip }, experts) {
 function* further(operations, run, { kernels, chip }) {
     if (kernels.confidence === 'derived')
         yield { width: bands.derived, why: `kernel constants of ${chip.name} are derived, not measured` };
+    if (run.precision === 'fp8' && run.fp8Recipe !== undefined && run.fp8Recipe !== 'tensorwise')
+        yield { width: bands.recipe, why: `fp8 scaled ${run.fp8Recipe} is timed as tensorwise` };
     const rings = run.parallelism.context > 1 && frameworkExecution[run.framework].ringOfPyTorch;
     if (rings && run.sequenceLength >= bands.ring.tokens)
         yield { width: bands.ring.width, why: 'ring attention over long sequences' };
@@ -37812,6 +37820,9 @@ const runSchema = lazily(() => strictObject({
     micro_batch_size: description_count().optional().describe('sequences for each model replica and forward pass'),
     global_batch_size: description_count().optional().describe('sequences for each optimizer step'),
     precision: schemas_enum(precisionNames).optional().describe('dtype of the matrix products'),
+    fp8_recipe: schemas_enum(fp8Recipes)
+        .optional()
+        .describe('with `precision: fp8`: one scale for a tensor (delayed or current), a row, or a block'),
     optimizer: schemas_enum(optimizerNames).optional().describe('which states each weight has'),
     framework: schemas_enum(frameworkNames)
         .optional()
@@ -48251,6 +48262,8 @@ function statePrecision(say) {
         say.runIs('precision', 'fp4', four);
     if (eight !== undefined)
         say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', eight);
+    if (eight !== undefined)
+        say.run('fp8_recipe', 'fp8_recipe', (recipe) => recipe === 'blockwise' ? recipe : recipe === 'tensorwise' || recipe === 'delayed' ? 'tensorwise' : undefined);
     if (say.flag('fp8') === true)
         say.runIs('precision', 'fp8', 'fp8');
     if (say.flag('bf16') === true)
@@ -52413,6 +52426,8 @@ function torchtitan_precision(say) {
         say.runIs('precision', listed.some((name) => /mx/.test(name)) ? 'mxfp8' : 'fp8', key);
     else
         say.run('precision', 'training.mixed_precision_param', (value) => (value === 'float32' ? 'fp32' : 'bf16'));
+    if (key !== undefined)
+        say.run('fp8_recipe', ['float8.recipe_name', 'quantize.linear.float8.recipe_name'], (recipe) => recipe === 'tensorwise' ? recipe : /^rowwise/.test(textOf(recipe)) ? 'rowwise' : undefined);
     say.byDefault('precision', 'bf16', `training.mixed_precision_param of torchtitan (${torchtitan_source})`);
 }
 
@@ -53683,6 +53698,7 @@ function settleRun(sources, architecture) {
         ...readByEncoders(desk, architecture),
     };
     notePrediction(desk, architecture, run);
+    noteRecipe(desk, run);
     noteTowers(desk, architecture, run);
     return {
         kind: 'settled',
@@ -53910,6 +53926,14 @@ function dropout({ stated, origins }, architecture) {
         return undefined;
     origins['dropout'] = 'config';
     return { dropout: true };
+}
+function noteRecipe({ assumptions }, { fp8Recipe, precision }) {
+    if (fp8Recipe === undefined || fp8Recipe === 'tensorwise')
+        return;
+    const reason = precision === 'fp8'
+        ? 'steps are timed as with one scale for each tensor, with a wider band: measured runs with one for each row were slower'
+        : `products are in ${precision}: it changes nothing here`;
+    assumptions.push({ field: 'fp8_recipe', value: fp8Recipe, reason });
 }
 function notePrediction({ assumptions }, { prediction }, { mtp }) {
     if (prediction.length === 0 || mtp !== undefined)

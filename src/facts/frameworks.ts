@@ -274,14 +274,14 @@ export const earlierDefaults: { readonly [Name in keyof typeof frameworks]?: Ear
 
 /**
  * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
- * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
+ * bytes for each element. Blocks (`fp8_recipe: blockwise`, too) are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
  * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
  * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
  */
-export function quantizedCopies(precision: string, generation: string | undefined): number {
+export function quantizedCopies(precision: string, generation: string | undefined, recipe?: string): number {
   switch (precision) {
     case 'fp8':
-      return generation === 'blackwell' ? 1 : 2;
+      return generation === 'blackwell' && recipe !== 'blockwise' ? 1 : 2;
     case 'mxfp8':
       return 2 * precisions.mxfp8.operand;
     case 'fp4':

@@ -17,6 +17,8 @@ export type TrainingRun = {
   readonly globalBatchSize: number;
   /** dtype of the matrix products */
   readonly precision: Precision;
+  /** what one scale of fp8 products is for; absent: a tensor */
+  readonly fp8Recipe?: Fp8Recipe;
   readonly optimizer: OptimizerName;
   readonly framework: Framework;
   /** as its package has it: `4.46`; absent: the version that the facts were checked with */
@@ -122,6 +124,8 @@ export const besides = ['states', 'weights', 'nothing'] as const;
 export const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'] as const;
 export const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'] as const;
 export type Precision = (typeof precisionNames)[number];
+export const fp8Recipes = ['tensorwise', 'rowwise', 'blockwise'] as const;
+export type Fp8Recipe = (typeof fp8Recipes)[number];
 export const dtypeNames = ['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4'] as const;
 export type Dtype = (typeof dtypeNames)[number];
 export const optimizerNames = ['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon'] as const;

@@ -7,6 +7,7 @@ import {
   besides,
   contextParallelStyles,
   dtypeNames,
+  fp8Recipes,
   frameworkNames,
   holdings,
   offloads,
@@ -68,6 +69,10 @@ export const runSchema = lazily(() =>
     micro_batch_size: count().optional().describe('sequences for each model replica and forward pass'),
     global_batch_size: count().optional().describe('sequences for each optimizer step'),
     precision: z.enum(precisionNames).optional().describe('dtype of the matrix products'),
+    fp8_recipe: z
+      .enum(fp8Recipes)
+      .optional()
+      .describe('with `precision: fp8`: one scale for a tensor (delayed or current), a row, or a block'),
     optimizer: z.enum(optimizerNames).optional().describe('which states each weight has'),
     framework: z
       .enum(frameworkNames)

@@ -115,6 +115,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     ...readByEncoders(desk, architecture),
   };
   notePrediction(desk, architecture, run);
+  noteRecipe(desk, run);
   noteTowers(desk, architecture, run);
   return {
     kind: 'settled',
@@ -390,6 +391,15 @@ function dropout({ stated, origins }: Desk, architecture: Architecture): Pick<Tr
     return undefined;
   origins['dropout'] = 'config';
   return { dropout: true };
+}
+
+function noteRecipe({ assumptions }: Desk, { fp8Recipe, precision }: TrainingRun): void {
+  if (fp8Recipe === undefined || fp8Recipe === 'tensorwise') return;
+  const reason =
+    precision === 'fp8'
+      ? 'steps are timed as with one scale for each tensor, with a wider band: measured runs with one for each row were slower'
+      : `products are in ${precision}: it changes nothing here`;
+  assumptions.push({ field: 'fp8_recipe', value: fp8Recipe, reason });
 }
 
 function notePrediction({ assumptions }: Desk, { prediction }: Architecture, { mtp }: TrainingRun): void {

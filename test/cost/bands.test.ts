@@ -8,6 +8,10 @@ describe('the band around a projected step (docs/mfu.md: nine of ten measured ru
   it.each([
     ['dense, 16 bits', small, {}, 0.13],
     ['8 bits', small, { precision: 'fp8' }, 0.15],
+    ['8 bits, a scale for each tensor', small, { precision: 'fp8', fp8_recipe: 'tensorwise' }, 0.15],
+    ['8 bits, a scale for each row', small, { precision: 'fp8', fp8_recipe: 'rowwise' }, 0.15 + 0.41],
+    ['8 bits, a scale for each block', small, { precision: 'fp8', fp8_recipe: 'blockwise' }, 0.15 + 0.41],
+    ['a recipe of 8 bits in 16', small, { fp8_recipe: 'rowwise' }, 0.13],
     ['experts', mixture, {}, 0.3],
     ['eager fine-tuning', small, { framework: 'transformers' }, 0.28],
     ['adapters', small, { lora: { rank: 8 } }, 0.28],

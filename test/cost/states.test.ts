@@ -280,6 +280,13 @@ describe('copies of weights in 8 and 4 bits (Transformer Engine, get_weight_work
     expect((parts['quantized_weights'] ?? 0) / hidden).toBeCloseTo(bytes, 9);
   });
 
+  it('blocks are laid out along rows and along columns on every chip', () => {
+    const run = { precision: 'fp8', sharding: 'none', gpus: 1 };
+    for (const accelerator of ['h100-sxm-80gb', 'b200-sxm'])
+      expect(held({ ...run, accelerator, fp8_recipe: 'blockwise' }).parts['quantized_weights']).toBe(2 * hidden);
+    expect(held({ ...run, accelerator: 'b200-sxm', fp8_recipe: 'rowwise' }).parts['quantized_weights']).toBe(hidden);
+  });
+
   it('weights that are stored so are one of the copies', () => {
     const run = { accelerator: 'h100-sxm-80gb', precision: 'fp8', weights_dtype: 'fp8', sharding: 'none', gpus: 1 };
     expect(held(run).parts['quantized_weights']).toBe(hidden);

@@ -233,3 +233,28 @@ describe('Megatron’s small languages', () => {
     expect(layoutOf('(((t|)*999)*999)*999')).toBeUndefined();
   });
 });
+
+describe('how fp8 products are scaled', () => {
+  it.each([
+    ['tensorwise', 'fp8', 'tensorwise'],
+    ['delayed', 'fp8', 'tensorwise'],
+    ['blockwise', 'fp8', 'blockwise'],
+    ['mxfp8', 'mxfp8', undefined],
+    [undefined, 'fp8', undefined],
+  ])('--fp8-recipe %s of Megatron', (recipe, precision, scaled) => {
+    const { run, reading } = read({ 'fp8-format': 'hybrid', 'fp8-recipe': recipe });
+    expect([run?.['precision'], run?.['fp8_recipe']]).toEqual([precision, scaled]);
+    expect(reading.problems).toEqual(read({ 'fp8-format': 'hybrid' }).reading.problems);
+  });
+
+  it.each([
+    ['recipe_name = "rowwise_with_gw_hp"', 'rowwise'],
+    ['recipe_name = "tensorwise"', 'tensorwise'],
+    ['', undefined],
+  ])('[float8] %s of torchtitan', (line, scaled) => {
+    const text = `[model]\nname = "llama3"\nflavor = "8B"\nconverters = ["float8"]\n[training]\nseq_len = 8192\n[float8]\n${line}\n`;
+    const { estimate } = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'train.toml', settingsFrom({}));
+    expect(estimate?.run.run).toMatchObject({ precision: 'fp8' });
+    expect(estimate?.run.run.fp8Recipe).toBe(scaled);
+  });
+});

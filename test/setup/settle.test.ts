@@ -68,6 +68,21 @@ describe('the version of a framework', () => {
   });
 });
 
+it.each([
+  [{ precision: 'fp8', fp8Recipe: 'rowwise' }, 'timed as with one scale for each tensor'],
+  [{ precision: 'bf16', fp8Recipe: 'blockwise' }, 'products are in bf16: it changes nothing here'],
+  [{ precision: 'fp8', fp8Recipe: 'tensorwise' }, undefined],
+  [{ precision: 'fp8' }, undefined],
+] as const)('fp8 of %j says what of its scaling is not followed', (fields, words) => {
+  const reading = readConfig(Buffer.from(JSON.stringify(unknown)), 'config.json');
+  if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+  const settling = settleRun([{ origin: 'run', fields }], reading.architecture);
+  if (settling.kind === 'unsettled') throw new Error('unsettled');
+  const told = settling.assumptions.find(({ field }) => field === 'fp8_recipe');
+  if (words === undefined) expect(told).toBeUndefined();
+  else expect(told?.reason).toContain(words);
+});
+
 it('stages that are laid out by hand may be more than layers, as the first has the embedding and the last the loss', () => {
   const reading = readConfig(Buffer.from(JSON.stringify({ ...unknown, num_hidden_layers: 2 })), 'config.json');
   if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);

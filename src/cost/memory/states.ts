@@ -196,7 +196,7 @@ const copiesOf = (operation: Operation, { copies }: Rates): number =>
 
 function copyBytes(run: TrainingRun): number {
   if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined) return 0;
-  const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
+  const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation, run.fp8Recipe);
   const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
   return Math.max(0, copies - stored);
 }

@@ -64,6 +64,8 @@ function* further(
 ): Generator<{ readonly width: number; readonly why: string }> {
   if (kernels.confidence === 'derived')
     yield { width: bands.derived, why: `kernel constants of ${chip.name} are derived, not measured` };
+  if (run.precision === 'fp8' && run.fp8Recipe !== undefined && run.fp8Recipe !== 'tensorwise')
+    yield { width: bands.recipe, why: `fp8 scaled ${run.fp8Recipe} is timed as tensorwise` };
   const rings = run.parallelism.context > 1 && frameworkExecution[run.framework].ringOfPyTorch;
   if (rings && run.sequenceLength >= bands.ring.tokens)
     yield { width: bands.ring.width, why: 'ring attention over long sequences' };

@@ -162,5 +162,9 @@ function precision(say: Stating): void {
   );
   if (key !== undefined) say.runIs('precision', listed.some((name) => /mx/.test(name)) ? 'mxfp8' : 'fp8', key);
   else say.run('precision', 'training.mixed_precision_param', (value) => (value === 'float32' ? 'fp32' : 'bf16'));
+  if (key !== undefined)
+    say.run('fp8_recipe', ['float8.recipe_name', 'quantize.linear.float8.recipe_name'], (recipe) =>
+      recipe === 'tensorwise' ? recipe : /^rowwise/.test(textOf(recipe)) ? 'rowwise' : undefined,
+    );
   say.byDefault('precision', 'bf16', `training.mixed_precision_param of torchtitan (${source})`);
 }
