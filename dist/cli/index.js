@@ -63796,8 +63796,18 @@ const cells = ({ names, plan, time }) => [
     exact(Math.round(plan.tokensPerSecond / plan.run.gpus)),
     table_limitOf(time),
 ];
+/** The fastest of the plans whose micro-batch is the largest, in a sentence. */
+function largestMicroBatch(ranking) {
+    if (ranking === undefined)
+        return [];
+    const { run, tokensPerSecond } = ranking.ranked.reduce((largest, plan) => plan.run.microBatchSize > largest.run.microBatchSize ? plan : largest);
+    const speed = exact(Math.round(tokensPerSecond / run.gpus));
+    return [
+        `The largest micro-batch tried that fits is ${run.microBatchSize}, at ${speed} tokens/s per GPU: ${choiceLine(run)}.`,
+    ];
+}
 /** What was searched, in sentences. */
-function table_wordsOf({ start, found, budget, seconds }) {
+function table_wordsOf({ start, found, ranking, budget, seconds }) {
     const { run } = start.settled;
     const { candidates, plans, tooLarge, refused, refusal, stopped, smallest } = found;
     return [
@@ -63814,6 +63824,7 @@ function table_wordsOf({ start, found, budget, seconds }) {
             : [
                 `Nothing fits. The smallest needs ${gib(smallest.device)} ±${percent(smallest.band, 0)}: ${choiceLine(smallest.run)}.`,
             ]),
+        ...largestMicroBatch(ranking),
         ...(candidates + refused > 0
             ? []
             : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),

@@ -102,8 +102,20 @@ const cells = ({ names, plan, time }: Row): readonly string[] => [
   limitOf(time),
 ];
 
+/** The fastest of the plans whose micro-batch is the largest, in a sentence. */
+function largestMicroBatch(ranking: Ranking | undefined): readonly string[] {
+  if (ranking === undefined) return [];
+  const { run, tokensPerSecond } = ranking.ranked.reduce((largest, plan) =>
+    plan.run.microBatchSize > largest.run.microBatchSize ? plan : largest,
+  );
+  const speed = exact(Math.round(tokensPerSecond / run.gpus));
+  return [
+    `The largest micro-batch tried that fits is ${run.microBatchSize}, at ${speed} tokens/s per GPU: ${choiceLine(run)}.`,
+  ];
+}
+
 /** What was searched, in sentences. */
-function wordsOf({ start, found, budget, seconds }: Answer): readonly string[] {
+function wordsOf({ start, found, ranking, budget, seconds }: Answer): readonly string[] {
   const { run } = start.settled;
   const { candidates, plans, tooLarge, refused, refusal, stopped, smallest } = found;
   return [
@@ -120,6 +132,7 @@ function wordsOf({ start, found, budget, seconds }: Answer): readonly string[] {
       : [
           `Nothing fits. The smallest needs ${gib(smallest.device)} ±${percent(smallest.band, 0)}: ${choiceLine(smallest.run)}.`,
         ]),
+    ...largestMicroBatch(ranking),
     ...(candidates + refused > 0
       ? []
       : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),
