@@ -13,6 +13,8 @@ const chosen: Readonly<Record<string, (run: TrainingRun) => unknown>> = {
   micro_batch_size: ({ microBatchSize }) => microBatchSize,
   recompute: ({ recompute }) => recompute,
   recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
+  recompute_method: ({ recomputeMethod }) => recomputeMethod,
+  recompute_layers: ({ recomputeLayers }) => recomputeLayers,
 };
 const choices = Object.entries(chosen);
 
