@@ -54940,6 +54940,8 @@ const changes_chosen = {
     micro_batch_size: ({ microBatchSize }) => microBatchSize,
     recompute: ({ recompute }) => recompute,
     recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
+    recompute_method: ({ recomputeMethod }) => recomputeMethod,
+    recompute_layers: ({ recomputeLayers }) => recomputeLayers,
 };
 const changes_choices = Object.entries(changes_chosen);
 /** Fields that a plan sets otherwise than the run as it is, as users write them. */
