@@ -9178,8 +9178,8 @@ const frameworks = numbers({
 const earlierDefaults = {
     // Before it the default was `adamw_hf`, which is no optimizer of PyTorch's.
     transformers: {
-        since: [4, 33],
-        before: [4, 54],
+        since: '4.33',
+        before: '4.54',
         optimizerImplementation: 'foreach',
         words: 'takes optim: adamw_torch by default, which steps list by list',
         after: 'takes the fused AdamW by default with torch 2.8 or later; with an older torch, optimizer_implementation is foreach',
@@ -14924,10 +14924,7 @@ const bands = numbers({
     /** for kernels that were derived and not measured, and for models like which none was measured */
     derived: judged('public runs on such accelerators, which are not in this repository, are up to 0.62 off, and BERT on H200 0.67', '2026-11-28')(0.45, 'log ratio'),
     /** fp8 with a scale for each row or block, which is timed as with one for each tensor */
-    recipe: benchmark({
-        title: 'torchtitan b5bcd76, benchmarks/asyncTP_llama3_h100_2025-06: rowwise runs reach 0.66 to 0.74 of what tensorwise ones do, all with tensor parallelism',
-        date: '2026-11-28',
-    })(0.41, 'log ratio'),
+    recipe: judged('torchtitan b5bcd76, benchmarks/asyncTP_llama3_h100_2025-06: rowwise runs reach 0.66 to 0.74 of what tensorwise ones do, all with tensor parallelism; nothing is known of blocks', '2026-11-28')(0.41, 'log ratio'),
     /** PyTorch's ring attention from `tokens` on: torchtitan's runs are up to a third slower than projected */
     ring: { tokens: ofRuns(65_536, 'token'), width: ofRuns(0.2, 'log ratio') },
 });
@@ -53888,22 +53885,24 @@ function ofVersion(desk, framework, optimizer) {
     const earlier = earlierDefaults[framework];
     if (earlier === undefined)
         return note(`no known fact of ${framework} depends on its version`);
-    const [first, end] = [earlier.since, earlier.before].map((one) => one.join('.'));
-    if (isBefore(version, earlier.since))
+    const { since: first, before: end } = earlier;
+    if (isBefore(version, first))
         return note(`defaults before ${first} are not known: the newest are taken`);
     if (stated !== undefined)
         return note('all that is known to depend on it is optimizer_implementation, which is stated');
     if (optimizer !== 'adamw' && optimizer !== 'adam')
         return note('all that is known to depend on it is how AdamW steps, which is not the optimizer');
-    if (!isBefore(version, earlier.before))
+    if (!isBefore(version, end))
         return note(`from ${end} on ${framework} ${earlier.after}`);
     return {
         optimizerImplementation: assume(desk, 'optimizer_implementation', earlier.optimizerImplementation, `${framework} ${version} ${earlier.words} (from ${end} on it does not)`),
     };
 }
-function isBefore(version, [major, minor]) {
-    const [ownMajor = 0, ownMinor = 0] = version.split('.').map(Number);
-    return ownMajor < major || (ownMajor === major && ownMinor < minor);
+function isBefore(version, other) {
+    const partsOf = (text) => text.split('.').map(Number);
+    const [major = 0, minor = 0] = partsOf(version);
+    const [otherMajor = 0, otherMinor = 0] = partsOf(other);
+    return major < otherMajor || (major === otherMajor && minor < otherMinor);
 }
 /** Tokens of the whole training, which may follow from its steps and the tokens of a sample. */
 function settleTokens(desk, globalBatchSize, tokensOfSample) {

@@ -241,14 +241,11 @@ export const frameworks = numbers({
   },
 }) satisfies Readonly<Record<string, FrameworkFacts>>;
 
-/** Major and minor. */
-export type Version = readonly [major: number, minor: number];
-
 /** What a framework took by default in versions before those that its row of `frameworks` was checked with. */
 export type EarlierDefault = {
-  /** the first version that is known to have it, and the first that no longer has it */
-  readonly since: Version;
-  readonly before: Version;
+  /** the first version that is known to have it, and the first that no longer has it: major and minor */
+  readonly since: string;
+  readonly before: string;
   readonly optimizerImplementation: FrameworkFacts['optimizerImplementation'];
   /** in words, for an assumption */
   readonly words: string;
@@ -261,8 +258,8 @@ export type EarlierDefault = {
 export const earlierDefaults: { readonly [Name in keyof typeof frameworks]?: EarlierDefault } = {
   // Before it the default was `adamw_hf`, which is no optimizer of PyTorch's.
   transformers: {
-    since: [4, 33],
-    before: [4, 54],
+    since: '4.33',
+    before: '4.54',
     optimizerImplementation: 'foreach',
     words: 'takes optim: adamw_torch by default, which steps list by list',
     after:

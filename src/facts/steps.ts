@@ -452,11 +452,10 @@ export const bands = numbers({
     '2026-11-28',
   )(0.45, 'log ratio'),
   /** fp8 with a scale for each row or block, which is timed as with one for each tensor */
-  recipe: benchmark({
-    title:
-      'torchtitan b5bcd76, benchmarks/asyncTP_llama3_h100_2025-06: rowwise runs reach 0.66 to 0.74 of what tensorwise ones do, all with tensor parallelism',
-    date: '2026-11-28',
-  })(0.41, 'log ratio'),
+  recipe: judged(
+    'torchtitan b5bcd76, benchmarks/asyncTP_llama3_h100_2025-06: rowwise runs reach 0.66 to 0.74 of what tensorwise ones do, all with tensor parallelism; nothing is known of blocks',
+    '2026-11-28',
+  )(0.41, 'log ratio'),
   /** PyTorch's ring attention from `tokens` on: torchtitan's runs are up to a third slower than projected */
   ring: { tokens: ofRuns(65_536, 'token'), width: ofRuns(0.2, 'log ratio') },
 });

@@ -1,5 +1,5 @@
 import { findAccelerator } from '../facts/accelerators.ts';
-import { earlierDefaults, type Version } from '../facts/frameworks.ts';
+import { earlierDefaults } from '../facts/frameworks.ts';
 import type { Architecture, Tower } from '../model/architecture.ts';
 import { freezableOf } from '../model/freezable.ts';
 import { written } from '../model/names.ts';
@@ -348,13 +348,13 @@ function ofVersion(
   const note = (reason: string) => void desk.assumptions.push({ field: 'framework_version', value: version, reason });
   const earlier = earlierDefaults[framework];
   if (earlier === undefined) return note(`no known fact of ${framework} depends on its version`);
-  const [first, end] = [earlier.since, earlier.before].map((one) => one.join('.'));
-  if (isBefore(version, earlier.since)) return note(`defaults before ${first} are not known: the newest are taken`);
+  const { since: first, before: end } = earlier;
+  if (isBefore(version, first)) return note(`defaults before ${first} are not known: the newest are taken`);
   if (stated !== undefined)
     return note('all that is known to depend on it is optimizer_implementation, which is stated');
   if (optimizer !== 'adamw' && optimizer !== 'adam')
     return note('all that is known to depend on it is how AdamW steps, which is not the optimizer');
-  if (!isBefore(version, earlier.before)) return note(`from ${end} on ${framework} ${earlier.after}`);
+  if (!isBefore(version, end)) return note(`from ${end} on ${framework} ${earlier.after}`);
   return {
     optimizerImplementation: assume(
       desk,
@@ -365,9 +365,11 @@ function ofVersion(
   };
 }
 
-function isBefore(version: string, [major, minor]: Version): boolean {
-  const [ownMajor = 0, ownMinor = 0] = version.split('.').map(Number);
-  return ownMajor < major || (ownMajor === major && ownMinor < minor);
+function isBefore(version: string, other: string): boolean {
+  const partsOf = (text: string) => text.split('.').map(Number);
+  const [major = 0, minor = 0] = partsOf(version);
+  const [otherMajor = 0, otherMinor = 0] = partsOf(other);
+  return major < otherMajor || (major === otherMajor && minor < otherMinor);
 }
 
 /** Tokens of the whole training, which may follow from its steps and the tokens of a sample. */
