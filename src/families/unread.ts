@@ -69,3 +69,20 @@ export function noteUnread(fields: Fields, type: string, reader: Reader | undefi
   }
   return exact;
 }
+
+/** Of numbers, those that place, start or schedule, whatever the family. */
+const noPart =
+  /_ids?$|token|version|theta|eps|std|range|seed|dtype|prob|temperature|top_[kp]$|beam|length|position|cache|dropout|label/;
+
+/** How many keys of a strange family are named. */
+const mostNamed = 12;
+
+/** Names the numbers of a config of an unknown family that nothing read: any of them may be the size of a part of it. */
+export function nameUnread(fields: Fields): void {
+  const parts = fields
+    .unread()
+    .slice(0, 500)
+    .filter(([key, value]) => typeof value === 'number' && counts(value) && !noSize.test(key) && !noPart.test(key));
+  for (const [key, value] of parts.slice(0, mostNamed))
+    fields.assume(key, value, 'nothing reads it: if it is the size of a part of the model, the count is another');
+}

@@ -1,3 +1,4 @@
+import type { Evidence } from '../facts/evidence.ts';
 import type { Activation, Component, Role, Sharding, Span, TowerInput, TowerStage } from './architecture.ts';
 import type { Freezable } from './run.ts';
 
@@ -214,6 +215,8 @@ export type Operations = {
   readonly predictionDepth: number;
   /** Encoders and what joins them to the text, on the first pipeline stage. */
   readonly towers: readonly TowerOperations[];
+  /** What an approximate count rests on; absent where it is exact. */
+  readonly approximate?: Evidence;
   /** False where no text is generated, so that nothing is cached for it. */
   readonly generates?: false;
 };

@@ -88,4 +88,15 @@ describe('the band around memory (docs/memory.md)', () => {
     expect(band({}, { model_type: 'mamba2' })).toBe(0.2);
     expect(band({ framework: 'transformers', gpus: 1 }, mixture)).toBe(0.075);
   });
+
+  it('counts that are not exact', () => {
+    const strange = { ...small, model_type: 'strange' };
+    const foreign = { ...small, architectures: ['StrangeForCausalLM'] };
+    expect(band({}, strange)).toBe(0.61);
+    expect(band({}, foreign)).toBe(0.2);
+    expect(costOf(strange).memory.basis).toContain('counted by its keys');
+    const wider = (config: object) => costOf(config).throughput.band - costOf(small).throughput.band;
+    expect(wider(strange)).toBeCloseTo(Math.log(1.61), 12);
+    expect(wider(foreign)).toBeCloseTo(Math.log(1.2), 12);
+  });
 });

@@ -11,6 +11,19 @@ const read = (config: object) => {
 
 const llama = { model_type: 'llama', hidden_size: 64, num_attention_heads: 4, vocab_size: 1000 };
 
+it('numbers of an unknown family that nothing reads are named, those that are no part are not', () => {
+  const more = { rotor_dim: 64, num_rotors: 3, bos_token_id: 7, rotor_eps: 2, layer_scale: 0.5 };
+  const { assumptions } = read({
+    ...llama,
+    intermediate_size: 128,
+    num_hidden_layers: 2,
+    ...more,
+    model_type: 'strange',
+  });
+  const named = assumptions.filter(({ reason }) => reason.startsWith('nothing reads it')).map(({ field }) => field);
+  expect(named).toEqual(['rotor_dim', 'num_rotors']);
+});
+
 describe('a key that nothing reads', () => {
   it.each([
     { num_experts: 8 },

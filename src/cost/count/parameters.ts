@@ -1,6 +1,6 @@
-import type { Evidence } from '../../facts/evidence.ts';
 import type { Architecture, Component } from '../../model/architecture.ts';
 import type { ParameterCount } from '../../model/estimate.ts';
+import { isExact, restsOn } from '../../model/evidence.ts';
 import { ledger } from '../../model/ledger.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import { parameters } from '../../units.ts';
@@ -49,12 +49,4 @@ export function countParameters(architecture: Architecture, operations: Operatio
     exact: isExact(architecture),
     restsOn: restsOn(architecture),
   };
-}
-
-const isExact = ({ exact, towers }: Architecture): boolean => exact && towers.every((tower) => tower.exact);
-
-/** What is not exact rests on a rule at best, whatever stands behind other models of the family. */
-function restsOn(architecture: Architecture): Evidence {
-  const { restsOn: family = 'keys' } = architecture;
-  return family === 'keys' || isExact(architecture) ? family : 'rule';
 }

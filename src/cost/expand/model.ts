@@ -9,6 +9,7 @@ import type {
   SharedBlock,
   Tower,
 } from '../../model/architecture.ts';
+import { isExact, restsOn } from '../../model/evidence.ts';
 import { freezableOf } from '../../model/freezable.ts';
 import { given } from '../../model/given.ts';
 import { blockOf, type Operation, type Operations, type Tensor, type TowerOperations } from '../../model/operation.ts';
@@ -47,7 +48,10 @@ export function expand(architecture: Architecture): Operations {
     })),
     predictionDepth: architecture.predictionDepth,
     towers: architecture.towers.map(tower),
-    ...given({ generates: architecture.generates }),
+    ...given({
+      generates: architecture.generates,
+      approximate: isExact(architecture) ? undefined : restsOn(architecture),
+    }),
   };
 }
 

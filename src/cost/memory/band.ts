@@ -1,4 +1,11 @@
-import { type FrameworkBands, type MemoryBand, memoryBands, unmeasuredBand } from '../../facts/memory.ts';
+import type { Evidence } from '../../facts/evidence.ts';
+import {
+  approximateBands,
+  type FrameworkBands,
+  type MemoryBand,
+  memoryBands,
+  unmeasuredBand,
+} from '../../facts/memory.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { parametersOf } from '../count/weights.ts';
@@ -8,6 +15,25 @@ type Band = { readonly band: number; readonly basis: string };
 
 /** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
 export function memoryBand(operations: Operations, run: TrainingRun): Band {
+  const { band, basis } = bandOfMeasured(operations, run);
+  if (operations.approximate === undefined) return { band, basis };
+  return {
+    band: Math.max(band, inDoubt(operations.approximate)),
+    basis: `${doubts(operations.approximate)}; ${basis}`,
+  };
+}
+
+/** Half width by which an approximate count may be off, as a ratio. */
+export const inDoubt = (evidence: Evidence): number =>
+  evidence === 'keys' ? approximateBands.keys : approximateBands.rule;
+
+/** The same in words. */
+export const doubts = (evidence: Evidence): string =>
+  evidence === 'keys'
+    ? 'counted by its keys, as a family that nobody described'
+    : 'an approximate count, whose assumptions say what was not read';
+
+function bandOfMeasured(operations: Operations, run: TrainingRun): Band {
   const { width, name } = bandOf(operations, run);
   const unlike = unmeasured(operations, run);
   const scaled =

@@ -2,7 +2,7 @@ import { frameworkExecution } from '../../facts/frameworks.ts';
 import { bands } from '../../facts/steps.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { seesBothWays } from '../memory/band.ts';
+import { doubts, inDoubt, seesBothWays } from '../memory/band.ts';
 import { type Context, isLow } from './context.ts';
 
 type Kind = 'dense' | 'low' | 'sparse' | 'fineTuning';
@@ -69,6 +69,8 @@ function* further(
   const rings = run.parallelism.context > 1 && frameworkExecution[run.framework].ringOfPyTorch;
   if (rings && run.sequenceLength >= bands.ring.tokens)
     yield { width: bands.ring.width, why: 'ring attention over long sequences' };
+  if (operations.approximate !== undefined)
+    yield { width: Math.log1p(inDoubt(operations.approximate)), why: doubts(operations.approximate) };
   if (operations.layers.some(({ operations: list }) => list.some(seesBothWays)))
     yield { width: bands.derived, why: 'no measured run has attention that sees both ways' };
 }

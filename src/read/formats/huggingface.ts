@@ -9,7 +9,7 @@ import { type Composite, encoderElements, findComposite, readerOfType } from '..
 import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
 import type { Shape } from '../../families/shape.ts';
 import { names } from '../../families/shape.ts';
-import { noteUnread } from '../../families/unread.ts';
+import { nameUnread, noteUnread } from '../../families/unread.ts';
 import { variantOf } from '../../families/variants.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
@@ -113,6 +113,7 @@ function read(source: Source): Reading {
       ? undefined
       : foreignClass(fields, [modelType, type, ofClass ?? ''], built);
   if (foreign !== undefined) fields.assume('architectures', namedClass(fields)?.name, foreign);
+  if (family === undefined) nameUnread(fields);
   // An unknown family is not exact as it is.
   const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
   const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
