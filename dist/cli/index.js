@@ -54117,6 +54117,7 @@ const findingCodes = [
     'not-looked-at',
     'not-merged',
     'approximate',
+    'budget-above-card',
     'policy-broken',
 ];
 /** It says something of the change itself, so that it is commented. */
@@ -54878,8 +54879,24 @@ const startRule = ({ path, base, head }) => {
 };
 /** What is wrong with the model or the run of a side that has an estimate. */
 const hindrancesOf = (side) => side?.estimate === undefined ? [] : [...side.reading.problems, ...side.estimate.problems];
+/** A budget above the accelerator's memory is enforced as it is stated, and lets a run pass that does not fit. */
+const cardRule = ({ path, status, head }, { limits }) => {
+    const { device, capacity = null } = head?.estimate?.memory ?? {};
+    const budget = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail');
+    if (device === undefined || capacity === null || status === 'unchanged' || budget?.amount.kind !== 'absolute')
+        return [];
+    const { value } = budget.amount;
+    // Beyond the budget, too, it is a finding of the budget.
+    if (value <= capacity * (1 + rules_rounding) || device > value)
+        return [];
+    const notice = { code: 'budget-above-card', path, severity: 'notice' };
+    if (device <= capacity)
+        return [{ ...notice, message: "The memory budget is above the accelerator's usable memory." }];
+    const message = "This config needs more than the accelerator's usable memory; it passes because its budget is above that.";
+    return [{ ...notice, metric: 'memory', after: device, limit: capacity, message }];
+};
 /** Every rule, in the order in which findings are shown. */
-const rules = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];
+const rules = [limitRule, cardRule, startRule, increaseRule, unreadableRule, approximateRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -58876,6 +58893,7 @@ const earlier_words = {
     'not-merged': 'what it costs merged with the base branch was not looked at.',
     unreadable: 'it could not be read.',
     'not-looked-at': 'it was among what was not looked at.',
+    'budget-above-card': "its budget was above the accelerator's usable memory.",
     approximate: 'its counts were approximate.',
     'policy-broken': 'it left rules that cannot be followed.',
 };
@@ -59748,8 +59766,12 @@ const hints = ({ comparisons }) => comparisons
     .flatMap(({ path, advice }) => advice?.kind === 'faster' ? [`- 💡 ${code(path, 120)}: ${adviceMarkdown(advice)}`] : [])
     .join('\n');
 /** What would bring memory within its limit, or nearest to it: the nearest run that fits, else one change by itself. */
-function comment_remedy({ path, metric, after, limit, from }, review) {
-    if (metric !== 'memory' || from?.what === 'merge' || after === undefined || limit === undefined)
+function comment_remedy({ path, metric, severity, after, limit, from }, review) {
+    if (metric !== 'memory' ||
+        severity === 'notice' ||
+        from?.what === 'merge' ||
+        after === undefined ||
+        limit === undefined)
         return '';
     const comparison = review.comparisons.find((one) => one.path === path);
     if (comparison?.advice?.kind === 'fits')

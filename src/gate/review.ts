@@ -148,6 +148,7 @@ export const findingCodes = [
   'not-looked-at',
   'not-merged',
   'approximate',
+  'budget-above-card',
   'policy-broken',
 ] as const;
 

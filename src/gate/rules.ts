@@ -362,5 +362,24 @@ const startRule: Rule = ({ path, base, head }) => {
 const hindrancesOf = (side: Side | undefined): readonly Problem[] =>
   side?.estimate === undefined ? [] : [...side.reading.problems, ...side.estimate.problems];
 
+/** A budget above the accelerator's memory is enforced as it is stated, and lets a run pass that does not fit. */
+const cardRule: Rule = ({ path, status, head }, { limits }) => {
+  const { device, capacity = null } = head?.estimate?.memory ?? {};
+  const budget = limits.find(
+    ({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail',
+  );
+  if (device === undefined || capacity === null || status === 'unchanged' || budget?.amount.kind !== 'absolute')
+    return [];
+  const { value } = budget.amount;
+  // Beyond the budget, too, it is a finding of the budget.
+  if (value <= capacity * (1 + rounding) || device > value) return [];
+  const notice = { code: 'budget-above-card', path, severity: 'notice' } as const;
+  if (device <= capacity)
+    return [{ ...notice, message: "The memory budget is above the accelerator's usable memory." }];
+  const message =
+    "This config needs more than the accelerator's usable memory; it passes because its budget is above that.";
+  return [{ ...notice, metric: 'memory', after: device, limit: capacity, message }];
+};
+
 /** Every rule, in the order in which findings are shown. */
-export const rules: readonly Rule[] = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];
+export const rules: readonly Rule[] = [limitRule, cardRule, startRule, increaseRule, unreadableRule, approximateRule];

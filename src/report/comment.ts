@@ -214,8 +214,15 @@ const hints = ({ comparisons }: Review): string =>
     .join('\n');
 
 /** What would bring memory within its limit, or nearest to it: the nearest run that fits, else one change by itself. */
-function remedy({ path, metric, after, limit, from }: Finding, review: Review): string {
-  if (metric !== 'memory' || from?.what === 'merge' || after === undefined || limit === undefined) return '';
+function remedy({ path, metric, severity, after, limit, from }: Finding, review: Review): string {
+  if (
+    metric !== 'memory' ||
+    severity === 'notice' ||
+    from?.what === 'merge' ||
+    after === undefined ||
+    limit === undefined
+  )
+    return '';
   const comparison = review.comparisons.find((one) => one.path === path);
   if (comparison?.advice?.kind === 'fits') return ` ${adviceMarkdown(comparison.advice)}`;
   const savings = comparison?.head?.estimate?.memory.savings ?? [];

@@ -39,6 +39,7 @@ const words: Readonly<Record<FindingCode, string>> = {
   'not-merged': 'what it costs merged with the base branch was not looked at.',
   unreadable: 'it could not be read.',
   'not-looked-at': 'it was among what was not looked at.',
+  'budget-above-card': "its budget was above the accelerator's usable memory.",
   approximate: 'its counts were approximate.',
   'policy-broken': 'it left rules that cannot be followed.',
 };

@@ -3,6 +3,37 @@ import { describe, expect, it } from 'vitest';
 import { cli, folder, repository, run, write } from '../command.ts';
 import { config } from '../states.ts';
 
+describe('a budget above the card', () => {
+  const where = folder();
+  write(where, { 'a.json': config(), 'big.json': config({ num_hidden_layers: 160 }) });
+  const judged = (path: string, budget: string, format: string) =>
+    run(
+      ['report', path, '--accelerator', 'h100-sxm-80gb', '--gpus', '8', '--memory-budget', budget, '-f', format],
+      where,
+    );
+  const findings = (path: string, budget: string) => {
+    const { code, out } = judged(path, budget, 'json');
+    const { outcome, findings } = JSON.parse(out).verdict;
+    return { code, outcome, codes: findings.map((one: { code: string }) => one.code) };
+  };
+
+  it('is a notice, whether the config fits the card or not, and moves no verdict', () => {
+    expect(findings('a.json', '79GiB')).toEqual({ code: 0, outcome: 'pass', codes: [] });
+    expect(findings('a.json', '80GiB')).toEqual({ code: 0, outcome: 'pass', codes: ['budget-above-card'] });
+    expect(findings('big.json', '200GiB')).toEqual({ code: 0, outcome: 'pass', codes: ['budget-above-card'] });
+    expect(findings('big.json', '80GiB')).toEqual({ code: 1, outcome: 'fail', codes: ['memory-over-budget'] });
+  });
+
+  it('says what a config that does not fit needs', () => {
+    const said = "needs more than the accelerator's usable memory";
+    expect(judged('big.json', '200GiB', 'text').out).toMatch(
+      new RegExp(`^NOTICE big\\.json: .*${said}.*limit 79\\.10 GiB`, 'm'),
+    );
+    expect(judged('big.json', '200GiB', 'markdown').out).toContain(said);
+    expect(judged('a.json', '80GiB', 'text').out).not.toContain(said);
+  });
+});
+
 describe('what is wrong with a config', () => {
   it('is said with its line, on standard error and among the findings', () => {
     const where = folder();
