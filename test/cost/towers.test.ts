@@ -13,6 +13,17 @@ const llava = {
   text_config: { ...small, hidden_size: T, intermediate_size: I, num_hidden_layers: L, num_attention_heads: 32 },
 };
 
+/** CLIP ViT-L/14, which a config of LLaVA without one has. */
+const clipVision = {
+  model_type: 'clip_vision_model',
+  hidden_size: 1024,
+  intermediate_size: 4096,
+  num_hidden_layers: 24,
+  num_attention_heads: 16,
+  image_size: 336,
+  patch_size: 14,
+};
+
 /** What lies on one GPU all the time, in bytes: with a second micro-batch gradients are never away. */
 function held(run: object, config: object = llava) {
   const { gpus = 8, parallelism = {} } = run as { gpus?: number; parallelism?: { tensor?: number; pipeline?: number } };
@@ -152,6 +163,16 @@ describe('encoders in FLOPs', () => {
       recompute: 'full',
     }).flops;
     expect(hardware - training - (alone - once)).toBeCloseTo(layers / S, 0);
+  });
+
+  it('so it does where an encoder has two layers, and where none of them goes backward it runs none again', () => {
+    const again = (config: object, freeze: readonly string[] = []) => {
+      const counted = (recompute: string) => costOf(config, { sequence_length: S, recompute, freeze }).flops.hardware;
+      return counted('full') - counted('none');
+    };
+    const two = { ...llava, vision_config: { ...clipVision, num_hidden_layers: 2 } };
+    expect(again(two) - again(llava.text_config)).toBeCloseTo(((2 / 24) * layers) / S, 0);
+    expect(again(llava, ['towers'])).toBe(again(llava.text_config));
   });
 
   it('adapters leave them the forward pass', () => {
