@@ -59,8 +59,8 @@ export type Reference = {
   /** from the root of the repository */
   readonly path: string;
   readonly at: Place;
-  /** A job without it cannot be read; else it is passed over where it does not exist. */
-  readonly required: boolean;
+  /** the command that starts a program with this file, whose name may be all that says what is trained */
+  readonly program?: string;
 };
 
 /** What one file states. */

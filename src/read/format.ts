@@ -46,9 +46,10 @@ export type Format = {
    * What the file states. Pure: a file that it includes it asks `beside` for, and is called again once that is there; a file that
    * has statements of its own it refers to.
    *
+   * @param program the command of the launch script that names the file, if one does
    * @throws Unreadable with one sentence
    */
-  readonly states: (file: ParsedFile, beside: Beside) => Statement;
+  readonly states: (file: ParsedFile, beside: Beside, program?: string) => Statement;
 };
 
 /** A format with the test of its signature. */

@@ -37,8 +37,13 @@ type Job = {
   bytes: number;
 };
 
-/** A file of a job with its format, and how many references lead to it. */
-type Step = { readonly file: ParsedFile; readonly by: Format; readonly depth: number };
+/** A file of a job with its format, how many references lead to it, and the command that starts a program with it. */
+type Step = {
+  readonly file: ParsedFile;
+  readonly by: Format;
+  readonly depth: number;
+  readonly program: string | undefined;
+};
 
 /**
  * A job from its root file: what the root states, and what the files that it refers to state. Pure: what it lacks it asks for,
@@ -67,7 +72,7 @@ export function gather(
   };
   const statements: Statement[] = [];
   const seen = new Set([root.path]);
-  const queue: Step[] = [{ file: root, by: format, depth: 0 }];
+  const queue: Step[] = [{ file: root, by: format, depth: 0, program: undefined }];
   for (let next = queue.shift(); next; next = queue.shift()) {
     const statement = stated(next, job);
     if (statement.kind === 'unread') return statement;
@@ -91,12 +96,11 @@ const byPolicy = (path: string): Reference => ({
   role: 'run',
   path,
   at: { file: 'the policy', key: 'with' },
-  required: true,
 });
 
 /** What a file states; `needs` where it cannot say it before others are fetched. */
 function stated(
-  { file, by }: Step,
+  { file, by, program }: Step,
   job: Job,
 ):
   | { readonly kind: 'stated'; readonly of: Statement }
@@ -104,7 +108,7 @@ function stated(
   | Extract<Gathering, { kind: 'unread' }> {
   const { root, needs } = job;
   try {
-    const of = by.states(file, (path) => open(path, job));
+    const of = by.states(file, (path) => open(path, job), program);
     return {
       kind: 'stated',
       of: { ...of, problems: of.problems.map((problem) => toldIn(file.path, problem, root.path)) },
@@ -151,13 +155,13 @@ function follow(reference: Reference, depth: number, job: Job): Step | undefined
   const { known, needs, problems, root, formats } = job;
   const file = depth < reach.depth ? open(reference.path, job) : undefined;
   if (file === undefined) {
-    if (known.has(reference.path) && reference.required) problems.push(absent(reference, root.path));
-    else if (!known.has(reference.path) && !needs.has(reference.path)) problems.push(tooFar(reference, root.path));
+    if (known.has(reference.path)) problems.push(absent(reference, root.path));
+    else if (!needs.has(reference.path)) problems.push(tooFar(reference, root.path));
     return undefined;
   }
   const by = formatOf(formats, reference.path, file.source.value);
   if (by === undefined) problems.push(notUnderstood(reference, root.path));
-  return by === undefined ? undefined : { file, by, depth: depth + 1 };
+  return by === undefined ? undefined : { file, by, depth: depth + 1, program: reference.program };
 }
 
 /** A TypeError of a format means a value of another kind than it expects, say an object for a word; other errors are ours. */

@@ -164,12 +164,14 @@ const spelledOut = (value: string): unknown =>
       : value;
 
 /** Refers to the files that a command names: its training files and accelerate's. */
-export function referToConfigs(say: Stating, { path, source: { value } }: ParsedFile, beside: Beside): void {
+export function referToConfigs(say: Stating, script: ParsedFile, beside: Beside): void {
+  const { path, source } = script;
+  const { value } = source;
   const configs = isDictionary(value) ? own(value, 'configs') : undefined;
-  const program = isDictionary(value) ? String(own(value, 'program')) : '';
+  const program = wordsOf(script, 'program');
   for (const config of Object.keys(isDictionary(configs) ? configs : {})) {
     const named = pathOf(config.replace(/^(\.\/)+/, ''), path, beside);
-    if (named !== undefined && named !== path) say.refer('run', named, 'its command');
+    if (named !== undefined && named !== path) say.refer('run', named, 'its command', program);
   }
   const flags = isDictionary(value) ? own(value, 'arguments') : undefined;
   const stated = isDictionary(flags) ? own(flags, 'config_file') : undefined;

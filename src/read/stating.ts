@@ -41,7 +41,7 @@ export type Stating = {
   readonly modelIs: (canonical: string, value: unknown, key?: string) => void;
   /** The model by its name: a hub id, a preset, or a path. Keys given to `model` change it. */
   readonly named: (name: string, key: string) => void;
-  readonly refer: (role: Reference['role'], path: string, key: string, required?: boolean) => void;
+  readonly refer: (role: Reference['role'], path: string, key: string, program?: string) => void;
   readonly assume: (field: string, value: string, reason: string) => void;
   readonly warn: (message: string, key?: string) => void;
   /** A sentence why the file cannot be read further. */
@@ -123,8 +123,8 @@ export function stating(file: ParsedFile, format: string, places: ReadonlyMap<st
       const needs = file.source.open?.get(key);
       name = { name: model, at: place(key), ...(needs === undefined ? {} : { needs }) };
     },
-    refer: (role, path, key, required = true) => {
-      refers.push({ role, path, at: place(key), required });
+    refer: (role, path, key, program) => {
+      refers.push({ role, path, at: place(key), ...(program === undefined ? {} : { program }) });
     },
     assume: (field, value, reason) => {
       assumptions.push({ field, value, reason });

@@ -327,6 +327,7 @@ it.each([
   ['LLaMA-Factory, DPO', { 'a.yaml': factory('stage: dpo\n') }],
   ['TRL, DPO', { 'a.yaml': trl('beta: 0.1\n') }],
   ['ms-swift, DPO', { 'a.yaml': trl('rlhf_type: dpo\n') }],
+  ['TRL, DPO by its program', { 'run.sh': 'trl dpo --config a.yaml\n', 'a.yaml': trl('') }],
 ])('%s: pairs of answers beside a reference', (_, files) => {
   expect(preference(files)).toEqual({ held: ['reference'], sequences: 2 });
 });
@@ -344,6 +345,14 @@ it.each([
     {
       'run.sh': `accelerate launch scripts/run_orpo.py --beta 0.1 --model_name_or_path ${llama} --per_device_train_batch_size 1\n`,
     },
+  ],
+  [
+    'ORPO by the program that a YAML is given to',
+    { 'run.sh': 'trl orpo --config a.yaml\n', 'a.yaml': trl('beta: 0.1\n') },
+  ],
+  [
+    'ORPO by a program whose flags go before its YAML',
+    { 'run.sh': 'trl orpo --config a.yaml --beta 0.2\n', 'a.yaml': trl('beta: 0.1\n') },
   ],
 ])('%s: pairs of answers and no reference', (_, files) => {
   expect(preference(files)).toEqual({ held: [], sequences: 2 });

@@ -68,9 +68,9 @@ const trlRead = 'TRL f2cd577, base_config.py and sft_config.py';
 /** TRL's own defaults differ from Trainer's: checkpointing and bf16 are on. */
 type Flavor = { readonly trl: boolean; readonly source: string };
 
-function states(file: ParsedFile, beside: Beside): Statement {
+function states(file: ParsedFile, beside: Beside, program?: string): Statement {
   const say = stating(file, hfTrainingArgs.id);
-  stateTrainer(say, file.path, beside);
+  stateTrainer(say, file.path, beside, program);
   return say.statement();
 }
 

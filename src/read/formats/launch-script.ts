@@ -1,7 +1,16 @@
 import type { Statement } from '../../model/statement.ts';
 import { statingArguments } from '../arguments.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
-import { asFile, flagsOf, joinedStatements, launched, referToConfigs, sayLaunch, spelled } from '../scripts.ts';
+import {
+  asFile,
+  flagsOf,
+  joinedStatements,
+  launched,
+  referToConfigs,
+  sayLaunch,
+  spelled,
+  wordsOf,
+} from '../scripts.ts';
 import { hfTrainingArgs } from './hf-training-args.ts';
 
 /** Scripts that start a trainer with a file that says the rest: `llamafactory-cli train x.yaml`. */
@@ -41,7 +50,7 @@ function states(script: ParsedFile, beside: Beside): Statement {
   const say = statingArguments(script, launchScript.id, launched(script));
   sayLaunch(say);
   referToConfigs(say, script, beside);
-  const { run, ...rest } = hfTrainingArgs.states(asFile(script, flags), beside);
+  const { run, ...rest } = hfTrainingArgs.states(asFile(script, flags), beside, wordsOf(script, 'program'));
   // What the command line leaves out the file says, not the framework.
   const stated = Object.entries(run).filter(([, one]) => one.kind === 'open' || one.by !== 'framework');
   const inner: Statement = { ...rest, run: Object.fromEntries(stated), assumptions: [] };
