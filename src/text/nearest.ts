@@ -1,6 +1,6 @@
 /**
- * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
- * a part of or that is a part of it; or undefined.
+ * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else the one that it
+ * abbreviates, else one that it is a part of or that is a part of it; or undefined.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const wanted = word.toLowerCase().slice(0, 100);
@@ -10,7 +10,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     const apart = distance(wanted, candidate.toLowerCase());
     if (apart < least) [best, least] = [candidate, apart];
   }
-  return best ?? related(wanted, known);
+  return best ?? known.find((candidate) => isShort(wanted, candidate.toLowerCase())) ?? related(wanted, known);
 }
 
 /** The known words that are as near as `nearest` allows, nearest first, as many as asked for. */
@@ -28,6 +28,15 @@ const mostChanges = (wanted: string) => Math.max(2, Math.floor(wanted.length / 3
 
 /** Shorter words are parts of too many. */
 const shortest = 3;
+
+/** `seq_len` for `sequence_length`: each word begins one of the other's, in their order. */
+function isShort(wanted: string, candidate: string): boolean {
+  const [words, others] = [wanted.split(/[_-]/), candidate.split(/[_-]/)];
+  return (
+    words.length === others.length &&
+    words.every((word, index) => word.length >= shortest && others[index]?.startsWith(word) === true)
+  );
+}
 
 function related(wanted: string, known: readonly string[]): string | undefined {
   const parts = known.filter((candidate) => {

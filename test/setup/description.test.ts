@@ -27,3 +27,14 @@ it('a version is text: 4.50 as a number would be 4.5', () => {
     problems: [{ message: 'run.yml:1: framework_version is "latest", but must be a version like "4.46".' }],
   });
 });
+
+it.each([
+  ['seq_len', 'sequence_length'],
+  ['seq_length', 'sequence_length'],
+  ['glob_batch_size', 'global_batch_size'],
+])('an abbreviated field is told of in full: %s', (written, meant) => {
+  const reading = readRun(Buffer.from(`${written}: 2048`), 'run.yml');
+  expect(reading).toMatchObject({
+    problems: [{ message: `run.yml:1: unknown key "${written}". Did you mean "${meant}"?` }],
+  });
+});
