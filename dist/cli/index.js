@@ -37652,8 +37652,8 @@ const names_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.to
 
 ;// CONCATENATED MODULE: ./build/text/nearest.js
 /**
- * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
- * a part of or that is a part of it; or undefined.
+ * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else the one that it
+ * abbreviates, else one that it is a part of or that is a part of it; or undefined.
  */
 function nearest(word, known) {
     const wanted = word.toLowerCase().slice(0, 100);
@@ -37664,7 +37664,7 @@ function nearest(word, known) {
         if (apart < least)
             [best, least] = [candidate, apart];
     }
-    return best ?? related(wanted, known);
+    return best ?? known.find((candidate) => isShort(wanted, candidate.toLowerCase())) ?? related(wanted, known);
 }
 /** The known words that are as near as `nearest` allows, nearest first, as many as asked for. */
 function nearestOf(word, known, count) {
@@ -37679,6 +37679,12 @@ function nearestOf(word, known, count) {
 const mostChanges = (wanted) => Math.max(2, Math.floor(wanted.length / 3));
 /** Shorter words are parts of too many. */
 const shortest = 3;
+/** `seq_len` for `sequence_length`: each word begins one of the other's, in their order. */
+function isShort(wanted, candidate) {
+    const [words, others] = [wanted.split(/[_-]/), candidate.split(/[_-]/)];
+    return (words.length === others.length &&
+        words.every((word, index) => word.length >= shortest && others[index]?.startsWith(word) === true));
+}
 function related(wanted, known) {
     const parts = known.filter((candidate) => {
         const other = candidate.toLowerCase();
@@ -46330,8 +46336,8 @@ function stating(file, format, places = new Map()) {
             const needs = file.source.open?.get(key);
             name = { name: model, at: place(key), ...(needs === undefined ? {} : { needs }) };
         },
-        refer: (role, path, key, required = true) => {
-            refers.push({ role, path, at: place(key), required });
+        refer: (role, path, key, program) => {
+            refers.push({ role, path, at: place(key), ...(program === undefined ? {} : { program }) });
         },
         assume: (field, value, reason) => {
             assumptions.push({ field, value, reason });
@@ -46432,7 +46438,7 @@ function gather(root, format, formats, known, put = []) {
     };
     const statements = [];
     const seen = new Set([root.path]);
-    const queue = [{ file: root, by: format, depth: 0 }];
+    const queue = [{ file: root, by: format, depth: 0, program: undefined }];
     for (let next = queue.shift(); next; next = queue.shift()) {
         const statement = gather_stated(next, job);
         if (statement.kind === 'unread')
@@ -46460,13 +46466,12 @@ const byPolicy = (path) => ({
     role: 'run',
     path,
     at: { file: 'the policy', key: 'with' },
-    required: true,
 });
 /** What a file states; `needs` where it cannot say it before others are fetched. */
-function gather_stated({ file, by }, job) {
+function gather_stated({ file, by, program }, job) {
     const { root, needs } = job;
     try {
-        const of = by.states(file, (path) => gather_open(path, job));
+        const of = by.states(file, (path) => gather_open(path, job), program);
         return {
             kind: 'stated',
             of: { ...of, problems: of.problems.map((problem) => toldIn(file.path, problem, root.path)) },
@@ -46516,16 +46521,16 @@ function follow(reference, depth, job) {
     const { known, needs, problems, root, formats } = job;
     const file = depth < reach.depth ? gather_open(reference.path, job) : undefined;
     if (file === undefined) {
-        if (known.has(reference.path) && reference.required)
+        if (known.has(reference.path))
             problems.push(gather_absent(reference, root.path));
-        else if (!known.has(reference.path) && !needs.has(reference.path))
+        else if (!needs.has(reference.path))
             problems.push(tooFar(reference, root.path));
         return undefined;
     }
     const by = formatOf(formats, reference.path, file.source.value);
     if (by === undefined)
         problems.push(notUnderstood(reference, root.path));
-    return by === undefined ? undefined : { file, by, depth: depth + 1 };
+    return by === undefined ? undefined : { file, by, depth: depth + 1, program: reference.program };
 }
 /** A TypeError of a format means a value of another kind than it expects, say an object for a word; other errors are ours. */
 function ofAnotherKind(error, { title }) {
@@ -48228,19 +48233,26 @@ function stateBatch(say) {
     say.run('nodes', ['nnodes', 'num_nodes']);
     say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
 }
+/** Degrees of parallelism by Megatron's own names, as other trainers' files keep them. */
+const degrees = [
+    ['parallelism.tensor', 'tensor_model_parallel_size'],
+    ['parallelism.pipeline', 'pipeline_model_parallel_size'],
+    ['parallelism.virtual_pipeline', 'virtual_pipeline_model_parallel_size'],
+    ['parallelism.context', 'context_parallel_size'],
+    ['parallelism.expert', 'expert_model_parallel_size'],
+    ['parallelism.expert_tensor', 'expert_tensor_parallel_size'],
+];
 /**
- * The degrees of parallelism where another trainer's file keeps Megatron's own names in a section.
+ * The degrees of parallelism of another trainer's file that has Megatron's own names, in a section or at its top.
  *
  * @param key the path of a name in that section
+ * @returns the first key that states one
  */
-function stateDegreesAt(say, key) {
-    say.run('parallelism.tensor', key('tensor_model_parallel_size'));
-    say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
-    say.run('parallelism.virtual_pipeline', key('virtual_pipeline_model_parallel_size'));
-    say.run('parallelism.context', key('context_parallel_size'));
-    say.run('parallelism.expert', key('expert_model_parallel_size'));
-    say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
+function stateDegreesAt(say, key = (name) => name) {
+    for (const [field, name] of degrees)
+        say.run(field, key(name));
     say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+    return degrees.map(([, name]) => key(name)).find((one) => say.at(one) !== undefined);
 }
 function stateDegrees(say) {
     say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
@@ -48757,9 +48769,9 @@ const ofTrl = [
     'padding_free',
 ];
 const trlRead = 'TRL f2cd577, base_config.py and sft_config.py';
-function hf_training_args_states(file, beside) {
+function hf_training_args_states(file, beside, program) {
     const say = stating(file, hfTrainingArgs.id);
-    stateTrainer(say, file.path, beside);
+    stateTrainer(say, file.path, beside, program);
     return say.statement();
 }
 /** What arguments of Trainer state, of a file or of a command line; what ms-swift takes for those that are absent goes first. */
@@ -49012,13 +49024,15 @@ const scripts_spelledOut = (value) => /^(true|false)$/i.test(value)
         ? value.replace(/^(\.\/)+/, '')
         : value;
 /** Refers to the files that a command names: its training files and accelerate's. */
-function referToConfigs(say, { path, source: { value } }, beside) {
+function referToConfigs(say, script, beside) {
+    const { path, source } = script;
+    const { value } = source;
     const configs = isDictionary(value) ? own(value, 'configs') : undefined;
-    const program = isDictionary(value) ? String(own(value, 'program')) : '';
+    const program = wordsOf(script, 'program');
     for (const config of Object.keys(isDictionary(configs) ? configs : {})) {
         const named = trainer_pathOf(config.replace(/^(\.\/)+/, ''), path, beside);
         if (named !== undefined && named !== path)
-            say.refer('run', named, 'its command');
+            say.refer('run', named, 'its command', program);
     }
     const flags = isDictionary(value) ? own(value, 'arguments') : undefined;
     const stated = isDictionary(flags) ? own(flags, 'config_file') : undefined;
@@ -49085,7 +49099,7 @@ function launch_script_states(script, beside) {
     const say = statingArguments(script, launchScript.id, scripts_launched(script));
     sayLaunch(say);
     referToConfigs(say, script, beside);
-    const { run, ...rest } = hfTrainingArgs.states(asFile(script, flags), beside);
+    const { run, ...rest } = hfTrainingArgs.states(asFile(script, flags), beside, wordsOf(script, 'program'));
     // What the command line leaves out the file says, not the framework.
     const stated = Object.entries(run).filter(([, one]) => one.kind === 'open' || one.by !== 'framework');
     const inner = { ...rest, run: Object.fromEntries(stated), assumptions: [] };
@@ -49533,6 +49547,7 @@ function litgpt_memory(say, fromScratch) {
 
 
 
+
 const llamafactory_read = 'LLaMA-Factory ff6d4d1';
 /** LLaMA-Factory's YAML: Trainer's arguments with defaults of its own. */
 const llamafactory = {
@@ -49553,8 +49568,8 @@ function llamafactory_states(file, beside) {
     say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
     say.run('sequence_length', 'cutoff_len');
     say.byDefault('sequence_length', 2048, `cutoff_len of ${llamafactory_read}, data_args.py`);
-    llamafactory_sayMegatron(say);
-    llamafactory_sayDtypes(say, file.path, beside);
+    const megatron = llamafactory_sayMegatron(say);
+    llamafactory_sayDtypes(say, megatron, file.path, beside);
     llamafactory_sayRecompute(say);
     sayAttention(say, ['flash_attn']);
     sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
@@ -49578,35 +49593,22 @@ function llamafactory_sayRecompute(say) {
         say.runIs('offload', 'activations', 'use_unsloth_gc');
     sayCheckpointing(say, 'gradient_checkpointing', true, `on unless it is switched off (${llamafactory_read}, checkpointing.py)`);
 }
-/** With the Megatron adapter the file has Megatron's keys, in snake case. */
+/** With the Megatron adapter the file has Megatron's keys, in snake case. True where it has. */
 function llamafactory_sayMegatron(say) {
-    const degrees = [
-        ['parallelism.tensor', 'tensor_model_parallel_size'],
-        ['parallelism.pipeline', 'pipeline_model_parallel_size'],
-        ['parallelism.context', 'context_parallel_size'],
-        ['parallelism.expert', 'expert_model_parallel_size'],
-        ['parallelism.virtual_pipeline', 'virtual_pipeline_model_parallel_size'],
-    ];
-    const stated = degrees.find(([, key]) => say.at(key) !== undefined);
+    const stated = stateDegreesAt(say);
     if (stated === undefined)
-        return;
-    say.runIs('framework', 'megatron', stated[1]);
-    for (const [field, key] of degrees)
-        say.run(field, key);
-    if (say.flag('sequence_parallel') !== undefined)
-        say.runIs('parallelism.sequence_parallel', say.flag('sequence_parallel'), 'sequence_parallel');
+        return false;
+    say.runIs('framework', 'megatron', stated);
     const divided = say.flag('use_distributed_optimizer');
     if (divided !== undefined)
         say.runIs('sharding', divided ? 'optimizer' : 'none', 'use_distributed_optimizer');
     say.byDefault('sharding', 'none', 'Megatron divides optimizer states only where use_distributed_optimizer says so');
+    return true;
 }
-function llamafactory_sayDtypes(say, from, beside) {
+function llamafactory_sayDtypes(say, megatron, from, beside) {
     const precision = sayPrecision(say, ['bf16', 'pure_bf16'], ['fp16']);
     say.byDefault('precision', 'fp32', `neither bf16 nor fp16 is on (${llamafactory_read})`);
-    const megatron = say.at('tensor_model_parallel_size') ?? say.at('pipeline_model_parallel_size');
-    const divided = sayDeepSpeedFile(say, 'deepspeed', from, beside) ||
-        sayFsdpWords(say, 'fsdp', 'fsdp_config') ||
-        megatron !== undefined;
+    const divided = sayDeepSpeedFile(say, 'deepspeed', from, beside) || sayFsdpWords(say, 'fsdp', 'fsdp_config') || megatron;
     say.byDefault('framework', 'transformers', 'LLaMA-Factory runs Hugging Face’s Trainer');
     say.byDefault('sharding', 'none', `Trainer divides nothing by itself (${transformersRead})`);
     if (say.flag('pure_bf16') === true) {
@@ -56608,12 +56610,12 @@ function search(question, bounds) {
 }
 /** How the model lies on the GPUs: all that decides its states. */
 function* layouts(space, run) {
-    for (const parallelism of degrees(space))
+    for (const parallelism of search_degrees(space))
         for (const sharding of space.sharding)
             for (const offload of space.offload)
                 yield laidOut(run, parallelism, sharding, offload);
 }
-function* degrees(space) {
+function* search_degrees(space) {
     for (const pipeline of space.pipeline)
         for (const virtualPipeline of pipeline === 1 ? [1] : space.virtualPipeline)
             for (const tensor of space.tensor)

@@ -222,14 +222,14 @@ it('LLaMA-Factory trains fp32 weights unless pure_bf16 or a sharding framework s
 it('LLaMA-Factory’s Megatron adapter has Megatron’s keys', () => {
   const { run } = job({
     'train.yaml': factory(
-      'pipeline_model_parallel_size: 4\ntensor_model_parallel_size: 2\nuse_distributed_optimizer: true\nrecompute_granularity: selective\n',
+      'pipeline_model_parallel_size: 4\ntensor_model_parallel_size: 2\nexpert_tensor_parallel_size: 1\nuse_distributed_optimizer: true\nrecompute_granularity: selective\n',
     ),
   });
   expect(run).toMatchObject({
     framework: 'megatron',
     sharding: 'optimizer',
     recompute: 'selective',
-    parallelism: { tensor: 2, pipeline: 4 },
+    parallelism: { tensor: 2, pipeline: 4, expertTensor: 1 },
   });
 });
 

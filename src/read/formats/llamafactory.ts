@@ -14,6 +14,7 @@ import {
   saySteps,
   transformersRead,
 } from '../trainer.ts';
+import { stateDegreesAt } from './megatron-run.ts';
 
 const read = 'LLaMA-Factory ff6d4d1';
 
@@ -36,8 +37,8 @@ function states(file: ParsedFile, beside: Beside): Statement {
   say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
   say.run('sequence_length', 'cutoff_len');
   say.byDefault('sequence_length', 2048, `cutoff_len of ${read}, data_args.py`);
-  sayMegatron(say);
-  sayDtypes(say, file.path, beside);
+  const megatron = sayMegatron(say);
+  sayDtypes(say, megatron, file.path, beside);
   sayRecompute(say);
   sayAttention(say, ['flash_attn']);
   sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
@@ -60,34 +61,22 @@ function sayRecompute(say: Stating): void {
   sayCheckpointing(say, 'gradient_checkpointing', true, `on unless it is switched off (${read}, checkpointing.py)`);
 }
 
-/** With the Megatron adapter the file has Megatron's keys, in snake case. */
-function sayMegatron(say: Stating): void {
-  const degrees = [
-    ['parallelism.tensor', 'tensor_model_parallel_size'],
-    ['parallelism.pipeline', 'pipeline_model_parallel_size'],
-    ['parallelism.context', 'context_parallel_size'],
-    ['parallelism.expert', 'expert_model_parallel_size'],
-    ['parallelism.virtual_pipeline', 'virtual_pipeline_model_parallel_size'],
-  ] as const;
-  const stated = degrees.find(([, key]) => say.at(key) !== undefined);
-  if (stated === undefined) return;
-  say.runIs('framework', 'megatron', stated[1]);
-  for (const [field, key] of degrees) say.run(field, key);
-  if (say.flag('sequence_parallel') !== undefined)
-    say.runIs('parallelism.sequence_parallel', say.flag('sequence_parallel'), 'sequence_parallel');
+/** With the Megatron adapter the file has Megatron's keys, in snake case. True where it has. */
+function sayMegatron(say: Stating): boolean {
+  const stated = stateDegreesAt(say);
+  if (stated === undefined) return false;
+  say.runIs('framework', 'megatron', stated);
   const divided = say.flag('use_distributed_optimizer');
   if (divided !== undefined) say.runIs('sharding', divided ? 'optimizer' : 'none', 'use_distributed_optimizer');
   say.byDefault('sharding', 'none', 'Megatron divides optimizer states only where use_distributed_optimizer says so');
+  return true;
 }
 
-function sayDtypes(say: Stating, from: string, beside: Beside): void {
+function sayDtypes(say: Stating, megatron: boolean, from: string, beside: Beside): void {
   const precision = sayPrecision(say, ['bf16', 'pure_bf16'], ['fp16']);
   say.byDefault('precision', 'fp32', `neither bf16 nor fp16 is on (${read})`);
-  const megatron = say.at('tensor_model_parallel_size') ?? say.at('pipeline_model_parallel_size');
   const divided =
-    sayDeepSpeedFile(say, 'deepspeed', from, beside) ||
-    sayFsdpWords(say, 'fsdp', 'fsdp_config') ||
-    megatron !== undefined;
+    sayDeepSpeedFile(say, 'deepspeed', from, beside) || sayFsdpWords(say, 'fsdp', 'fsdp_config') || megatron;
   say.byDefault('framework', 'transformers', 'LLaMA-Factory runs Hugging Face’s Trainer');
   say.byDefault('sharding', 'none', `Trainer divides nothing by itself (${transformersRead})`);
   if (say.flag('pure_bf16') === true) {

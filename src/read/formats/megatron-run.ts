@@ -33,19 +33,26 @@ function stateBatch(say: Stating): void {
   say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
 }
 
+/** Degrees of parallelism by Megatron's own names, as other trainers' files keep them. */
+const degrees = [
+  ['parallelism.tensor', 'tensor_model_parallel_size'],
+  ['parallelism.pipeline', 'pipeline_model_parallel_size'],
+  ['parallelism.virtual_pipeline', 'virtual_pipeline_model_parallel_size'],
+  ['parallelism.context', 'context_parallel_size'],
+  ['parallelism.expert', 'expert_model_parallel_size'],
+  ['parallelism.expert_tensor', 'expert_tensor_parallel_size'],
+] as const;
+
 /**
- * The degrees of parallelism where another trainer's file keeps Megatron's own names in a section.
+ * The degrees of parallelism of another trainer's file that has Megatron's own names, in a section or at its top.
  *
  * @param key the path of a name in that section
+ * @returns the first key that states one
  */
-export function stateDegreesAt(say: Stating, key: (name: string) => string): void {
-  say.run('parallelism.tensor', key('tensor_model_parallel_size'));
-  say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
-  say.run('parallelism.virtual_pipeline', key('virtual_pipeline_model_parallel_size'));
-  say.run('parallelism.context', key('context_parallel_size'));
-  say.run('parallelism.expert', key('expert_model_parallel_size'));
-  say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
+export function stateDegreesAt(say: Stating, key = (name: string): string => name): string | undefined {
+  for (const [field, name] of degrees) say.run(field, key(name));
   say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+  return degrees.map(([, name]) => key(name)).find((one) => say.at(one) !== undefined);
 }
 
 function stateDegrees(say: Stating): void {
