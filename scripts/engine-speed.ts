@@ -2,10 +2,10 @@
 //   node scripts/node24.mjs scripts/engine-speed.ts
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
+import { settingsOf } from '../src/calibrate.ts';
 import { readSide } from '../src/run.ts';
-import { settingsFrom } from '../src/settings/settings.ts';
 
-const settings = settingsFrom({});
+const settings = settingsOf({});
 const configs = readdirSync('configs')
   .filter((name) => name.endsWith('.json'))
   .map((name) => ({ name, bytes: readFileSync(`configs/${name}`) }));

@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { settingsOf } from '../src/calibrate.ts';
 import { familyNames } from '../src/families/registry.ts';
 import { sideReport } from '../src/report/json.ts';
 import { readSide } from '../src/run.ts';
-import { settingsFrom } from '../src/settings/settings.ts';
 import { published } from './published.ts';
 import { watchedRuns } from './watched.ts';
 
@@ -80,11 +80,10 @@ function numbered(table: string, stored: Table): readonly Subject[] {
 /** The numbers of every report, by name. */
 export const freeze = (): ReadonlyMap<string, Frozen> => new Map(subjects().map((one) => [one.id, frozenOf(one)]));
 
-const unstated = settingsFrom({});
+const unstated = settingsOf({});
 
 function frozenOf({ config, run }: Subject): Frozen {
-  const settings =
-    run === undefined ? unstated : settingsFrom({}, { run: { name: 'run.yml', bytes: Buffer.from(run) } });
+  const settings = run === undefined ? unstated : settingsOf({}, { run: { name: 'run.yml', bytes: Buffer.from(run) } });
   const side = readSide({ kind: 'bytes', bytes: Buffer.from(config) }, 'config.json', settings);
   const report = sideReport('config.json', side);
   const { parameters, flops, memory, throughput } = report;

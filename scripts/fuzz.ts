@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { stringify } from 'yaml';
+import { settingsOf } from '../src/calibrate.ts';
 import { compare } from '../src/gate/compare.ts';
 import { judge } from '../src/gate/judge.ts';
 import type { Comparison, Side } from '../src/gate/review.ts';
@@ -14,7 +15,6 @@ import { jsonReport } from '../src/report/json.ts';
 import { jsonSchema } from '../src/report/json-schema.ts';
 import { readSide } from '../src/run.ts';
 import { globs } from '../src/settings/globs.ts';
-import { settingsFrom } from '../src/settings/settings.ts';
 import { type Attack, attack } from './attacks.ts';
 import { below, chance, type Dice, pick } from './dice.ts';
 import { published } from './published.ts';
@@ -231,8 +231,8 @@ function mutant(
 // --- What must hold ---------------------------------------------------------------------------------------------------
 
 const settings = [
-  settingsFrom({}),
-  settingsFrom(
+  settingsOf({}),
+  settingsOf(
     { 'fail-on': 'increase', 'memory-budget': '1GB' },
     {
       run: {
@@ -329,7 +329,7 @@ function faultOf({ dice, name, bytes, original, attack: found }: ReturnType<type
 function moved({ base, head }: Extract<Attack, { kind: 'config' }>): string | undefined {
   const total = (config: object) => {
     const bytes = Buffer.from(JSON.stringify(config));
-    return readSide({ kind: 'bytes', bytes }, 'config.json', settingsFrom({})).estimate?.parameters.total;
+    return readSide({ kind: 'bytes', bytes }, 'config.json', settingsOf({})).estimate?.parameters.total;
   };
   const [before, after] = [total(base), total(head)];
   return before === after ? undefined : `decoys move the count from ${before} to ${after}`;

@@ -1,8 +1,9 @@
+import { settingsOf } from './calibrate.ts';
 import { jsonReport } from './report/json.ts';
 import type { JsonReport } from './report/json-schema.ts';
 import { review, version } from './run.ts';
 import type { Inputs } from './settings/inputs.ts';
-import { settingsFrom, WrongSettings } from './settings/settings.ts';
+import { WrongSettings } from './settings/settings.ts';
 import type { ConfigSide } from './world.ts';
 
 export { type JsonReport, version, WrongSettings };
@@ -42,7 +43,7 @@ export const diffOf = (base: string, head: string, options: Options = {}): JsonR
 
 function compared({ base, head }: { readonly base?: string; readonly head: string }, options: Options): JsonReport {
   const { path = 'config.json', run } = options;
-  const settings = settingsFrom(
+  const settings = settingsOf(
     inputsOf(options),
     run === undefined ? {} : { run: { name: 'run', bytes: textBytes(run) } },
   );

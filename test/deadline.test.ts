@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../src/calibrate.ts';
 import { deadline } from '../src/deadline.ts';
 import { jobsOf } from '../src/jobs.ts';
 import { review } from '../src/run.ts';
-import { settingsFrom } from '../src/settings/settings.ts';
 import { type InTime, type Missed, untimed } from '../src/world.ts';
 import { config } from './states.ts';
 import { today } from './stories.ts';
@@ -65,7 +65,7 @@ describe('a config that takes too long', () => {
   const judged = (pair: object, inTime: InTime) =>
     review(
       { pairs: [{ path: 'any.json', ...pair }], missed: [], notes: [] },
-      settingsFrom({}),
+      settingsOf({}),
       today,
       undefined,
       [],
@@ -96,7 +96,7 @@ describe('a file that takes too long while jobs are searched', () => {
   /** What is judged where only `part.json` changed, of a repository that also has `train.yaml`. */
   const searched = (inTime: InTime, missed: readonly Missed[] = []) => {
     const changes = { ...commits, pairs: [], touched: ['part.json'], missed: [], notes: [] };
-    const asking = jobsOf(changes, settingsFrom({ configs: 'train.yaml' }), inTime);
+    const asking = jobsOf(changes, settingsOf({ configs: 'train.yaml' }), inTime);
     let step = asking.next();
     while (step.done !== true)
       step = asking.next(
@@ -117,7 +117,7 @@ describe('a file that takes too long while jobs are searched', () => {
       notes: [expect.stringContaining('too large to search')],
     });
     expect(
-      review(searched(late), settingsFrom({ configs: 'train.yaml' }), today, undefined, [], late).verdict,
+      review(searched(late), settingsOf({ configs: 'train.yaml' }), today, undefined, [], late).verdict,
     ).toMatchObject({
       outcome: 'fail',
       findings: [{ code: 'unreadable', path: 'train.yaml' }],

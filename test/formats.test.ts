@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../src/calibrate.ts';
 import { matches } from '../src/read/format.ts';
 import { trainingFormats } from '../src/read/formats.ts';
 import { readSide } from '../src/run.ts';
-import { settingsFrom } from '../src/settings/settings.ts';
 import { runAsWritten } from '../src/setup/description.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../src/text/syntax.ts';
 
@@ -43,7 +43,7 @@ describe('training formats', () => {
 
   it.each(samples.filter(({ name }) => name !== ''))('$id: $name', ({ id, name, path }) => {
     const expected: Expected = JSON.parse(readFileSync(join(folder, id, expectedName(name)), 'utf8'));
-    const { reading, estimate } = readSide({ kind: 'bytes', bytes: readFileSync(path) }, name, settingsFrom({}));
+    const { reading, estimate } = readSide({ kind: 'bytes', bytes: readFileSync(path) }, name, settingsOf({}));
     expect(reading.format).toBe(id);
     if (expected.problem !== undefined) {
       expect(reading.problems.map(({ message }) => message).join('\n')).toContain(expected.problem);

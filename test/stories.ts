@@ -1,8 +1,9 @@
+import { settingsOf } from '../src/calibrate.ts';
 import type { Review } from '../src/gate/review.ts';
 import { review } from '../src/run.ts';
 import { type Inputs, policyPath } from '../src/settings/inputs.ts';
 import { proposed } from '../src/settings/proposal.ts';
-import { type Documents, describedBy, type Settings, settingsFrom, withRuns } from '../src/settings/settings.ts';
+import { type Documents, describedBy, type Settings, withRuns } from '../src/settings/settings.ts';
 
 /** The day of every story. */
 export const today = '2026-11-24';
@@ -40,9 +41,9 @@ export function reviewOf(
     ...(rules.newPolicy === undefined ? {} : { policy: file(policyPath, rules.newPolicy) }),
   };
   const runs = { base: describedBy(held), head: describedBy(now, true) };
-  const given = withRuns(settingsFrom(inputs, held), runs);
+  const given = withRuns(settingsOf(inputs, held), runs);
   const settings = texts.named === undefined ? given : { ...given, named: () => texts.named === true };
-  const others = [proposed(inputs, held, now, 'after merge')]
+  const others = [proposed(settingsOf, inputs, held, now, 'after merge')]
     .filter((one) => one !== undefined)
     .map((one) => (one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) }));
   const side = (text: string) => ({ kind: 'bytes', bytes: bytes(text) }) as const;

@@ -57658,50 +57658,10 @@ function memoryLimit(text, wrong) {
     return builtIn;
 }
 
-;// CONCATENATED MODULE: ./build/settings/calibrate.js
-
-
-
-/** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
-const calibrate_farthest = 5;
-/** Measured over projected tokens per second of the run that a machine was measured with. */
-function calibrate({ name, fields, measured }) {
-    if (measured === undefined)
-        return undefined;
-    const wrong = (sentence) => ({
-        kind: 'wrong',
-        sentence: `The calibration of ${name} cannot be used: ${sentence}`,
-    });
-    const { config, run, tokensPerSecond } = measured;
-    const reading = readConfig(config.bytes, config.name);
-    if (reading.kind === 'unread')
-        return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
-    const settling = settleRun([
-        { origin: 'policy', fields: uncalibrated(run) },
-        { origin: 'policy', fields: uncalibrated(fields) },
-        ...reading.run,
-    ], reading.architecture);
-    if (settling.kind === 'unsettled')
-        return wrong(settling.problems[0]?.message ?? 'its run contradicts itself.');
-    const { throughput } = estimate(reading.architecture, settling.settled);
-    if (throughput.tokensPerSecondPerGpu === null)
-        return wrong(`${throughput.limit}.`);
-    const { gpus } = settling.settled.run;
-    const projected = throughput.tokensPerSecondPerGpu * gpus;
-    const ratio = tokensPerSecond / projected;
-    if (ratio > calibrate_farthest || ratio < 1 / calibrate_farthest) {
-        return wrong(`it states ${Math.round(tokensPerSecond)} tokens per second on ${gpus} GPUs, where ${Math.round(projected)} are projected; check the model, the run and that the figure is of all GPUs together.`);
-    }
-    return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
-}
-/** The measurement is held against the bare projection, whatever its run description scales it by. */
-const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }) => fields;
-
 ;// CONCATENATED MODULE: ./build/settings/machines.js
 
-
 /** What the measured runs of the machines that some config uses say of the projections. */
-function machines_calibrationsOf(policy, wrong) {
+function machines_calibrationsOf(policy, calibrate, wrong) {
     const found = new Map();
     for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
         if (hardware === undefined || found.has(hardware.name))
@@ -57775,7 +57735,7 @@ const commentModes = ['changes', 'always', 'failures', 'never'];
  * @param policy whose defaults hold where an input is silent
  * @param commit that the policy was read from, where it was one
  */
-function readInputs(inputs, policy, commit) {
+function readInputs(inputs, policy, commit, calibrate) {
     const desk = deskOf(inputs);
     const { given, input, wrong, shown } = desk;
     if (policy !== undefined)
@@ -57789,7 +57749,7 @@ function readInputs(inputs, policy, commit) {
         shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
     const machine = policy?.defaults.hardware;
     const fields = { ...acceleratorField(desk, machine?.fields.accelerator), ...gpusField(desk, machine?.fields.gpus) };
-    const calibrations = machines_calibrationsOf(policy, wrong);
+    const calibrations = machines_calibrationsOf(policy, calibrate, wrong);
     if (machine !== undefined)
         shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
     given('memory-budget', memoryText(policy?.defaults.limits));
@@ -58292,11 +58252,11 @@ function filesNamedBy(policy) {
  *
  * @throws WrongSettings with one sentence for each mistake
  */
-function settingsFrom(inputs, documents = {}) {
+function settingsFrom(inputs, documents, calibrate) {
     if (documents.missing !== undefined && documents.missing.length > 0)
         throw new WrongSettings(documents.missing);
     const policy = policyIn(documents);
-    const read = readInputs(inputs, policy, documents.commit);
+    const read = readInputs(inputs, policy, documents.commit, calibrate);
     const own = describe_describe(documents.run, policy);
     const wrong = [...read.wrong, ...(own.kind === 'wrong' ? own.sentences : [])];
     if (wrong.length > 0 || own.kind === 'wrong')
@@ -61066,6 +61026,48 @@ function reportIn(word) {
     return reading.report;
 }
 
+;// CONCATENATED MODULE: ./build/calibrate.js
+
+
+
+
+/** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
+const calibrate_farthest = 5;
+/** Measured over projected tokens per second of the run that a machine was measured with. */
+function calibrate({ name, fields, measured }) {
+    if (measured === undefined)
+        return undefined;
+    const wrong = (sentence) => ({
+        kind: 'wrong',
+        sentence: `The calibration of ${name} cannot be used: ${sentence}`,
+    });
+    const { config, run, tokensPerSecond } = measured;
+    const reading = readConfig(config.bytes, config.name);
+    if (reading.kind === 'unread')
+        return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
+    const settling = settleRun([
+        { origin: 'policy', fields: uncalibrated(run) },
+        { origin: 'policy', fields: uncalibrated(fields) },
+        ...reading.run,
+    ], reading.architecture);
+    if (settling.kind === 'unsettled')
+        return wrong(settling.problems[0]?.message ?? 'its run contradicts itself.');
+    const { throughput } = estimate(reading.architecture, settling.settled);
+    if (throughput.tokensPerSecondPerGpu === null)
+        return wrong(`${throughput.limit}.`);
+    const { gpus } = settling.settled.run;
+    const projected = throughput.tokensPerSecondPerGpu * gpus;
+    const ratio = tokensPerSecond / projected;
+    if (ratio > calibrate_farthest || ratio < 1 / calibrate_farthest) {
+        return wrong(`it states ${Math.round(tokensPerSecond)} tokens per second on ${gpus} GPUs, where ${Math.round(projected)} are projected; check the model, the run and that the figure is of all GPUs together.`);
+    }
+    return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
+}
+/** The measurement is held against the bare projection, whatever its run description scales it by. */
+const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }) => fields;
+/** Settings whose machines are calibrated by the runs that were measured on them. */
+const settingsOf = (inputs, documents = {}) => settingsFrom(inputs, documents, calibrate);
+
 ;// CONCATENATED MODULE: external "node:vm"
 const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
 ;// CONCATENATED MODULE: ./build/deadline.js
@@ -62556,6 +62558,7 @@ function policyFrom(read, name) {
 
 
 
+
 function inputsOf(words) {
     const named = ['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'].flatMap((name) => {
         const value = words.option(name);
@@ -62577,7 +62580,7 @@ function settingsHere(words, documents = rulesHere(namedIn(words))) {
     const misnamed = misnamedPolicy(documents, documents);
     if (misnamed !== undefined)
         print_note(misnamed);
-    return fromFolder(withFields(settingsFrom(inputsOf(words), documents), words), (path) => pathFrom(root, path));
+    return fromFolder(withFields(settingsOf(inputsOf(words), documents), words), (path) => pathFrom(root, path));
 }
 /** The same settings for paths that are named from another folder than the policy's. */
 const fromFolder = (settings, fromRoot) => ({
@@ -62678,7 +62681,7 @@ function withTip({ top, base, tip }, changes) {
 
 
 /** The rules after this change, or undefined where it does not change them. */
-function proposed(inputs, held, now, when, inTime = untimed) {
+function proposed(read, inputs, held, now, when, inTime = untimed) {
     const differing = proposal_differs(held, now);
     if (differing === undefined)
         return undefined;
@@ -62688,15 +62691,15 @@ function proposed(inputs, held, now, when, inTime = untimed) {
         kind: 'proposed',
         ...differing,
         sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.${runsDiffer(held, now) ? ' How models are trained is read from the change itself.' : ''}`,
-        ...tried(inputs, now, inTime),
+        ...tried(read, inputs, now, inTime),
     };
 }
 /** The rules of the base branch's tip, where they changed after the merge base. */
-function proposal_moved(inputs, held, tip, branch) {
+function proposal_moved(read, inputs, held, tip, branch) {
     const differing = proposal_differs(held, tip);
     if (differing === undefined)
         return undefined;
-    const outcome = tried(inputs, tip);
+    const outcome = tried(read, inputs, tip);
     const consequence = outcome.settings === undefined
         ? `to rules that cannot be followed, so that those from before hold alone: ${outcome.problem}`
         : 'and the limits of both are enforced.';
@@ -62708,9 +62711,9 @@ function proposal_moved(inputs, held, tip, branch) {
     };
 }
 /** Rules from a pull request are untrusted text, so they are read under the deadline. */
-function tried(inputs, documents, inTime = untimed) {
+function tried(read, inputs, documents, inTime = untimed) {
     try {
-        const timed = inTime(() => settingsFrom(inputs, documents));
+        const timed = inTime(() => read(inputs, documents));
         if (timed.kind === 'done')
             return { settings: timed.result };
         return { settings: undefined, problem: `${documents.policy?.name ?? 'What they say'} ${timed.reason}.` };
@@ -62774,6 +62777,7 @@ const proposal_same = (a, b) => a.length === b.length && a.every((byte, index) =
 
 
 
+
 /**
  * The rules for a comparison of revisions, as the action takes them: the policy as the merge base has it, so that a change is not
  * judged by what it brings itself, and that of the revision which the change would go into. A policy that only exists on the disk
@@ -62791,8 +62795,8 @@ function rules_of_range_rulesOf(inputs, named, range) {
     const now = { ...(tried ?? at(head.commit)), ...run.head };
     const later = tip === undefined ? undefined : { ...(tried ?? at(tip.commit)), ...run.tip };
     const others = [
-        tried === undefined ? proposed(inputs, held, now, 'once it is the base') : undefined,
-        later === undefined || tip === undefined ? undefined : proposal_moved(inputs, held, later, tip.label),
+        tried === undefined ? proposed(settingsOf, inputs, held, now, 'once it is the base') : undefined,
+        later === undefined || tip === undefined ? undefined : proposal_moved(settingsOf, inputs, held, later, tip.label),
     ];
     const misnamed = policy === undefined && read(head.commit)(misnamedPath) !== undefined
         ? misnamedPolicy(held, { misnamed: misnamedPath })
@@ -62873,6 +62877,7 @@ function rules_of_range_fileAt(name, side, label) {
 
 
 
+
 /** What a change costs: of two files, or of all that differs between two states of this repository. */
 function diff(words) {
     const base = words.option('base');
@@ -62895,7 +62900,7 @@ function diffOfRange(words, base) {
     const range = gitRange('.', base, words.option('head'));
     const { held, runs, others, notes } = rules_of_range_rulesOf(inputsOf(words), namedIn(words), range);
     const inThisRun = (settings) => withRuns(withFields(settings, words), runs);
-    const settings = inThisRun(settingsFrom(inputsOf(words), held));
+    const settings = inThisRun(settingsOf(inputsOf(words), held));
     const outlook = others.map((one) => one.settings === undefined ? one : { ...one, settings: inThisRun(one.settings) });
     const inTime = deadline();
     const moved = outlook.find(({ kind }) => kind === 'moved')?.settings;
@@ -63203,6 +63208,7 @@ function renamesOf(span, path) {
 
 
 
+
 /** The newest commits that are read. */
 const mostCommits = 200;
 /** Files that commits of long ago refer to may bring in further commits, which may refer to further files. */
@@ -63279,7 +63285,7 @@ function nameAt(sha, commits, path, renames) {
 function reader({ words, span, path, job, inTime }, names) {
     const inputs = inputsOf(words);
     // What is wrong with the options themselves is wrong for every commit.
-    settingsFrom(inputs, rules_described(words.option('run')));
+    settingsOf(inputs, rules_described(words.option('run')));
     const policy = words.option('policy');
     const policyName = policy === undefined ? policyPath : inRepository(span.top, policy);
     const files = new Map();
@@ -63326,7 +63332,7 @@ function reader({ words, span, path, job, inTime }, names) {
 const severalJobs = (jobs) => `The file has ${jobs.length} jobs; name one of them, like ${jobs[0]?.path ?? ''}.`;
 function settingsAt(inputs, documents, words) {
     try {
-        return withFields(settingsFrom(inputs, documents), words);
+        return withFields(settingsOf(inputs, documents), words);
     }
     catch (error) {
         if (!(error instanceof WrongSettings))

@@ -1,5 +1,6 @@
 import { getInput, setFailed, setOutput, warning } from '@actions/core';
 import { ZodError } from 'zod';
+import { settingsOf } from '../calibrate.ts';
 import { deadline } from '../deadline.ts';
 import { override } from '../gate/judge.ts';
 import { isEmpty, movesAtLeast, type Review, tellsOfChange } from '../gate/review.ts';
@@ -11,7 +12,6 @@ import {
   type Documents,
   misnamedPolicy,
   type Settings,
-  settingsFrom,
   sterner,
   WrongSettings,
   withRuns,
@@ -63,7 +63,7 @@ async function run(environment: Environment): Promise<void> {
   const event = await compared(remote, readEvent(environment));
   if (event.kind === 'nothing') return nothingToDo('There is no commit or pull request to look at.');
   // Wrong inputs are reported before anything is fetched; the policy and run files come with the base.
-  const byInputs = settingsFrom(inputs, inlineRun(inputs));
+  const byInputs = settingsOf(inputs, inlineRun(inputs));
   const asked = event.kind === 'run' ? await pullOfRun(remote, event) : event.kind === 'pull' ? event : undefined;
   if (event.kind === 'run' && asked === undefined)
     return nothingToDo('The pull request of that run is closed, or has newer commits, whose run will be looked at.');
@@ -115,11 +115,11 @@ function planOf(
   others: readonly OtherRules[],
 ): { readonly settings: Settings; readonly broken?: WrongSettings } {
   try {
-    return { settings: settingsFrom(inputs, held) };
+    return { settings: settingsOf(inputs, held) };
   } catch (error) {
     const repaired = others.some(({ kind, settings }) => kind === 'proposed' && settings !== undefined);
     if (!(error instanceof WrongSettings) || !repaired) throw error;
-    return { settings: settingsFrom(inputs, inlineRun(inputs)), broken: error };
+    return { settings: settingsOf(inputs, inlineRun(inputs)), broken: error };
   }
 }
 

@@ -1,3 +1,4 @@
+import { settingsOf } from '../calibrate.ts';
 import { type Inputs, misnamedPath, policyPath } from '../settings/inputs.ts';
 import { moved, type OtherRules, proposed } from '../settings/proposal.ts';
 import { type Documents, filesNamedBy } from '../settings/settings.ts';
@@ -35,9 +36,9 @@ export async function rulesOf(
     ? { ...first, missing: (first.missing ?? []).filter((one) => one !== lacks(inputs, held)) }
     : first;
   const others = [
-    now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later', inTime),
+    now === undefined ? undefined : proposed(settingsOf, inputs, holds, now, when ?? 'later', inTime),
     // What this change does anyway is said once.
-    later === undefined || tip === undefined ? undefined : moved(inputs, holds, later, tip.branch),
+    later === undefined || tip === undefined ? undefined : moved(settingsOf, inputs, holds, later, tip.branch),
   ].filter((one) => one !== undefined);
   const known = new Map([...commits.entries()].map(([index, commit]) => [commit, [first, ...rest][index] ?? {}]));
   return { held: holds, others, known: known.set(held, holds) };

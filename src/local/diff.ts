@@ -1,3 +1,4 @@
+import { settingsOf } from '../calibrate.ts';
 import { deadline } from '../deadline.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
 import { comment } from '../report/comment.ts';
@@ -8,7 +9,7 @@ import { htmlReport } from '../report/page.ts';
 import { textDiff } from '../report/terminal.ts';
 import { review } from '../run.ts';
 import type { OtherRules } from '../settings/proposal.ts';
-import { type Settings, settingsFrom, sterner, withRuns } from '../settings/settings.ts';
+import { type Settings, sterner, withRuns } from '../settings/settings.ts';
 import type { Changes, ConfigPair, InTime } from '../world.ts';
 import { inFormat, Usage, type Words } from './arguments.ts';
 import { besideOnDisk } from './beside.ts';
@@ -41,7 +42,7 @@ function diffOfRange(words: Words, base: string): number {
   const range = gitRange('.', base, words.option('head'));
   const { held, runs, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
   const inThisRun = (settings: Settings) => withRuns(withFields(settings, words), runs);
-  const settings = inThisRun(settingsFrom(inputsOf(words), held));
+  const settings = inThisRun(settingsOf(inputsOf(words), held));
   const outlook = others.map((one) =>
     one.settings === undefined ? one : { ...one, settings: inThisRun(one.settings) },
   );

@@ -1,3 +1,4 @@
+import { settingsOf } from '../calibrate.ts';
 import { deadline } from '../deadline.ts';
 import type { Side } from '../gate/review.ts';
 import { jobsOf } from '../jobs.ts';
@@ -5,7 +6,7 @@ import { recipePairs } from '../read/recipes.ts';
 import { type History, historyCsv, historyJson, historyMarkdown, historyText, type Step } from '../report/history.ts';
 import { readSide } from '../run.ts';
 import { type Inputs, policyPath } from '../settings/inputs.ts';
-import { type Documents, filesNamedBy, type Settings, settingsFrom, WrongSettings } from '../settings/settings.ts';
+import { type Documents, filesNamedBy, type Settings, WrongSettings } from '../settings/settings.ts';
 import { fileOf } from '../text/job-name.ts';
 import type { ConfigPair, ConfigSide, InTime } from '../world.ts';
 import { inFormat, Usage, type Words } from './arguments.ts';
@@ -117,7 +118,7 @@ type Reader = {
 function reader({ words, span, path, job, inTime }: Question, names: readonly string[]): Reader {
   const inputs = inputsOf(words);
   // What is wrong with the options themselves is wrong for every commit.
-  settingsFrom(inputs, described(words.option('run')));
+  settingsOf(inputs, described(words.option('run')));
   const policy = words.option('policy');
   const policyName = policy === undefined ? policyPath : inRepository(span.top, policy);
   const files = new Map<string, ConfigSide | undefined>();
@@ -164,7 +165,7 @@ const severalJobs = (jobs: readonly ConfigPair[]): string =>
 
 function settingsAt(inputs: Inputs, documents: Documents, words: Words): Settings | { readonly problem: string } {
   try {
-    return withFields(settingsFrom(inputs, documents), words);
+    return withFields(settingsOf(inputs, documents), words);
   } catch (error) {
     if (!(error instanceof WrongSettings)) throw error;
     return { problem: `How it is trained cannot be read: ${error.message}` };

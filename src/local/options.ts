@@ -1,5 +1,6 @@
+import { settingsOf } from '../calibrate.ts';
 import type { Inputs } from '../settings/inputs.ts';
-import { type Documents, misnamedPolicy, type Settings, settingsFrom } from '../settings/settings.ts';
+import { type Documents, misnamedPolicy, type Settings } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
 import { Usage, type Words } from './arguments.ts';
 import { note } from './print.ts';
@@ -28,7 +29,7 @@ export function settingsHere(words: Words, documents: Documents = rulesHere(name
   const root = policyRoot(words.option('policy') !== undefined);
   const misnamed = misnamedPolicy(documents, documents);
   if (misnamed !== undefined) note(misnamed);
-  return fromFolder(withFields(settingsFrom(inputsOf(words), documents), words), (path) => pathFrom(root, path));
+  return fromFolder(withFields(settingsOf(inputsOf(words), documents), words), (path) => pathFrom(root, path));
 }
 
 /** The same settings for paths that are named from another folder than the policy's. */

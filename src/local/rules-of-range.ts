@@ -1,3 +1,4 @@
+import { settingsOf } from '../calibrate.ts';
 import { type Inputs, misnamedPath, policyPath } from '../settings/inputs.ts';
 import { moved, type OtherRules, proposed } from '../settings/proposal.ts';
 import { type Documents, describedBy, misnamedPolicy, type Runs } from '../settings/settings.ts';
@@ -30,8 +31,8 @@ export function rulesOf(inputs: Inputs, named: Named, range: Range): Rules {
   const now = { ...(tried ?? at(head.commit)), ...run.head };
   const later = tip === undefined ? undefined : { ...(tried ?? at(tip.commit)), ...run.tip };
   const others = [
-    tried === undefined ? proposed(inputs, held, now, 'once it is the base') : undefined,
-    later === undefined || tip === undefined ? undefined : moved(inputs, held, later, tip.label),
+    tried === undefined ? proposed(settingsOf, inputs, held, now, 'once it is the base') : undefined,
+    later === undefined || tip === undefined ? undefined : moved(settingsOf, inputs, held, later, tip.label),
   ];
   const misnamed =
     policy === undefined && read(head.commit)(misnamedPath) !== undefined

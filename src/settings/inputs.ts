@@ -3,7 +3,7 @@ import type { Budgets, Limit } from '../gate/rules.ts';
 import type { RunSource } from '../model/run.ts';
 import { beginningWith, didYouMean } from '../text/nearest.ts';
 import { memoryLimit, memoryText } from './limits.ts';
-import { type Calibrations, calibrationsOf, machineText } from './machines.ts';
+import { type Calibrate, type Calibrations, calibrationsOf, machineText } from './machines.ts';
 import type { Policy } from './policy.ts';
 
 export type Inputs = Readonly<Record<string, string>>;
@@ -70,7 +70,12 @@ export type Read = {
  * @param policy whose defaults hold where an input is silent
  * @param commit that the policy was read from, where it was one
  */
-export function readInputs(inputs: Inputs, policy: Policy | undefined, commit: string | undefined): Read {
+export function readInputs(
+  inputs: Inputs,
+  policy: Policy | undefined,
+  commit: string | undefined,
+  calibrate: Calibrate,
+): Read {
   const desk = deskOf(inputs);
   const { given, input, wrong, shown } = desk;
   if (policy !== undefined)
@@ -84,7 +89,7 @@ export function readInputs(inputs: Inputs, policy: Policy | undefined, commit: s
     shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
   const machine = policy?.defaults.hardware;
   const fields = { ...acceleratorField(desk, machine?.fields.accelerator), ...gpusField(desk, machine?.fields.gpus) };
-  const calibrations = calibrationsOf(policy, wrong);
+  const calibrations = calibrationsOf(policy, calibrate, wrong);
   if (machine !== undefined)
     shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
   given('memory-budget', memoryText(policy?.defaults.limits));

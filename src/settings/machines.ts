@@ -1,7 +1,14 @@
 import type { RunSource } from '../model/run.ts';
 import { dollars, exact } from '../report/format.ts';
-import { calibrate } from './calibrate.ts';
 import type { Hardware, Policy } from './policy.ts';
+
+/** What a measured run says of the projections for a machine. */
+export type Calibration =
+  | { readonly kind: 'ratio'; readonly ratio: number; readonly measured: number; readonly projected: number }
+  | { readonly kind: 'wrong'; readonly sentence: string };
+
+/** Holds a machine's measured run against its projection; undefined where none was measured. */
+export type Calibrate = (machine: Hardware) => Calibration | undefined;
 
 /** Measured over projected tokens per second, by the name of the machine. */
 export type Calibrations = ReadonlyMap<
@@ -10,7 +17,7 @@ export type Calibrations = ReadonlyMap<
 >;
 
 /** What the measured runs of the machines that some config uses say of the projections. */
-export function calibrationsOf(policy: Policy | undefined, wrong: string[]): Calibrations {
+export function calibrationsOf(policy: Policy | undefined, calibrate: Calibrate, wrong: string[]): Calibrations {
   const found = new Map<string, { ratio: number; measured: number; projected: number }>();
   for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
     if (hardware === undefined || found.has(hardware.name)) continue;

@@ -1,7 +1,7 @@
 import { type Changes, type InTime, untimed } from '../world.ts';
 import { claimsOf, differs as describesOtherwise } from './describe.ts';
 import type { Inputs } from './inputs.ts';
-import { type Documents, describedBy, policyIn, type Settings, settingsFrom, WrongSettings } from './settings.ts';
+import { type Documents, describedBy, policyIn, type ReadSettings, type Settings, WrongSettings } from './settings.ts';
 
 /**
  * Rules other than those of the merge base: those that the change itself would bring, which are only shown, and those that the
@@ -22,6 +22,7 @@ export type OtherRules = {
 
 /** The rules after this change, or undefined where it does not change them. */
 export function proposed(
+  read: ReadSettings,
   inputs: Inputs,
   held: Documents,
   now: Documents,
@@ -36,15 +37,21 @@ export function proposed(
     kind: 'proposed',
     ...differing,
     sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.${runsDiffer(held, now) ? ' How models are trained is read from the change itself.' : ''}`,
-    ...tried(inputs, now, inTime),
+    ...tried(read, inputs, now, inTime),
   };
 }
 
 /** The rules of the base branch's tip, where they changed after the merge base. */
-export function moved(inputs: Inputs, held: Documents, tip: Documents, branch: string): OtherRules | undefined {
+export function moved(
+  read: ReadSettings,
+  inputs: Inputs,
+  held: Documents,
+  tip: Documents,
+  branch: string,
+): OtherRules | undefined {
   const differing = differs(held, tip);
   if (differing === undefined) return undefined;
-  const outcome = tried(inputs, tip);
+  const outcome = tried(read, inputs, tip);
   const consequence =
     outcome.settings === undefined
       ? `to rules that cannot be followed, so that those from before hold alone: ${outcome.problem}`
@@ -59,12 +66,13 @@ export function moved(inputs: Inputs, held: Documents, tip: Documents, branch: s
 
 /** Rules from a pull request are untrusted text, so they are read under the deadline. */
 function tried(
+  read: ReadSettings,
   inputs: Inputs,
   documents: Documents,
   inTime: InTime = untimed,
 ): Pick<OtherRules, 'settings' | 'problem' | 'line'> {
   try {
-    const timed = inTime(() => settingsFrom(inputs, documents));
+    const timed = inTime(() => read(inputs, documents));
     if (timed.kind === 'done') return { settings: timed.result };
     return { settings: undefined, problem: `${documents.policy?.name ?? 'What they say'} ${timed.reason}.` };
   } catch (error) {

@@ -6,7 +6,7 @@ import { claimsOf, type Described, type Description, describe, statedBy, withCla
 import { type Globs, globs, remembered } from './globs.ts';
 import { type Choices, type Inputs, policyPath, type Read, readInputs, type Shown } from './inputs.ts';
 import { builtIn, merged } from './limits.ts';
-import { machineSource, ofOneMachine } from './machines.ts';
+import { type Calibrate, machineSource, ofOneMachine } from './machines.ts';
 import { draftPolicy, type NamedFile, type Policy, type PolicyReading } from './policy.ts';
 import { coversAll, reaches } from './reach.ts';
 
@@ -101,6 +101,9 @@ export function filesNamedBy(policy: NamedFile): readonly string[] {
   return draft.kind === 'draft' ? draft.files : [];
 }
 
+/** Settings of raw inputs and the files that they name, whoever calibrates. */
+export type ReadSettings = (inputs: Inputs, documents?: Documents) => Settings;
+
 /**
  * Raw inputs and the files they name to settings. An input wins over the policy, the policy over the default. The run of a
  * config is put together from the inputs `accelerator` and `gpus`, the input `run`, the policy's entries for it, what the
@@ -108,10 +111,10 @@ export function filesNamedBy(policy: NamedFile): readonly string[] {
  *
  * @throws WrongSettings with one sentence for each mistake
  */
-export function settingsFrom(inputs: Inputs, documents: Documents = {}): Settings {
+export function settingsFrom(inputs: Inputs, documents: Documents, calibrate: Calibrate): Settings {
   if (documents.missing !== undefined && documents.missing.length > 0) throw new WrongSettings(documents.missing);
   const policy = policyIn(documents);
-  const read = readInputs(inputs, policy, documents.commit);
+  const read = readInputs(inputs, policy, documents.commit, calibrate);
   const own = describe(documents.run, policy);
   const wrong = [...read.wrong, ...(own.kind === 'wrong' ? own.sentences : [])];
   if (wrong.length > 0 || own.kind === 'wrong') throw new WrongSettings(wrong);

@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import type { FindingCode, Severity } from '../../src/gate/review.ts';
 import type { Exit } from '../../src/gate/unread.ts';
 import { review } from '../../src/run.ts';
 import type { Described } from '../../src/settings/describe.ts';
-import { settingsFrom, withRuns } from '../../src/settings/settings.ts';
+import { withRuns } from '../../src/settings/settings.ts';
 import { type Changes, type ConfigPair, type InTime, type Missed, type Refusal, untimed } from '../../src/world.ts';
 import { config } from '../states.ts';
 import { today } from '../stories.ts';
@@ -63,7 +64,7 @@ it.each(Object.entries(exits))('%s is told', (exit, [change, told]) => {
   const wrong: Described = { kind: 'wrong', sentences: ['run.yml: is not valid YAML.'] };
   const runs = exit === 'run-unread' ? { base: wrong, head: wrong } : undefined;
   const found = (inputs: Record<string, string>) =>
-    review({ ...nothing, ...change }, withRuns(settingsFrom(inputs, held), runs), today, undefined, [], clock).verdict;
+    review({ ...nothing, ...change }, withRuns(settingsOf(inputs, held), runs), today, undefined, [], clock).verdict;
   const { findings } = found({});
   expect(findings.map(({ severity, code }) => [severity, code])).toEqual(told === undefined ? [] : [told]);
   expect(found({ 'fail-on': 'never' }).outcome).not.toBe('fail');
@@ -74,7 +75,7 @@ it('what was taken from under a config that could be read is told too, be it no 
     const [pair] = change.pairs ?? [];
     if (pair === undefined) continue;
     const both: ConfigPair = { ...pair, previousPath: 'before.json', base: bytes(config()) };
-    const { comparisons, verdict } = review({ pairs: [both], missed: [], notes: [] }, settingsFrom({}), today);
+    const { comparisons, verdict } = review({ pairs: [both], missed: [], notes: [] }, settingsOf({}), today);
     if (comparisons[0]?.status === 'unreadable') expect(verdict.outcome).toBe('fail');
     expect(comparisons).toHaveLength(1);
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { movesAtLeast } from '../../src/gate/review.ts';
-import { settingsFrom, WrongSettings } from '../../src/settings/settings.ts';
+import { WrongSettings } from '../../src/settings/settings.ts';
 import { config } from '../states.ts';
 import { reviewOf } from '../stories.ts';
 
@@ -44,7 +45,7 @@ describe('a change that is worth a comment', () => {
 
 describe('the threshold', () => {
   const of = (inputs: Record<string, string>, policy = '') =>
-    settingsFrom(
+    settingsOf(
       inputs,
       policy === ''
         ? {}

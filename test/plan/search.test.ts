@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { estimateMemory } from '../../src/cost/memory/peak.ts';
 import { projectTime } from '../../src/cost/time/step.ts';
 import type { TrainingRun } from '../../src/model/run.ts';
@@ -8,7 +9,6 @@ import { layouts, runsOf } from '../../src/plan/search.ts';
 import { divides, type Space } from '../../src/plan/space.ts';
 import { planText } from '../../src/plan/table.ts';
 import { readSide } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 import { gibibytes } from '../../src/units.ts';
 import { mixture, small } from '../cost/estimates.ts';
 import { bounded, searched, spaceFrom, startFrom } from './plans.ts';
@@ -215,7 +215,7 @@ describe('what the framework refuses', () => {
 
 /** Whether a report on a model with this run as its description says that the framework does not start. */
 function stopsAt(config: object, { operations }: Start, run: TrainingRun): boolean {
-  const settings = settingsFrom(
+  const settings = settingsOf(
     {},
     { run: { name: 'run.yml', bytes: Buffer.from(describeRun(run, operations.order.length)) } },
   );

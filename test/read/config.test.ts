@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { countParameters } from '../../src/cost/count/parameters.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { couldBeConfig, readConfig } from '../../src/read/config.ts';
 import { readSide } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 import { readRun } from '../../src/setup/description.ts';
 import { config, small } from '../states.ts';
 
@@ -192,7 +192,7 @@ describe('what configs carry in practice', () => {
       readSide(
         { kind: 'refused', why: 'too-large', reason: 'It is too large.', start: Buffer.from(start) },
         'configs/train.py',
-        settingsFrom({}),
+        settingsOf({}),
       );
     expect(side('import torch\n').reading).toMatchObject({ way: 'no-config' });
     expect(side('n_layer = 12\n')).toMatchObject({ reading: { way: 'too-large' }, claimed: true });

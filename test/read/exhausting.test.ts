@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { readSide } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 
 /** Small files that would take seconds to hours if what they multiply were computed: each ends in a count or in a sentence. */
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/exhausting/${name}.json`, import.meta.url));
 
-const settings = settingsFrom({});
+const settings = settingsOf({});
 const sideOf = (bytes: Uint8Array) => readSide({ kind: 'bytes', bytes }, 'config.json', settings);
 
 /** Far more than any takes on a busy machine, and far less than they took. */

@@ -2,10 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { readFile } from '../../src/read/config.ts';
 import { alone } from '../../src/read/job.ts';
 import { readSide } from '../../src/run.ts';
-import { type Settings, settingsFrom } from '../../src/settings/settings.ts';
+import type { Settings } from '../../src/settings/settings.ts';
 import { isDictionary } from '../../src/text/fields.ts';
 import { parse, trainersSyntaxOf } from '../../src/text/syntax.ts';
 
@@ -61,7 +62,7 @@ it.each(samplesOf(/\.(json|ya?ml|toml)$/))(
   (name) => {
     const source = parse(readFileSync(join(folder, name)), trainersSyntaxOf(name) ?? 'json');
     if (source.kind === 'broken') throw new Error(source.problem.message);
-    const settings = settingsFrom({});
+    const settings = settingsOf({});
     for (const [index, path] of paths(source.value).entries()) {
       // A third of them at each key: all of them take half a minute.
       for (const by of strange.filter((_, at) => (at + index) % 3 === 0)) {
@@ -96,7 +97,7 @@ it.each(samplesOf(/\.(sh|py)$/))(
   '%s with anything in place of any word ends in figures or in sentences',
   (name) => {
     const text = readFileSync(join(folder, name), 'utf8');
-    const settings = settingsFrom({});
+    const settings = settingsOf({});
     for (const [index, { 0: word, index: at }] of [...text.matchAll(/[^\s=(),]+/g)].entries()) {
       const by = strangeWords[index % strangeWords.length] ?? '';
       const changed = text.slice(0, at) + by + text.slice(at + word.length);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { layoutOf } from '../../src/read/formats/megatron-pipeline.ts';
 import { readSide } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 import { runAsWritten } from '../../src/setup/description.ts';
 import { listOf } from '../../src/text/list-expression.ts';
 
@@ -23,7 +23,7 @@ const small = {
 function read(changes: Readonly<Record<string, unknown>>) {
   const given = Object.entries({ ...small, ...changes }).filter(([, value]) => value !== undefined);
   const text = ['MODEL_ARGS:', ...given.map(([name, value]) => `  --${name}: ${JSON.stringify(value)}`)].join('\n');
-  const side = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'model_config.yaml', settingsFrom({}));
+  const side = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'model_config.yaml', settingsOf({}));
   return { total: side.estimate?.parameters.total, run: side.estimate && runAsWritten(side.estimate.run.run), ...side };
 }
 
@@ -253,7 +253,7 @@ describe('how fp8 products are scaled', () => {
     ['', undefined],
   ])('[float8] %s of torchtitan', (line, scaled) => {
     const text = `[model]\nname = "llama3"\nflavor = "8B"\nconverters = ["float8"]\n[training]\nseq_len = 8192\n[float8]\n${line}\n`;
-    const { estimate } = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'train.toml', settingsFrom({}));
+    const { estimate } = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'train.toml', settingsOf({}));
     expect(estimate?.run.run).toMatchObject({ precision: 'fp8' });
     expect(estimate?.run.run.fp8Recipe).toBe(scaled);
   });

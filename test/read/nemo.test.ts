@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { readSide } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 import { runAsWritten } from '../../src/setup/description.ts';
 
 const model = {
@@ -23,7 +23,7 @@ type Keys = Readonly<Record<string, unknown>>;
 
 function read(changes: Keys = {}, trainer: Keys = { precision: 'bf16-mixed' }, more: Keys = {}) {
   const text = JSON.stringify({ trainer, model: { ...model, ...changes }, ...more });
-  const side = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'training.yaml', settingsFrom({}));
+  const side = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'training.yaml', settingsOf({}));
   return { total: side.estimate?.parameters.total, run: side.estimate && runAsWritten(side.estimate.run.run), ...side };
 }
 

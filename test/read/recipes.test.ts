@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { review } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 import { runAsWritten } from '../../src/setup/description.ts';
 import type { ConfigPair, ConfigSide } from '../../src/world.ts';
 import { config } from '../states.ts';
@@ -27,7 +27,7 @@ function reviewed(base: string | undefined, head: string | undefined) {
     ...(head === undefined ? {} : { head: side(head) }),
     beside: { base: model, head: model },
   };
-  const settings = settingsFrom({}, { policy: { name: 'model-cost.yml', bytes: Buffer.from(policy) } });
+  const settings = settingsOf({}, { policy: { name: 'model-cost.yml', bytes: Buffer.from(policy) } });
   return review({ pairs: [pair], missed: [], notes: [] }, settings, '2026-11-28');
 }
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { sideReport } from '../../src/report/json.ts';
 import { readSide } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 
 const report = (config: object) =>
   sideReport(
     'config.json',
-    readSide({ kind: 'bytes', bytes: Buffer.from(JSON.stringify(config)) }, 'config.json', settingsFrom({})),
+    readSide({ kind: 'bytes', bytes: Buffer.from(JSON.stringify(config)) }, 'config.json', settingsOf({})),
   );
 
 /** The sizes of google/embeddinggemma-300m: a text model without an output. */

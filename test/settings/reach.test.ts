@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import { reaches } from '../../src/settings/reach.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 
 describe('the folders that a pattern leads to', () => {
   it.each([
@@ -32,7 +32,7 @@ describe('the folders that a pattern leads to', () => {
       'x.y/*/c.json',
     ];
     for (const configs of patterns) {
-      const { matches, reach } = settingsFrom({ configs });
+      const { matches, reach } = settingsOf({ configs });
       for (const path of paths.filter(matches))
         for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1))
           expect([configs, path, reach(path.slice(0, end + 1))]).toEqual([configs, path, 'named']);
@@ -42,7 +42,7 @@ describe('the folders that a pattern leads to', () => {
 
 it('what is ignored, or never holds a config, needs no look', () => {
   const policy = (text: string) => ({ policy: { name: 'policy.yml', bytes: Buffer.from(`version: 1\n${text}`) } });
-  const { reach } = settingsFrom({}, policy('ignore: [data/**]\nconfigs: [{ match: models/*.json }]\n'));
+  const { reach } = settingsOf({}, policy('ignore: [data/**]\nconfigs: [{ match: models/*.json }]\n'));
   expect(['data/', 'data/deep/', 'node_modules/x/', 'models/', 'other/'].map(reach)).toEqual([
     'none',
     'none',
@@ -50,6 +50,6 @@ it('what is ignored, or never holds a config, needs no look', () => {
     'named',
     'possible',
   ]);
-  const withException = settingsFrom({}, policy('ignore: [data/**, "!data/x/**"]\n'));
+  const withException = settingsOf({}, policy('ignore: [data/**, "!data/x/**"]\n'));
   expect(withException.reach('data/x/')).toBe('possible');
 });

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/calibrate.ts';
 import type { Problem } from '../../src/model/reading.ts';
 import { readSide } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
 import { rulesOfStart } from '../../src/setup/startable.ts';
 import { small as llama } from '../states.ts';
 
@@ -11,7 +11,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** What is said of a run that its framework refuses, as a run description states it. */
 function said(config: Fields, run: Fields, path = 'config.json'): readonly Problem[] {
-  const settings = settingsFrom({}, { run: { name: 'run.yml', bytes: Buffer.from(JSON.stringify(run)) } });
+  const settings = settingsOf({}, { run: { name: 'run.yml', bytes: Buffer.from(JSON.stringify(run)) } });
   const side = readSide({ kind: 'bytes', bytes: Buffer.from(JSON.stringify(config)) }, path, settings);
   if (side.estimate === undefined) throw new Error(side.reading.problems[0]?.message);
   return side.estimate.problems.filter(({ rule }) => rule !== undefined);
@@ -300,7 +300,7 @@ describe('runs that did start', () => {
     const root = join(import.meta.dirname, '..', '..', 'configs');
     const told = readdirSync(join(root, 'runs')).flatMap((name) => {
       const config = readFileSync(join(root, name.replace('.yml', '.json')));
-      const settings = settingsFrom({}, { run: { name, bytes: readFileSync(join(root, 'runs', name)) } });
+      const settings = settingsOf({}, { run: { name, bytes: readFileSync(join(root, 'runs', name)) } });
       const { estimate } = readSide({ kind: 'bytes', bytes: config }, 'config.json', settings);
       return (estimate?.problems ?? []).filter(({ rule }) => rule !== undefined).map(({ message }) => message);
     });
@@ -313,7 +313,7 @@ describe('runs that did start', () => {
       .filter((name) => /\.\w+$/.test(name) && !name.endsWith('.expected.json'))
       .flatMap((name) => {
         const bytes = readFileSync(join(folder, name));
-        const { estimate } = readSide({ kind: 'bytes', bytes }, name, settingsFrom({}));
+        const { estimate } = readSide({ kind: 'bytes', bytes }, name, settingsOf({}));
         return (estimate?.problems ?? [])
           .filter(({ rule, severity }) => rule !== undefined && severity === 'error')
           .map(({ message }) => `${name}: ${message}`);

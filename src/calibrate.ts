@@ -1,19 +1,16 @@
-import { estimate } from '../cost/engine.ts';
-import type { RunFields } from '../model/run.ts';
-import { readConfig } from '../read/config.ts';
-import { settleRun } from '../setup/settle.ts';
-import type { Hardware } from './policy.ts';
-
-/** What a measured run says of the projections for a machine. */
-export type Calibration =
-  | { readonly kind: 'ratio'; readonly ratio: number; readonly measured: number; readonly projected: number }
-  | { readonly kind: 'wrong'; readonly sentence: string };
+import { estimate } from './cost/engine.ts';
+import type { RunFields } from './model/run.ts';
+import { readConfig } from './read/config.ts';
+import type { Calibration } from './settings/machines.ts';
+import type { Hardware } from './settings/policy.ts';
+import { type ReadSettings, settingsFrom } from './settings/settings.ts';
+import { settleRun } from './setup/settle.ts';
 
 /** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
 const farthest = 5;
 
 /** Measured over projected tokens per second of the run that a machine was measured with. */
-export function calibrate({ name, fields, measured }: Hardware): Calibration | undefined {
+function calibrate({ name, fields, measured }: Hardware): Calibration | undefined {
   if (measured === undefined) return undefined;
   const wrong = (sentence: string): Calibration => ({
     kind: 'wrong',
@@ -47,3 +44,6 @@ export function calibrate({ name, fields, measured }: Hardware): Calibration | u
 
 /** The measurement is held against the bare projection, whatever its run description scales it by. */
 const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }: RunFields): RunFields => fields;
+
+/** Settings whose machines are calibrated by the runs that were measured on them. */
+export const settingsOf: ReadSettings = (inputs, documents = {}) => settingsFrom(inputs, documents, calibrate);
