@@ -45,6 +45,21 @@ describe('a run that says what nvidia-smi showed of it', () => {
     expect(unusedMeasurements(measured)).toEqual([]);
   });
 
+  it('takes what was reached up to five times the projection and a fifth of it, and what was shown up to twice and half', () => {
+    const perGpu = plain.throughput.tokensPerSecondPerGpu ?? 0;
+    const taken = (times: number) => {
+      const calibration = {
+        tokens_per_second: times * 8 * perGpu,
+        device_gib: (times * plain.memory.device) / gibibytes(1),
+      };
+      return unusedMeasurements(costOf(small, { gpus: 8, calibration })).map(({ key }) => key);
+    };
+    expect([1.9, 0.51].map(taken)).toEqual([[], []]);
+    expect([4.9, 0.21].map(taken)).toEqual([['calibration.device_gib'], ['calibration.device_gib']]);
+    const both = ['calibration.tokens_per_second', 'calibration.device_gib'];
+    expect([5.1, 0.19].map(taken)).toEqual([both, both]);
+  });
+
   it('is searched for plans by what it is scaled to', () => {
     const { run } = measured.run;
     const held = heldBy(expand(modelOf(small)), run);

@@ -32,6 +32,14 @@ describe('the ranking', () => {
     expect(ranking?.ranked).toEqual([fast, simple, near]);
   });
 
+  it('takes of those with as few kinds of parallelism the one without recompute, offload and virtual stages', () => {
+    const [plain, ...others] = [{}, { recompute: 'full' }, { offload: 'optimizer' }].map((fields, index) =>
+      planOf(96 + index, { tensor: 4 }, fields),
+    );
+    const interleaved = planOf(99, { pipeline: 2, virtualPipeline: 2 });
+    expect(rank([interleaved, ...others, fast, ...(plain ? [plain] : [])], run)?.simplest).toBe(plain);
+  });
+
   it('takes nothing for simple that is more than 5 % slower, and the run as it is for nearest', () => {
     expect(rank([slow, fast, near], run)).toMatchObject({ simplest: fast, nearest: slow });
   });

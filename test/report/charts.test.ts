@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { memoryBars, stepShares } from '../../src/report/charts.ts';
 import { inMermaid } from '../../src/report/mermaid.ts';
+import { seconds } from '../../src/units.ts';
 import { config } from '../states.ts';
 import { reviewOf } from '../stories.ts';
 import { hostile, markup, numRuns, patience } from './hostile.ts';
@@ -41,6 +42,21 @@ describe('the chart of a step', () => {
     expect(shares.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 2);
     const told = shares.filter(({ label }) => label !== 'Other').map(({ share }) => share);
     expect(told).toEqual(told.toSorted((a, b) => b - a));
+  });
+
+  it('has what is too little to tell apart as one share, the last', () => {
+    const none = Object.fromEntries(Object.keys(after.throughput.parts).map((part) => [part, seconds(0)]));
+    const parts = {
+      ...after.throughput.parts,
+      ...none,
+      matrix_products: seconds(98.5),
+      loss: seconds(0.9),
+      optimizer: seconds(0.6),
+    };
+    const shares =
+      stepShares({ ...after, throughput: { ...after.throughput, stepTime: seconds(100), parts } })?.shares ?? [];
+    expect(shares.map(({ label }) => label)).toEqual(['Matrix products', 'Other']);
+    expect(shares.map(({ share }) => share)).toEqual([0.985, expect.closeTo(0.015, 12)]);
   });
 
   it('is none where the time is not known', () => {

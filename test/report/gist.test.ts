@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Comparison } from '../../src/gate/review.ts';
 import { gist, headline } from '../../src/report/gist.ts';
+import { bytes } from '../../src/units.ts';
 import { config } from '../states.ts';
 import { reviewOf } from '../stories.ts';
 
@@ -53,6 +54,17 @@ describe('a report in five answers', () => {
     expect(long).toMatch(/^[\d,]+ GPU hours for 300B tokens: [\d.]+ \w+ on 8 x H100 SXM5 80GB$/);
     expect(price).toMatch(/^About \$[\d,]+ at \$[\d.]+ per GPU hour \(an indicative price of \d{4}/);
     expect(limit).toMatch(/\.$/);
+  });
+
+  it('says where the figure is nearer to what there is than its error', () => {
+    const estimate = reviewOf({ head: config() }, {}, { run: before }).review.comparisons[0]?.head?.estimate;
+    if (estimate === undefined) throw new Error('the config is estimated');
+    const { memory } = estimate;
+    const fits = (share: number) =>
+      gist({ ...estimate, memory: { ...memory, capacity: bytes(memory.device / share) } })[0]?.answer;
+    for (const share of [1 - 0.9 * memory.band, 1 + 0.9 * memory.band])
+      expect(fits(share)).toMatch(/, which is within the error$/);
+    for (const share of [1 - 1.1 * memory.band, 1 + 1.1 * memory.band]) expect(fits(share)).not.toContain('error');
   });
 
   it('says no where it does not, and what is not known', () => {

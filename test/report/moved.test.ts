@@ -24,6 +24,12 @@ describe('what a reader sees of what each change moved', () => {
     expect(moved?.note).toContain('Shapley');
   });
 
+  it('has what saves most above what adds less', () => {
+    const { rows } = movedBy(comparisonOf({ num_hidden_layers: 16, intermediate_size: 11264 })) ?? {};
+    expect(rows?.map(({ parts }) => parts[0]?.[0])).toEqual(['-', '+']);
+    expect(rows?.map(({ fields }) => pathsOf(fields))).toEqual([['num_hidden_layers'], ['intermediate_size']]);
+  });
+
   it('has no column that nothing moved in, and no note where there is nothing to divide', () => {
     const moved = movedBy(comparisonOf({}, { run: 'gpus: 8\ntokens: 1T\n', newRun: 'gpus: 8\ntokens: 2T\n' }));
     expect(moved?.columns).toEqual(['Cost']);
