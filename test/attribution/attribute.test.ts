@@ -123,6 +123,28 @@ describe('what a change moved', () => {
     expect(sharesOf(one?.attribution).map(({ fields }) => fields.length)).toEqual([61, 1]);
   });
 
+  it('moves the price and the power of a machine with its accelerator', () => {
+    const policy =
+      'version: 1\nhardware:\n  pod: { accelerator: h100-sxm-80gb, price_per_gpu_hour: 2.6, power_cap_watts: 500 }\ndefaults: { hardware: pod }\n';
+    const one = comparisonOf(
+      { base: config(), head: config() },
+      { policy, run: 'gpus: 8\n', newRun: 'gpus: 8\naccelerator: h200-sxm-141gb\n' },
+    );
+    expect(rows(one, 'training_cost')).toEqual({ accelerator: delta(one, 'training_cost') });
+    expect(delta(one, 'training_cost')).not.toBe(0);
+  });
+
+  it('moves the defaults of a framework with it', () => {
+    const job =
+      'base_model: meta-llama/Llama-3.1-8B\nsequence_len: 4096\nmicro_batch_size: 1\nbf16: true\ndatasets:\n  - path: x\n';
+    const one = comparisonOf(
+      { base: job, head: `${job}deepspeed: ds.json\n`, path: 'axolotl.yml' },
+      { run: 'gpus: 8\n' },
+    );
+    expect(Object.keys(rows(one, 'memory'))).toEqual(['framework']);
+    expectSums(one);
+  });
+
   it('treats another model by its name as one setting', () => {
     const yaml = (model: string) =>
       `base_model: ${model}\nsequence_len: 4096\nmicro_batch_size: 1\nadapter: lora\nlora_r: 16\nlora_target_linear: true\ndatasets:\n  - path: x\n`;

@@ -91,7 +91,7 @@ describe('a sweep', () => {
 
   it('names the fewest GPUs and the longest sequence that fit', () => {
     expect(sweepText('config.json', sweep, steps)).toContain('at least 2 GPUs are needed');
-    const long: Sweep = { field: 'sequence_length', values: ['4096', '2048', '536870912'] };
+    const long: Sweep = { field: 'sequence_length', values: ['2048', '4096', '1024', '536870912'] };
     expect(sweepMarkdown('config.json', long, stepsOf(long, 80))).toContain(
       'the longest sequence that fits has 4,096 tokens',
     );
