@@ -1,6 +1,6 @@
 // Writes anew all that is made of the sources: dist, schemas, the tables of docs, the comment in README.md.
 //   npm run generate
-// What is measured (README's times) and what needs a browser (docs/pictures) stays: scripts/readme.ts, scripts/pictures.mjs.
+// What is measured (README's times) and what needs a browser (docs/images) stays: scripts/readme.ts, scripts/pictures.mjs.
 import { spawnSync } from 'node:child_process';
 import { node24 } from './node24.mjs';
 
