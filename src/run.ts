@@ -74,6 +74,7 @@ export function review(
       ...tip.notes,
       ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
       ...comparisons.flatMap(noteOnMove),
+      ...noteOnMachines(comparisons, settings),
     ],
     version,
   };
@@ -184,6 +185,20 @@ const mostDiffering = 5;
 /** A moved config is judged by the limits of its new path; a note says that other limits held for the old one. */
 const noteOnMove = ({ path, previousPath, otherLimits }: Comparison): readonly string[] =>
   otherLimits === true ? [`${previousPath} is now ${path}, for which other limits hold than for its old name.`] : [];
+
+/** A policy that has machines and leaves open which one is meant is told what was assumed instead. */
+function noteOnMachines(comparisons: readonly Comparison[], { undecided }: Settings): readonly string[] {
+  const assumed = comparisons.flatMap(({ path, head }) => {
+    const settled = head?.estimate?.run;
+    return settled?.origins['accelerator'] === 'default' ? [{ path, run: settled.run }] : [];
+  });
+  const [first, ...others] = assumed;
+  if (undecided.length === 0 || first === undefined) return [];
+  const configs = `${first.path}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+  return [
+    `The policy has the machines ${undecided.slice(0, mostDiffering).join(', ')}${undecided.length > mostDiffering ? ', ...' : ''} and no defaults.hardware, so ${first.run.accelerator} was assumed for ${configs}: name the usual machine there, or one in an entry of configs.`,
+  ];
+}
 
 function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Settings): boolean {
   const limits = (name: string) => JSON.stringify(budgetsFor(name).limits);

@@ -263,11 +263,10 @@ function problems(side: Side): string[] {
 
 /** A comparison for a terminal. */
 export const textDiff = (review: Review): string =>
-  [
-    ...review.comparisons.flatMap(comparisonLines),
-    ...review.notes.map((note) => `note: ${plain(note, 500)}`),
-    textFindings(review),
-  ].join('\n');
+  [...review.comparisons.flatMap(comparisonLines), ...review.notes.map(noteText), textFindings(review)].join('\n');
+
+/** A sentence about the run as a whole. */
+export const noteText = (note: string): string => `note: ${plain(note, 500)}`;
 
 /** The verdict, and what it rests on. */
 export function textFindings({ comparisons, verdict, settings }: Review): string {

@@ -38,6 +38,8 @@ export type Scope = {
 /** A policy file with the files that it names, read. */
 export type Policy = {
   readonly name: string;
+  /** The names of its machines; where there are several, `defaults.hardware` names the usual one. */
+  readonly machines: readonly string[];
   readonly defaults: Scope & {
     readonly comment?: 'changes' | 'always' | 'failures' | 'never';
     readonly commentThreshold?: string;
@@ -162,6 +164,7 @@ function finish(description: PolicyDescription, place: Place, files: ReadonlyMap
   };
   const policy: Policy = {
     name: place.name,
+    machines: [...machines.keys()],
     defaults: {
       ...scope(defaults, 'defaults', defaults.hardware ?? only),
       ...(defaults.comment === undefined ? {} : { comment: defaults.comment }),

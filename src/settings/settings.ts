@@ -28,6 +28,8 @@ export type Settings = Choices & {
   /** How each side of a comparison says that its configs are trained; without it, the files of the merge base decide. */
   readonly runs?: Runs;
   readonly budgetsFor: (path: string) => Budgets;
+  /** The policy's machines, where none of them is the usual one. */
+  readonly undecided: readonly string[];
   /** Every setting as it holds, with where it came from. */
   readonly shown: readonly Shown[];
 };
@@ -129,6 +131,7 @@ export function settingsFrom(inputs: Inputs, documents: Documents, calibrate: Ca
       inputs: described.inputs(path),
     }),
     budgetsFor: budgetsOf(read, policy, matching),
+    undecided: policy?.defaults.hardware === undefined ? (policy?.machines ?? []) : [],
     ...read.choices,
     shown: read.shown,
   };

@@ -34,6 +34,32 @@ describe('a budget above the card', () => {
   });
 });
 
+describe('a policy with several machines', () => {
+  const machines = 'hardware: { pod: { accelerator: b200-sxm }, old: { accelerator: v100-sxm-32gb } }';
+  const said = (rest: string, ...words: string[]) => {
+    const where = folder();
+    write(where, {
+      'a.json': config(),
+      'b.json': config(),
+      '.github/model-cost.yml': `version: 1\n${machines}\n${rest}`,
+    });
+    return run(['report', 'a.json', 'b.json', ...words], where).out.match(/^note: .*$/gm);
+  };
+
+  it('says what was assumed where it names no usual one', () => {
+    expect(said('')).toEqual([
+      'note: The policy has the machines pod, old and no defaults.hardware, so h100-sxm-80gb was assumed for a.json and 1 more: name the usual machine there, or one in an entry of configs.',
+    ]);
+    expect(said('configs: [{ match: a.json, hardware: old }]\n')?.join()).toContain('was assumed for b.json:');
+  });
+
+  it('says nothing where one is meant', () => {
+    expect(said('defaults: { hardware: pod }\n')).toBeNull();
+    expect(said('configs: [{ match: "*.json", hardware: old }]\n')).toBeNull();
+    expect(said('', '--accelerator', 'h100-sxm-80gb')).toBeNull();
+  });
+});
+
 describe('what is wrong with a config', () => {
   it('is said with its line, on standard error and among the findings', () => {
     const where = folder();
