@@ -56034,17 +56034,18 @@ function toAlignment(value) {
 }
 
 ;// CONCATENATED MODULE: ./build/report/format.js
+
 const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
-/** Three or four significant digits, no exponent for what people read. */
-function significant(value) {
+/** Three or four significant digits, or more, no exponent for what people read. */
+function significant(value, more) {
     const size = Math.abs(value);
-    return decimal(value, size >= 100 ? 1 : 2);
+    return decimal(value, (size >= 100 ? 1 : 2) + more);
 }
-function format_scaled(value, steps, unit = '') {
+function format_scaled(value, steps, unit = '', more = 0) {
     for (const [size, prefix] of steps)
         if (Math.abs(value) >= size)
-            return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
-    return `${significant(value)}${unit === '' ? '' : ` ${unit}`}`;
+            return `${significant(value / size, more)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
+    return `${significant(value, more)}${unit === '' ? '' : ` ${unit}`}`;
 }
 const format_binary = [
     [2 ** 40, 'TiB'],
@@ -56070,9 +56071,9 @@ const metric = [
 ];
 /** Bytes as a bare number of GiB. */
 const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
-const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
+const gib = (bytes, more = 0) => `${decimal(bytes / 2 ** 30, 2 + more)} GiB`;
 const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : format_scaled(bytes, format_binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-const billions = (count) => format_scaled(count, format_counts);
+const billions = (count, more = 0) => format_scaled(count, format_counts, '', more);
 /** A whole number with commas between its thousands; `toLocaleString` would load all of ICU for them. */
 function exact(count) {
     const whole = String(Math.abs(rounded(count)));
@@ -56081,42 +56082,59 @@ function exact(count) {
         ? `${rounded(count) < 0 ? '-' : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}`
         : count.toLocaleString('en-US');
 }
+/** With decimals, for what is seldom shown. */
+const withDecimals = (value, digits) => value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 /** To the nearest whole number, halves away from zero. */
 const rounded = (count) => Math.sign(count) * Math.round(Math.abs(count));
-const flopsText = (flops) => format_scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
+const flopsText = (flops, more = 0) => format_scaled(flops, metric, 'FLOPs', more).replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
 /** US dollars, without cents from 100 on. */
-const dollars = (amount) => `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
-/** Seconds in the unit that people would say. */
-function format_duration(seconds) {
-    if (seconds < 1)
-        return `${decimal(seconds * 1e3, 1)} ms`;
-    if (seconds < 120)
-        return `${decimal(seconds, 2)} s`;
-    if (seconds < 7200)
-        return `${decimal(seconds / 60, 1)} min`;
-    if (seconds < 172_800)
-        return `${decimal(seconds / 3600, 1)} h`;
-    return `${decimal(seconds / 86_400, 1)} days`;
+function dollars(amount, more = 0) {
+    if (more > 0)
+        return `$${withDecimals(amount, (amount >= 100 ? 0 : 2) + more)}`;
+    return `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
 }
-/** A quantity as people write it. */
-function quantity(value, unit) {
+/** Seconds in the unit that people would say. */
+function format_duration(seconds, more = 0) {
+    if (seconds < 1)
+        return `${decimal(seconds * 1e3, 1 + more)} ms`;
+    if (seconds < 120)
+        return `${decimal(seconds, 2 + more)} s`;
+    if (seconds < 7200)
+        return `${decimal(seconds / 60, 1 + more)} min`;
+    if (seconds < 172_800)
+        return `${decimal(seconds / 3600, 1 + more)} h`;
+    return `${decimal(seconds / 86_400, 1 + more)} days`;
+}
+/**
+ * A quantity as people write it.
+ *
+ * @param more digits beyond those
+ */
+function quantity(value, unit, more = 0) {
     switch (unit) {
         case 'bytes':
-            return gib(value);
+            return gib(value, more);
         case 'parameters':
-            return billions(value);
+            return billions(value, more);
         case 'flops':
-            return flopsText(value);
+            return flopsText(value, more);
         case 'ratio':
-            return percent(value);
+            return percent(value, 1 + more);
         case 'tokens_per_second':
-            return `${exact(Math.round(value))} tok/s`;
+            return `${more === 0 ? exact(Math.round(value)) : withDecimals(value, more)} tok/s`;
         case 'seconds':
-            return format_duration(value);
+            return format_duration(value, more);
         case 'dollars':
-            return dollars(value);
+            return dollars(value, more);
     }
+}
+/** How values of one unit are written beside each other: with as many digits as tell those apart that differ. */
+function format_apart(values, unit) {
+    const same = (a, b) => Math.abs(a - b) <= noise * Math.max(Math.abs(a), Math.abs(b));
+    const told = (more) => values.every((a) => values.every((b) => same(a, b) || quantity(a, unit, more) !== quantity(b, unit, more)));
+    const more = [0, 1, 2, 3, 4, 5, 6].find(told) ?? 0;
+    return (value) => quantity(value, unit, more);
 }
 /** As exact as a projection is worth reading: three digits. */
 const threeDigits = (value) => Number(value.toPrecision(3));
@@ -57278,6 +57296,7 @@ function review(changes, settings, today, progress = () => { }, others = [], inT
             ...tip.notes,
             ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
             ...comparisons.flatMap(noteOnMove),
+            ...noteOnMachines(comparisons, settings),
         ],
         version: run_version,
     };
@@ -57373,6 +57392,20 @@ function differing(other, now) {
 const mostDiffering = 5;
 /** A moved config is judged by the limits of its new path; a note says that other limits held for the old one. */
 const noteOnMove = ({ path, previousPath, otherLimits }) => otherLimits === true ? [`${previousPath} is now ${path}, for which other limits hold than for its old name.`] : [];
+/** A policy that has machines and leaves open which one is meant is told what was assumed instead. */
+function noteOnMachines(comparisons, { undecided }) {
+    const assumed = comparisons.flatMap(({ path, head }) => {
+        const settled = head?.estimate?.run;
+        return settled?.origins['accelerator'] === 'default' ? [{ path, run: settled.run }] : [];
+    });
+    const [first, ...others] = assumed;
+    if (undecided.length === 0 || first === undefined)
+        return [];
+    const configs = `${first.path}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+    return [
+        `The policy has the machines ${undecided.slice(0, mostDiffering).join(', ')}${undecided.length > mostDiffering ? ', ...' : ''} and no defaults.hardware, so ${first.run.accelerator} was assumed for ${configs}: name the usual machine there, or one in an entry of configs.`,
+    ];
+}
 function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     const limits = (name) => JSON.stringify(budgetsFor(name).limits);
     return previousPath !== undefined && limits(path) !== limits(previousPath);
@@ -58085,6 +58118,7 @@ function finish(description, place, files) {
     };
     const policy = {
         name: place.name,
+        machines: [...machines.keys()],
         defaults: {
             ...scope(defaults, 'defaults', defaults.hardware ?? only),
             ...(defaults.comment === undefined ? {} : { comment: defaults.comment }),
@@ -58272,6 +58306,7 @@ function settingsFrom(inputs, documents, calibrate) {
             inputs: described.inputs(path),
         }),
         budgetsFor: budgetsOf(read, policy, matching),
+        undecided: policy?.defaults.hardware === undefined ? (policy?.machines ?? []) : [],
         ...read.choices,
         shown: read.shown,
     };
@@ -59232,7 +59267,21 @@ function statedRun({ estimate }) {
     ]);
 }
 
+;// CONCATENATED MODULE: ./build/report/amounts.js
+
+
+/** The values of a finding as people write them: two that differ read differently, as its sentence may say no more than that. */
+function amountsOf({ metric, before, after, limit }) {
+    const unit = metric === undefined ? undefined : findMetric(metric)?.unit;
+    if (unit === undefined)
+        return { before: undefined, after: undefined, limit: undefined };
+    const write = format_apart([before, after, limit].filter((value) => value !== undefined), unit);
+    const written = (value) => (value === undefined ? undefined : write(value));
+    return { before: written(before), after: written(after), limit: written(limit) };
+}
+
 ;// CONCATENATED MODULE: ./build/report/overview.js
+
 
 
 
@@ -59369,8 +59418,11 @@ function overview_wordsOf({ metric, before, after }) {
     const unit = findMetric(metric)?.unit ?? 'ratio';
     const written = (value) => (value === undefined ? '' : quantity(value, unit));
     const moved = before === undefined || after === undefined ? '' : (difference(before, after, unit) ?? '');
-    if (before !== undefined && after !== undefined && moved !== '' && written(before) === written(after))
-        return { before: exact(before), after: exact(after), moved };
+    if (before !== undefined && after !== undefined && moved !== '' && written(before) === written(after)) {
+        const whole = ['bytes', 'parameters', 'flops'].includes(unit);
+        const write = whole ? exact : format_apart([before, after], unit);
+        return { before: write(before), after: write(after), moved };
+    }
     return { before: written(before), after: written(after), moved };
 }
 /** A metric before and after, with the difference where both are known. */
@@ -59387,11 +59439,11 @@ function movement(change) {
 /** A finding as one line of markdown. */
 function findingLine(finding) {
     const mark = overview_marks[finding.severity];
-    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
-    const numbers = unit === undefined || finding.after === undefined
-        ? ''
-        : ` ${finding.before === undefined ? '' : `${figure(quantity(finding.before, unit))} → `}${figure(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${figure(quantity(finding.limit, unit))}`}.`;
-    return `${mark} ${numbers}`.trimEnd();
+    const { before, after, limit } = amountsOf(finding);
+    if (after === undefined)
+        return mark;
+    const from = before === undefined ? '' : `${figure(before)} → `;
+    return `${mark} ${from}${figure(after)}${limit === undefined ? '' : `, limit ${figure(limit)}`}.`;
 }
 /** What a waiver makes of a finding, in words; nothing where none covers it. Its reason is foreign: escape on output. */
 function waiverText({ waiver }) {
@@ -61189,6 +61241,7 @@ const valuesOf = (side) => metrics.map(({ take }) => side?.estimate && take(side
 
 
 
+
 /** A review as JUnit's XML, for those who collect test results: a config is a test, and a failing finding is its failure. */
 function junit(review) {
     const { comparisons, verdict } = review;
@@ -61231,12 +61284,11 @@ function failureOf(failures) {
     const [first = ''] = lines;
     return `  <failure type="${xml(failures[0]?.code ?? '')}" message="${xml(first)}">${lines.map((line) => xml(line)).join('\n')}</failure>`;
 }
-function junit_numbers({ metric, before, after, limit }) {
-    const unit = metric === undefined ? undefined : findMetric(metric)?.unit;
-    if (unit === undefined || after === undefined)
+function junit_numbers(finding) {
+    const { before, after, limit } = amountsOf(finding);
+    if (after === undefined)
         return '';
-    const from = before === undefined ? '' : `${quantity(before, unit)} -> `;
-    return ` (${from}${quantity(after, unit)}${limit === undefined ? '' : `, limit ${quantity(limit, unit)}`})`;
+    return ` (${before === undefined ? '' : `${before} -> `}${after}${limit === undefined ? '' : `, limit ${limit}`})`;
 }
 const junit_figures = ({ changes }) => changes.flatMap(({ metric, before, after }) => {
     const found = metrics.find(({ id }) => id === metric);
@@ -61516,6 +61568,7 @@ const page_written = ({ body, chart }) => [...(body === '' ? [] : [rendered(body
 
 
 
+
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 const evidenceNames = {
@@ -61694,19 +61747,16 @@ function problems(side) {
     ];
 }
 /** A comparison for a terminal. */
-const textDiff = (review) => [
-    ...review.comparisons.flatMap(comparisonLines),
-    ...review.notes.map((note) => `note: ${markdown_plain(note, 500)}`),
-    textFindings(review),
-].join('\n');
+const textDiff = (review) => [...review.comparisons.flatMap(comparisonLines), ...review.notes.map(noteText), textFindings(review)].join('\n');
+/** A sentence about the run as a whole. */
+const noteText = (note) => `note: ${markdown_plain(note, 500)}`;
 /** The verdict, and what it rests on. */
 function textFindings({ comparisons, verdict, settings }) {
     const findings = verdict.findings.map((finding) => {
-        const { severity, path, line: at, message, before, after, limit, metric } = finding;
-        const unit = metrics.find(({ id }) => id === metric)?.unit;
-        const amount = (value) => value === undefined || unit === undefined ? '' : quantity(value, unit);
-        const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
-        const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
+        const { severity, path, line: at, message } = finding;
+        const { before, after, limit } = amountsOf(finding);
+        const move = [before, after].filter((one) => one !== undefined).join(' -> ');
+        const bound = limit === undefined ? '' : `, limit ${limit}`;
         const place = at === undefined ? '' : `:${at}`;
         return `${severity.toUpperCase().padEnd(6)} ${markdown_plain(path, 120)}${place}: ${markdown_plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${markdown_plain(waiverText(finding))}`}`;
     });
@@ -64329,6 +64379,7 @@ function report(words, settings) {
     const text = inFormat(words, {
         text: () => [
             ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
+            ...found.notes.map(noteText),
             ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
         ].join('\n'),
         markdown: () => `${summary(found, { key: 'default', budgetsFor: asked.budgetsFor })}\n`,

@@ -57,7 +57,7 @@ export const heldLimits = (limits: readonly Limit[], estimate: Estimate): readon
   });
 
 /** A move this small is noise of floating point. */
-const noise = 1e-6;
+export const noise = 1e-6;
 /** What rounding adds to a product: a limit that is met exactly is kept. */
 const rounding = 1e-12;
 

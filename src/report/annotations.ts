@@ -1,7 +1,6 @@
-import { findMetric } from '../gate/metrics.ts';
 import type { Finding, Review } from '../gate/review.ts';
 import { fileOf } from '../text/job-name.ts';
-import { quantity } from './format.ts';
+import { amountsOf } from './amounts.ts';
 import { plain } from './markdown.ts';
 import { waiverText } from './overview.ts';
 
@@ -24,11 +23,8 @@ export function annotations(review: Review): readonly Annotation[] {
     return (count.get(severity) ?? 0) <= most;
   });
   return first.map((finding) => {
-    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
-    const numbers =
-      unit === undefined || finding.after === undefined
-        ? ''
-        : ` ${quantity(finding.after, unit)}${finding.limit === undefined ? '' : ` of ${quantity(finding.limit, unit)}`}.`;
+    const { after, limit } = amountsOf(finding);
+    const numbers = after === undefined ? '' : ` ${after}${limit === undefined ? '' : ` of ${limit}`}.`;
     return {
       // What is let pass is no error of this run.
       severity: review.verdict.override !== undefined && finding.severity === 'fail' ? 'warn' : finding.severity,

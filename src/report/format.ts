@@ -1,18 +1,19 @@
 import type { Unit } from '../gate/metrics.ts';
+import { noise } from '../gate/rules.ts';
 
 const decimal = (value: number, digits: number) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
 
-/** Three or four significant digits, no exponent for what people read. */
-function significant(value: number): string {
+/** Three or four significant digits, or more, no exponent for what people read. */
+function significant(value: number, more: number): string {
   const size = Math.abs(value);
-  return decimal(value, size >= 100 ? 1 : 2);
+  return decimal(value, (size >= 100 ? 1 : 2) + more);
 }
 
-function scaled(value: number, steps: readonly (readonly [number, string])[], unit = ''): string {
+function scaled(value: number, steps: readonly (readonly [number, string])[], unit = '', more = 0): string {
   for (const [size, prefix] of steps)
     if (Math.abs(value) >= size)
-      return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
-  return `${significant(value)}${unit === '' ? '' : ` ${unit}`}`;
+      return `${significant(value / size, more)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
+  return `${significant(value, more)}${unit === '' ? '' : ` ${unit}`}`;
 }
 
 const binary = [
@@ -40,10 +41,10 @@ const metric = [
 
 /** Bytes as a bare number of GiB. */
 export const inGibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(3);
-export const gib = (bytes: number): string => `${decimal(bytes / 2 ** 30, 2)} GiB`;
+export const gib = (bytes: number, more = 0): string => `${decimal(bytes / 2 ** 30, 2 + more)} GiB`;
 export const amountOfBytes = (bytes: number): string =>
   bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-export const billions = (count: number): string => scaled(count, counts);
+export const billions = (count: number, more = 0): string => scaled(count, counts, '', more);
 /** A whole number with commas between its thousands; `toLocaleString` would load all of ICU for them. */
 export function exact(count: number): string {
   const whole = String(Math.abs(rounded(count)));
@@ -53,41 +54,61 @@ export function exact(count: number): string {
     : count.toLocaleString('en-US');
 }
 
+/** With decimals, for what is seldom shown. */
+const withDecimals = (value: number, digits: number): string =>
+  value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
 /** To the nearest whole number, halves away from zero. */
 const rounded = (count: number): number => Math.sign(count) * Math.round(Math.abs(count));
-export const flopsText = (flops: number): string =>
-  scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
+export const flopsText = (flops: number, more = 0): string =>
+  scaled(flops, metric, 'FLOPs', more).replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 export const percent = (ratio: number, digits = 1): string => `${decimal(100 * ratio, digits)} %`;
 /** US dollars, without cents from 100 on. */
-export const dollars = (amount: number): string => `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
-
-/** Seconds in the unit that people would say. */
-export function duration(seconds: number): string {
-  if (seconds < 1) return `${decimal(seconds * 1e3, 1)} ms`;
-  if (seconds < 120) return `${decimal(seconds, 2)} s`;
-  if (seconds < 7200) return `${decimal(seconds / 60, 1)} min`;
-  if (seconds < 172_800) return `${decimal(seconds / 3600, 1)} h`;
-  return `${decimal(seconds / 86_400, 1)} days`;
+export function dollars(amount: number, more = 0): string {
+  if (more > 0) return `$${withDecimals(amount, (amount >= 100 ? 0 : 2) + more)}`;
+  return `$${amount >= 100 ? exact(amount) : decimal(amount, 2)}`;
 }
 
-/** A quantity as people write it. */
-export function quantity(value: number, unit: Unit): string {
+/** Seconds in the unit that people would say. */
+export function duration(seconds: number, more = 0): string {
+  if (seconds < 1) return `${decimal(seconds * 1e3, 1 + more)} ms`;
+  if (seconds < 120) return `${decimal(seconds, 2 + more)} s`;
+  if (seconds < 7200) return `${decimal(seconds / 60, 1 + more)} min`;
+  if (seconds < 172_800) return `${decimal(seconds / 3600, 1 + more)} h`;
+  return `${decimal(seconds / 86_400, 1 + more)} days`;
+}
+
+/**
+ * A quantity as people write it.
+ *
+ * @param more digits beyond those
+ */
+export function quantity(value: number, unit: Unit, more = 0): string {
   switch (unit) {
     case 'bytes':
-      return gib(value);
+      return gib(value, more);
     case 'parameters':
-      return billions(value);
+      return billions(value, more);
     case 'flops':
-      return flopsText(value);
+      return flopsText(value, more);
     case 'ratio':
-      return percent(value);
+      return percent(value, 1 + more);
     case 'tokens_per_second':
-      return `${exact(Math.round(value))} tok/s`;
+      return `${more === 0 ? exact(Math.round(value)) : withDecimals(value, more)} tok/s`;
     case 'seconds':
-      return duration(value);
+      return duration(value, more);
     case 'dollars':
-      return dollars(value);
+      return dollars(value, more);
   }
+}
+
+/** How values of one unit are written beside each other: with as many digits as tell those apart that differ. */
+export function apart(values: readonly number[], unit: Unit): (value: number) => string {
+  const same = (a: number, b: number) => Math.abs(a - b) <= noise * Math.max(Math.abs(a), Math.abs(b));
+  const told = (more: number) =>
+    values.every((a) => values.every((b) => same(a, b) || quantity(a, unit, more) !== quantity(b, unit, more)));
+  const more = [0, 1, 2, 3, 4, 5, 6].find(told) ?? 0;
+  return (value) => quantity(value, unit, more);
 }
 
 /** As exact as a projection is worth reading: three digits. */

@@ -1,5 +1,6 @@
-import { findMetric, metrics } from '../gate/metrics.ts';
+import { metrics } from '../gate/metrics.ts';
 import type { Comparison, Finding, Review } from '../gate/review.ts';
+import { amountsOf } from './amounts.ts';
 import { difference, quantity } from './format.ts';
 import { plain } from './markdown.ts';
 
@@ -54,11 +55,10 @@ function failureOf(failures: readonly Finding[]): string {
   return `  <failure type="${xml(failures[0]?.code ?? '')}" message="${xml(first)}">${lines.map((line) => xml(line)).join('\n')}</failure>`;
 }
 
-function numbers({ metric, before, after, limit }: Finding): string {
-  const unit = metric === undefined ? undefined : findMetric(metric)?.unit;
-  if (unit === undefined || after === undefined) return '';
-  const from = before === undefined ? '' : `${quantity(before, unit)} -> `;
-  return ` (${from}${quantity(after, unit)}${limit === undefined ? '' : `, limit ${quantity(limit, unit)}`})`;
+function numbers(finding: Finding): string {
+  const { before, after, limit } = amountsOf(finding);
+  if (after === undefined) return '';
+  return ` (${before === undefined ? '' : `${before} -> `}${after}${limit === undefined ? '' : `, limit ${limit}`})`;
 }
 
 const figures = ({ changes }: Comparison): readonly string[] =>

@@ -1,7 +1,8 @@
 import { findMetric, metrics } from '../gate/metrics.ts';
 import type { Change, Comparison, Finding, Review } from '../gate/review.ts';
 import { type Budgets, boundOf, type Limit } from '../gate/rules.ts';
-import { difference, exact, quantity, unbroken } from './format.ts';
+import { amountsOf } from './amounts.ts';
+import { apart, difference, exact, quantity, unbroken } from './format.ts';
 import { code, figure, table } from './markdown.ts';
 
 /** What stands in front of a config's name. */
@@ -155,8 +156,11 @@ function wordsOf({ metric, before, after }: Change): {
   const unit = findMetric(metric)?.unit ?? 'ratio';
   const written = (value: number | undefined) => (value === undefined ? '' : quantity(value, unit));
   const moved = before === undefined || after === undefined ? '' : (difference(before, after, unit) ?? '');
-  if (before !== undefined && after !== undefined && moved !== '' && written(before) === written(after))
-    return { before: exact(before), after: exact(after), moved };
+  if (before !== undefined && after !== undefined && moved !== '' && written(before) === written(after)) {
+    const whole = ['bytes', 'parameters', 'flops'].includes(unit);
+    const write = whole ? exact : apart([before, after], unit);
+    return { before: write(before), after: write(after), moved };
+  }
   return { before: written(before), after: written(after), moved };
 }
 
@@ -172,12 +176,10 @@ export function movement(change: Change): string {
 /** A finding as one line of markdown. */
 export function findingLine(finding: Finding): string {
   const mark = marks[finding.severity];
-  const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
-  const numbers =
-    unit === undefined || finding.after === undefined
-      ? ''
-      : ` ${finding.before === undefined ? '' : `${figure(quantity(finding.before, unit))} → `}${figure(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${figure(quantity(finding.limit, unit))}`}.`;
-  return `${mark} ${numbers}`.trimEnd();
+  const { before, after, limit } = amountsOf(finding);
+  if (after === undefined) return mark;
+  const from = before === undefined ? '' : `${figure(before)} → `;
+  return `${mark} ${from}${figure(after)}${limit === undefined ? '' : `, limit ${figure(limit)}`}.`;
 }
 
 /** What a waiver makes of a finding, in words; nothing where none covers it. Its reason is foreign: escape on output. */

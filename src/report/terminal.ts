@@ -4,6 +4,7 @@ import type { Comparison, Review, SetField, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
 import { sequencesAtOnce } from '../model/run.ts';
 import { adviceText } from './advice.ts';
+import { amountsOf } from './amounts.ts';
 import { rolesLine } from './breakdown.ts';
 import {
   amountOfBytes,
@@ -271,12 +272,10 @@ export const noteText = (note: string): string => `note: ${plain(note, 500)}`;
 /** The verdict, and what it rests on. */
 export function textFindings({ comparisons, verdict, settings }: Review): string {
   const findings = verdict.findings.map((finding) => {
-    const { severity, path, line: at, message, before, after, limit, metric } = finding;
-    const unit = metrics.find(({ id }) => id === metric)?.unit;
-    const amount = (value: number | undefined) =>
-      value === undefined || unit === undefined ? '' : quantity(value, unit);
-    const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
-    const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
+    const { severity, path, line: at, message } = finding;
+    const { before, after, limit } = amountsOf(finding);
+    const move = [before, after].filter((one) => one !== undefined).join(' -> ');
+    const bound = limit === undefined ? '' : `, limit ${limit}`;
     const place = at === undefined ? '' : `:${at}`;
     return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}${place}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${plain(waiverText(finding))}`}`;
   });
