@@ -188,7 +188,7 @@ describe('the house', () => {
     const names = [...Object.keys(frameworks), ...Object.keys(profiles).filter((name) => !styles.has(name))];
     const isNamed = (path: string) => names.some((name) => withoutComments(source(path)).includes(`== '${name}'`));
     expect(files.filter((path) => path.startsWith('cost/') && isNamed(path))).toEqual([]);
-    expect(isNamed('setup/startable.ts')).toBe(true);
+    expect(isNamed('setup/start/tensor.ts')).toBe(true);
   });
 
   it.each(written)('%s names no path of a machine', (path) => {

@@ -55012,35 +55012,22 @@ const changes_choices = Object.entries(changes_chosen);
 /** Fields that a plan sets otherwise than the run as it is, as users write them. */
 const changedFields = (asItIs, run) => changes_choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));
 
-;// CONCATENATED MODULE: ./build/setup/startable.js
+;// CONCATENATED MODULE: ./build/setup/start/division.js
 
-
-
-
-const startable_at = (repository, commit) => (path) => `https://github.com/${repository}/blob/${commit}/${path}`;
-const startable_megatron = (path) => startable_at('NVIDIA/Megatron-LM', 'd98e8a6')(`megatron/${path}`);
-const startable_deepspeed = (path) => startable_at('deepspeedai/DeepSpeed', '1b88ac3')(`deepspeed/${path}`);
-const titan = startable_at('pytorch/torchtitan', 'b5bcd76');
-const startable_accelerate = startable_at('huggingface/accelerate', '16cb6eb');
-const startable_peft = startable_at('huggingface/peft', '5d602fd');
-const transformerEngine = startable_at('NVIDIA/TransformerEngine', 'd0067d0');
-const dualPipe = startable_at('deepseek-ai/DualPipe', '030ce43');
-const every = ['megatron', 'fsdp', 'deepspeed', 'transformers'];
-/** Formats whose framework only stands for a nearer one that has no row: rules of one framework say nothing of them. */
-const borrowing = new Set(['nanotron', 'maxtext', 'nanogpt', 'levanter']);
-const startable_partsOf = ({ layers }) => {
+/** What degrees divide, and the nearest ones that do. */
+const division_partsOf = ({ layers }) => {
     const inside = (part) => (part.kind === 'shared' ? part.parts.flatMap(inside) : [part]);
     return layers.flatMap(({ parts }) => parts.flatMap(inside));
 };
 /** Query heads of every kind of attention; those that experts have are theirs. */
-const startable_headsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => {
+const division_headsOf = (architecture) => division_partsOf(architecture).flatMap((part) => {
     if (part.kind === 'attention')
         return part.experts === undefined ? [part.heads] : [];
     return part.kind === 'latent' || part.kind === 'compressed' ? [part.heads] : [];
 });
-const keyValueHeadsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => part.kind === 'attention' && part.sharedKeyValue !== true && part.experts === undefined ? [part.keyValueHeads] : []);
-const expertsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => (part.kind === 'experts' ? [part] : []));
-const widthsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => {
+const keyValueHeadsOf = (architecture) => division_partsOf(architecture).flatMap((part) => part.kind === 'attention' && part.sharedKeyValue !== true && part.experts === undefined ? [part.keyValueHeads] : []);
+const expertsOf = (architecture) => division_partsOf(architecture).flatMap((part) => (part.kind === 'experts' ? [part] : []));
+const widthsOf = (architecture) => division_partsOf(architecture).flatMap((part) => {
     if (part.kind === 'dense')
         return [part.width];
     return part.kind === 'experts' && part.shared !== undefined ? [part.shared.width] : [];
@@ -55050,11 +55037,11 @@ const uneven = (counts, by) => counts.find((count) => count % by !== 0);
 /** How many replicas of the model the GPUs make. */
 const replicasOf = ({ gpus, parallelism }) => gpus / replicaOf(parallelism);
 /** No degree of a run is beyond it, and a search that a stranger's number begins must end. */
-const startable_mostTried = 2 ** 17;
+const division_mostTried = 2 ** 17;
 /** The nearest number to `stated`, at most `most`, that `works`; the smaller of two as near. */
-function startable_nearest(stated, most, works) {
-    const value = Math.min(stated, startable_mostTried);
-    for (let distance = 0; distance < startable_mostTried; distance++) {
+function division_nearest(stated, most, works) {
+    const value = Math.min(stated, division_mostTried);
+    for (let distance = 0; distance < division_mostTried; distance++) {
         for (const one of [value - distance, value + distance])
             if (one >= 1 && one <= most && works(one))
                 return one;
@@ -55062,264 +55049,35 @@ function startable_nearest(stated, most, works) {
     return 1;
 }
 /** The nearest degree that divides all counts, and for which the GPUs still divide into replicas. */
-function startable_degree({ run }, name, counts) {
+function division_degree({ run }, name, counts) {
     const value = run.parallelism[name];
     const others = replicaOf(run.parallelism) / value;
     const most = Math.min(...counts, run.gpus);
-    return startable_nearest(value, most, (one) => uneven(counts, one) === undefined && run.gpus % (one * others) === 0);
+    return division_nearest(value, most, (one) => uneven(counts, one) === undefined && run.gpus % (one * others) === 0);
 }
 /** The nearest multiple that is not nothing. */
 const multiple = (value, of) => Math.max(1, Math.round(value / of)) * of;
+
+;// CONCATENATED MODULE: ./build/setup/start/rule.js
+const every = ['megatron', 'fsdp', 'deepspeed', 'transformers'];
+const rule_at = (repository, commit) => (path) => `https://github.com/${repository}/blob/${commit}/${path}`;
+const rule_megatron = (path) => rule_at('NVIDIA/Megatron-LM', 'd98e8a6')(`megatron/${path}`);
+const rule_deepspeed = (path) => rule_at('deepspeedai/DeepSpeed', '1b88ac3')(`deepspeed/${path}`);
+const titan = rule_at('pytorch/torchtitan', 'b5bcd76');
+const rule_accelerate = rule_at('huggingface/accelerate', '16cb6eb');
+const rule_peft = rule_at('huggingface/peft', '5d602fd');
+const transformerEngine = rule_at('NVIDIA/TransformerEngine', 'd0067d0');
+const dualPipe = rule_at('deepseek-ai/DualPipe', '030ce43');
 const tells = (works) => `The nearest that works: ${works}.`;
-/** A few names of a list that may be long. */
-const startable_namesOf = (list) => `${list.slice(0, 8).join(', ')}${list.length > 8 ? ` and ${list.length - 8} more` : ''}`;
-const beforeBlackwell = new Set(['volta', 'turing', 'ampere', 'ada', 'hopper']);
-/** Modules that Megatron Core's selective recompute knows (megatron/core/transformer/transformer_config.py). */
-const recomputable = [
-    'core_attn',
-    'moe_act',
-    'layernorm',
-    'mla_up_proj',
-    'mlp',
-    'moe',
-    'shared_experts',
-];
-/** No chip of the table can be capped below this share of its power: data-centre GPUs allow from about a quarter. */
-const lowestCap = 0.15;
-const ofTensor = [
-    {
-        id: 'heads-by-tensor',
-        sources: [startable_megatron('core/transformer/transformer_config.py#L1446'), 'arithmetic: each GPU has whole heads'],
-        stops: every,
-        fields: ['parallelism.tensor'],
-        sentence: (trial) => {
-            const { tensor } = trial.run.parallelism;
-            const heads = startable_headsOf(trial.architecture);
-            // DeepSpeed's AutoTP gives some GPUs a head more than others.
-            const wrong = trial.run.framework === 'deepspeed' ? heads.find((count) => count < tensor) : uneven(heads, tensor);
-            if (wrong === undefined)
-                return undefined;
-            return `Tensor parallelism of ${tensor} does not divide ${wrong} attention heads. ${tells(`tensor ${startable_degree(trial, 'tensor', heads)}`)}`;
-        },
-    },
-    {
-        id: 'key-value-heads-by-tensor',
-        sources: [startable_megatron('core/transformer/transformer_config.py#L1462')],
-        stops: ['megatron', 'fsdp', 'transformers'],
-        fields: ['parallelism.tensor'],
-        sentence: (trial) => {
-            const { framework, parallelism } = trial.run;
-            const { tensor } = parallelism;
-            const all = [...startable_headsOf(trial.architecture), ...keyValueHeadsOf(trial.architecture)];
-            // Megatron holds copies where there are fewer than GPUs.
-            const copied = (count) => framework === 'megatron' && tensor % count === 0;
-            const wrong = keyValueHeadsOf(trial.architecture).find((count) => count % tensor !== 0 && !copied(count));
-            if (wrong === undefined || uneven(startable_headsOf(trial.architecture), tensor) !== undefined)
-                return undefined;
-            return `Tensor parallelism of ${tensor} does not divide ${wrong} key and value heads. ${tells(`tensor ${startable_degree(trial, 'tensor', all)}`)}`;
-        },
-    },
-    {
-        id: 'width-by-tensor',
-        sources: [startable_megatron('core/tensor_parallel/layers.py#L1038'), startable_megatron('core/tensor_parallel/layers.py#L1408')],
-        stops: ['megatron'],
-        fields: ['parallelism.tensor'],
-        sentence: (trial) => {
-            const { tensor } = trial.run.parallelism;
-            const wrong = uneven(widthsOf(trial.architecture), tensor);
-            if (wrong === undefined)
-                return undefined;
-            const all = [...startable_headsOf(trial.architecture), ...widthsOf(trial.architecture)];
-            return `Tensor parallelism of ${tensor} does not divide a feed-forward width of ${wrong}. ${tells(`tensor ${startable_degree(trial, 'tensor', all)}`)}`;
-        },
-    },
-    {
-        id: 'expert-width-by-expert-tensor',
-        sources: [startable_megatron('core/tensor_parallel/layers.py#L1038'), startable_megatron('core/parallel_state.py#L883')],
-        stops: ['megatron'],
-        fields: ['parallelism.expert_tensor'],
-        sentence: ({ run, architecture }) => {
-            const { expertTensor } = run.parallelism;
-            const widths = expertsOf(architecture).map(({ width }) => width);
-            const wrong = uneven(widths, expertTensor);
-            if (wrong === undefined)
-                return undefined;
-            const group = run.parallelism.expert * run.parallelism.pipeline;
-            const works = startable_nearest(expertTensor, run.gpus, (one) => uneven(widths, one) === undefined && run.gpus % (one * group) === 0);
-            return `Expert tensor parallelism of ${expertTensor} does not divide an expert's width of ${wrong}. ${tells(`expert_tensor ${works}`)}`;
-        },
-    },
-    {
-        id: 'mamba-heads-by-tensor',
-        sources: [startable_megatron('core/ssm/mamba_mixer.py#L262'), startable_megatron('core/ssm/mamba_mixer.py#L270')],
-        stops: ['megatron'],
-        fields: ['parallelism.tensor'],
-        sentence: (trial) => {
-            const { tensor } = trial.run.parallelism;
-            const counts = startable_partsOf(trial.architecture).flatMap((part) => part.kind === 'state_space' && part.style === 'mamba2' ? [part.heads, part.groups ?? part.heads] : []);
-            const wrong = uneven(counts, tensor);
-            if (wrong === undefined)
-                return undefined;
-            return `Tensor parallelism of ${tensor} does not divide ${wrong} heads or groups of Mamba. ${tells(`tensor ${startable_degree(trial, 'tensor', counts)}`)}`;
-        },
-    },
-    {
-        id: 'sequence-by-tensor',
-        sources: [titan('torchtitan/distributed/parallel_dims.py#L664'), 'arithmetic: each GPU holds as many tokens'],
-        stops: ['megatron', 'fsdp'],
-        fields: ['sequence_length', 'parallelism.tensor'],
-        sentence: ({ run, architecture }) => {
-            const { tensor, context, sequenceParallel } = run.parallelism;
-            const shares = tensor * context;
-            if (!sequenceParallel || run.sequenceLength % shares === 0)
-                return undefined;
-            // Another degree is what is told there.
-            if (uneven(startable_headsOf(architecture), tensor) !== undefined)
-                return undefined;
-            return `Sequence parallelism divides ${run.sequenceLength} tokens by tensor ${tensor} x context ${context}, which leaves a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, shares)}`)}`;
-        },
-    },
-    {
-        id: 'sequence-parallel-alone',
-        sources: [startable_megatron('training/arguments.py#L1439')],
-        stops: [],
-        doubts: ['megatron'],
-        fields: ['parallelism.sequence_parallel'],
-        sentence: ({ run: { parallelism } }) => parallelism.sequenceParallel && parallelism.tensor === 1
-            ? 'Sequence parallelism is of tensor parallelism, which is 1: Megatron Core refuses it, Megatron-LM turns it off. Set sequence_parallel: false.'
-            : undefined,
-    },
-    {
-        id: 'tensor-in-trainer',
-        sources: [startable_accelerate('src/accelerate/parallelism_config.py#L34')],
-        stops: [],
-        doubts: ['transformers'],
-        fields: ['parallelism.tensor'],
-        sentence: ({ run: { parallelism } }) => parallelism.tensor > 1
-            ? "Hugging Face's Trainer has tensor parallelism only with a ParallelismConfig of accelerate and a model that has a plan for it; without them each GPU holds whole matrices."
-            : undefined,
-    },
-];
-const ofPipeline = [
-    {
-        id: 'layers-by-pipeline',
-        sources: [startable_megatron('training/arguments.py#L968'), startable_megatron('training/arguments.py#L997')],
-        stops: ['megatron'],
-        fields: ['parallelism.pipeline'],
-        inFileAlone: true,
-        sentence: (trial) => {
-            const { pipeline } = trial.run.parallelism;
-            const layers = trial.architecture.order.length;
-            if (trial.run.layersPerStage !== undefined || layers % pipeline === 0)
-                return undefined;
-            const works = startable_degree(trial, 'pipeline', [layers]);
-            // Of 61 layers every pipeline is laid out by hand: no other was at hand.
-            if (!trial.inFile('parallelism.pipeline') && works * 2 <= pipeline)
-                return undefined;
-            return `A pipeline of ${pipeline} stages does not divide ${layers} layers. ${tells(`pipeline ${works}`)} Where the stages are laid out by hand, state layers_per_stage.`;
-        },
-    },
-    {
-        id: 'layers-by-virtual-stages',
-        sources: [startable_megatron('training/arguments.py#L972')],
-        stops: ['megatron'],
-        fields: ['parallelism.virtual_pipeline'],
-        inFileAlone: true,
-        sentence: ({ run, architecture }) => {
-            const { pipeline, virtualPipeline } = run.parallelism;
-            const each = architecture.order.length / pipeline;
-            if (pipeline === 1 || run.layersPerStage !== undefined || !Number.isInteger(each))
-                return undefined;
-            if (each % virtualPipeline === 0)
-                return undefined;
-            return `${virtualPipeline} virtual stages do not divide the ${each} layers of a pipeline stage. ${tells(`virtual_pipeline ${startable_nearest(virtualPipeline, each, (one) => each % one === 0)}`)}`;
-        },
-    },
-    {
-        id: 'virtual-stages-without-pipeline',
-        sources: ['arithmetic: virtual stages are divided over the ranks of a pipeline'],
-        stops: every,
-        fields: ['parallelism.virtual_pipeline'],
-        sentence: ({ run: { parallelism } }) => parallelism.virtualPipeline > 1 && parallelism.pipeline === 1
-            ? `${parallelism.virtualPipeline} virtual stages are of a pipeline, and there is none. ${tells('virtual_pipeline 1')}`
-            : undefined,
-    },
-    {
-        id: 'layers-per-stage',
-        sources: ['arithmetic: every layer is on one stage'],
-        stops: every,
-        fields: ['layers_per_stage'],
-        sentence: ({ run, architecture }) => {
-            const { layersPerStage: stages, parallelism } = run;
-            if (stages === undefined)
-                return undefined;
-            const sum = stages.reduce((total, one) => total + one, 0);
-            const layers = architecture.order.length;
-            if (stages.length !== parallelism.pipeline)
-                return `layers_per_stage has ${stages.length} numbers for a pipeline of ${parallelism.pipeline}. ${tells(`${parallelism.pipeline} numbers that add up to ${layers}`)}`;
-            if (sum === layers)
-                return undefined;
-            return `layers_per_stage adds up to ${sum}, and the model has ${layers} layers. ${tells(`numbers that add up to ${layers}`)}`;
-        },
-    },
-    {
-        id: 'zero-with-pipeline',
-        sources: [startable_deepspeed('runtime/pipe/engine.py')],
-        stops: ['deepspeed'],
-        fields: ['sharding', 'parallelism.pipeline'],
-        sentence: ({ run }) => run.parallelism.pipeline > 1 && (run.sharding === 'gradients' || run.sharding === 'full')
-            ? `DeepSpeed's pipeline runs with ZeRO 0 or 1, and this is ZeRO ${run.sharding === 'full' ? 3 : 2}. ${tells('sharding optimizer (ZeRO 1)')}`
-            : undefined,
-    },
-    {
-        id: 'virtual-stages-in-deepspeed',
-        sources: [startable_deepspeed('runtime/pipe/schedule.py')],
-        stops: [],
-        doubts: ['deepspeed'],
-        fields: ['parallelism.virtual_pipeline'],
-        sentence: ({ run: { parallelism } }) => parallelism.virtualPipeline > 1 && parallelism.pipeline > 1
-            ? "DeepSpeed's own pipeline has no virtual stages. Set virtual_pipeline: 1."
-            : undefined,
-    },
-    {
-        id: 'pipeline-in-trainer',
-        sources: [startable_accelerate('src/accelerate/parallelism_config.py#L34')],
-        stops: ['transformers'],
-        fields: ['parallelism.pipeline'],
-        sentence: ({ run: { parallelism } }) => parallelism.pipeline > 1
-            ? `Hugging Face's Trainer has no pipeline parallelism. ${tells('pipeline 1')}`
-            : undefined,
-    },
-    {
-        id: 'dualpipe-stages',
-        sources: [dualPipe('dualpipe/dualpipe.py#L332')],
-        stops: every,
-        fields: ['pipeline_schedule', 'parallelism.pipeline'],
-        sentence: ({ run }) => {
-            const { pipeline } = run.parallelism;
-            if (run.pipelineSchedule !== 'dualpipe' || pipeline % 2 === 0)
-                return undefined;
-            return `DualPipe runs two directions over pairs of stages, and ${pipeline} is odd. ${tells(`pipeline ${pipeline + 1}`)}`;
-        },
-    },
-    {
-        id: 'dualpipe-micro-batches',
-        sources: [dualPipe('dualpipe/dualpipe.py#L333')],
-        stops: every,
-        fields: ['pipeline_schedule', 'parallelism.pipeline', 'global_batch_size', 'gpus'],
-        sentence: ({ run }) => {
-            const { pipeline } = run.parallelism;
-            const count = run.globalBatchSize / (replicasOf(run) * run.microBatchSize);
-            if (run.pipelineSchedule !== 'dualpipe' || count >= 2 * pipeline)
-                return undefined;
-            return `DualPipe needs two micro-batches for each of ${pipeline} stages, and a step has ${count}. ${tells(`global_batch_size ${2 * pipeline * replicasOf(run) * run.microBatchSize}`)}`;
-        },
-    },
-];
+
+;// CONCATENATED MODULE: ./build/setup/start/experts.js
+
+
+/** Rules of expert parallelism. */
 const ofExperts = [
     {
         id: 'experts-by-expert',
-        sources: [startable_megatron('training/arguments.py#L1657'), titan('torchtitan/models/common/decoder.py#L207')],
+        sources: [rule_megatron('training/arguments.py#L1657'), titan('torchtitan/models/common/decoder.py#L207')],
         stops: every,
         fields: ['parallelism.expert'],
         sentence: ({ run, architecture }) => {
@@ -55329,12 +55087,12 @@ const ofExperts = [
             if (wrong === undefined)
                 return undefined;
             const works = (one) => uneven(counts, one) === undefined && run.gpus % (one * pipeline * expertTensor) === 0;
-            return `Expert parallelism of ${expert} does not divide ${wrong} experts. ${tells(`expert ${startable_nearest(expert, Math.min(...counts), works)}`)}`;
+            return `Expert parallelism of ${expert} does not divide ${wrong} experts. ${tells(`expert ${division_nearest(expert, Math.min(...counts), works)}`)}`;
         },
     },
     {
         id: 'expert-without-experts',
-        sources: [startable_megatron('core/transformer/transformer_config.py#L1596'), startable_megatron('training/arguments.py#L1656')],
+        sources: [rule_megatron('core/transformer/transformer_config.py#L1596'), rule_megatron('training/arguments.py#L1656')],
         stops: ['megatron'],
         doubts: ['fsdp', 'deepspeed', 'transformers'],
         fields: ['parallelism.expert'],
@@ -55343,78 +55101,15 @@ const ofExperts = [
             : undefined,
     },
 ];
-const ofTokens = [
-    {
-        id: 'sequence-by-context',
-        sources: [startable_megatron('training/arguments.py#L1335'), titan('torchtitan/distributed/parallel_dims.py#L668')],
-        stops: ['megatron', 'fsdp', 'deepspeed'],
-        fields: ['sequence_length', 'parallelism.context'],
-        sentence: ({ run }) => {
-            const { context } = run.parallelism;
-            // A ring gives each GPU one piece of the beginning and one of the end.
-            const ring = run.framework === 'megatron' || (run.framework === 'fsdp' && run.contextParallelStyle !== 'all_to_all');
-            const pieces = ring ? 2 * context : context;
-            if (context === 1 || run.sequenceLength % pieces === 0)
-                return undefined;
-            return `Context parallelism of ${context} divides a sequence into ${pieces} pieces, and ${run.sequenceLength} tokens leave a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, pieces)}, or context ${startable_nearest(context, run.sequenceLength, (one) => run.sequenceLength % ((pieces / context) * one) === 0 && run.gpus % ((replicaOf(run.parallelism) / context) * one) === 0)}`)}`;
-        },
-    },
-    {
-        id: 'heads-by-all-to-all',
-        sources: ['arithmetic: after the exchange each GPU has whole heads', startable_deepspeed('sequence/layer.py')],
-        stops: every,
-        fields: ['context_parallel_style', 'parallelism.context'],
-        sentence: (trial) => {
-            const { context, tensor } = trial.run.parallelism;
-            if (trial.run.contextParallelStyle !== 'all_to_all' || context === 1)
-                return undefined;
-            const heads = startable_headsOf(trial.architecture).filter((count) => count % tensor === 0);
-            const own = heads.map((count) => count / tensor);
-            // DeepSpeed gives some GPUs a head more than others.
-            const wrong = trial.run.framework === 'deepspeed' ? own.find((count) => count < context) : uneven(own, context);
-            if (wrong === undefined)
-                return undefined;
-            return `Context parallelism by all-to-all gives each GPU whole heads, and ${context} does not divide ${wrong}. ${tells(`context ${startable_degree(trial, 'context', own)}`)}`;
-        },
-    },
-    {
-        id: 'length-beyond-config',
-        sources: ['arithmetic: the config states how many positions there are'],
-        stops: [],
-        doubts: every,
-        fields: ['sequence_length'],
-        sentence: ({ run, architecture: { maxPositions, positionsAssumed } }) => maxPositions !== undefined && positionsAssumed !== true && run.sequenceLength > maxPositions
-            ? `Sequences of ${run.sequenceLength} tokens are longer than the ${maxPositions} positions that the config states. Raise them there, or set sequence_length: ${maxPositions}.`
-            : undefined,
-    },
-    {
-        id: 'tokens-of-a-step',
-        sources: ['arithmetic: a training has a step'],
-        stops: [],
-        doubts: every,
-        fields: ['tokens'],
-        sentence: ({ run }) => {
-            const step = tokensOfStep(run);
-            return run.tokens >= step
-                ? undefined
-                : `The whole training has ${run.tokens} tokens, fewer than the ${step} of one step. If a unit is missing, write it: tokens: 15T is 15 trillion.`;
-        },
-    },
-    {
-        id: 'global-batch',
-        sources: [startable_megatron('core/num_microbatches_calculator.py#L382'), startable_deepspeed('runtime/config.py')],
-        stops: ['megatron', 'fsdp', 'deepspeed'],
-        doubts: ['transformers'],
-        fields: ['global_batch_size', 'gpus'],
-        sentence: ({ run }) => {
-            const replicas = replicasOf(run);
-            const smallest = replicas * run.microBatchSize;
-            if (run.globalBatchSize % smallest === 0)
-                return undefined;
-            return `A global batch of ${run.globalBatchSize} sequences is not a multiple of micro-batch ${run.microBatchSize} x ${replicas} replicas = ${smallest}. ${tells(`global_batch_size ${multiple(run.globalBatchSize, smallest)}`)}`;
-        },
-    },
-];
+
+;// CONCATENATED MODULE: ./build/setup/start/machines.js
+
+
+
+/** Rules of GPUs, their number formats and their groups. */
+const beforeBlackwell = new Set(['volta', 'turing', 'ampere', 'ada', 'hopper']);
+/** No chip of the table can be capped below this share of its power: data-centre GPUs allow from about a quarter. */
+const lowestCap = 0.15;
 const ofMachines = [
     {
         id: 'precision-of-chip',
@@ -55468,7 +55163,7 @@ const ofMachines = [
             const all = run.gpus / (tensor * pipeline);
             if (run.shardGroup === undefined || all % run.shardGroup === 0)
                 return undefined;
-            return `Groups of ${run.shardGroup} GPUs do not divide the ${all} that data parallelism has. ${tells(`shard_group ${startable_nearest(run.shardGroup, all, (one) => all % one === 0)}`)}`;
+            return `Groups of ${run.shardGroup} GPUs do not divide the ${all} that data parallelism has. ${tells(`shard_group ${division_nearest(run.shardGroup, all, (one) => all % one === 0)}`)}`;
         },
     },
     {
@@ -55492,30 +55187,46 @@ const ofMachines = [
             : `${machine.name} cannot be capped at ${cap} W of its ${machine.power} W.`,
     },
 ];
+
+;// CONCATENATED MODULE: ./build/setup/start/memory.js
+
+/** Rules of adapters, recomputation and offloading. */
+/** A few names of a list that may be long. */
+const memory_namesOf = (list) => `${list.slice(0, 8).join(', ')}${list.length > 8 ? ` and ${list.length - 8} more` : ''}`;
+/** Modules that Megatron Core's selective recompute knows (megatron/core/transformer/transformer_config.py). */
+const recomputable = [
+    'core_attn',
+    'moe_act',
+    'layernorm',
+    'mla_up_proj',
+    'mlp',
+    'moe',
+    'shared_experts',
+];
 const ofMemory = [
     {
         id: 'adapter-targets',
-        sources: [startable_peft('src/peft/tuners/tuners_utils.py#L1039')],
+        sources: [rule_peft('src/peft/tuners/tuners_utils.py#L1039')],
         stops: ['fsdp', 'deepspeed', 'transformers'],
         doubts: ['megatron'],
         fields: ['lora'],
         sentence: ({ run, adapters }) => run.lora === undefined || adapters === undefined || adapters.elements > 0 || adapters.strange
             ? undefined
-            : `None of the adapter's targets (${startable_namesOf(run.lora.targets)}) is a matrix of this model, so nothing would be trained. The names of another family? all-linear fits every one.`,
+            : `None of the adapter's targets (${memory_namesOf(run.lora.targets)}) is a matrix of this model, so nothing would be trained. The names of another family? all-linear fits every one.`,
     },
     {
         id: 'adapter-targets-unknown',
-        sources: [startable_peft('src/peft/tuners/tuners_utils.py#L1039')],
+        sources: [rule_peft('src/peft/tuners/tuners_utils.py#L1039')],
         stops: [],
         doubts: every,
         fields: ['lora'],
         sentence: ({ run, adapters }) => run.lora === undefined || adapters === undefined || adapters.elements > 0 || !adapters.strange
             ? undefined
-            : `None of the adapter's targets (${startable_namesOf(run.lora.targets)}) is a name of a matrix that is known, so the adapter is counted as nothing.`,
+            : `None of the adapter's targets (${memory_namesOf(run.lora.targets)}) is a name of a matrix that is known, so the adapter is counted as nothing.`,
     },
     {
         id: 'recompute-modules',
-        sources: [startable_megatron('core/transformer/transformer_config.py#L1958')],
+        sources: [rule_megatron('core/transformer/transformer_config.py#L1958')],
         stops: [],
         doubts: ['megatron'],
         fields: ['recompute_modules'],
@@ -55528,7 +55239,7 @@ const ofMemory = [
     },
     {
         id: 'recompute-layers',
-        sources: [startable_megatron('core/transformer/transformer_config.py#L1919')],
+        sources: [rule_megatron('core/transformer/transformer_config.py#L1919')],
         stops: [],
         doubts: every,
         fields: ['recompute_layers'],
@@ -55538,7 +55249,7 @@ const ofMemory = [
     },
     {
         id: 'offload-without-sharding',
-        sources: [startable_deepspeed('runtime/zero/config.py')],
+        sources: [rule_deepspeed('runtime/zero/config.py')],
         stops: [],
         doubts: ['deepspeed'],
         fields: ['offload', 'sharding'],
@@ -55551,6 +55262,340 @@ const ofMemory = [
         },
     },
 ];
+
+;// CONCATENATED MODULE: ./build/setup/start/pipeline.js
+
+
+/** Rules of the pipeline and its stages. */
+const ofPipeline = [
+    {
+        id: 'layers-by-pipeline',
+        sources: [rule_megatron('training/arguments.py#L968'), rule_megatron('training/arguments.py#L997')],
+        stops: ['megatron'],
+        fields: ['parallelism.pipeline'],
+        inFileAlone: true,
+        sentence: (trial) => {
+            const { pipeline } = trial.run.parallelism;
+            const layers = trial.architecture.order.length;
+            if (trial.run.layersPerStage !== undefined || layers % pipeline === 0)
+                return undefined;
+            const works = division_degree(trial, 'pipeline', [layers]);
+            // Of 61 layers every pipeline is laid out by hand: no other was at hand.
+            if (!trial.inFile('parallelism.pipeline') && works * 2 <= pipeline)
+                return undefined;
+            return `A pipeline of ${pipeline} stages does not divide ${layers} layers. ${tells(`pipeline ${works}`)} Where the stages are laid out by hand, state layers_per_stage.`;
+        },
+    },
+    {
+        id: 'layers-by-virtual-stages',
+        sources: [rule_megatron('training/arguments.py#L972')],
+        stops: ['megatron'],
+        fields: ['parallelism.virtual_pipeline'],
+        inFileAlone: true,
+        sentence: ({ run, architecture }) => {
+            const { pipeline, virtualPipeline } = run.parallelism;
+            const each = architecture.order.length / pipeline;
+            if (pipeline === 1 || run.layersPerStage !== undefined || !Number.isInteger(each))
+                return undefined;
+            if (each % virtualPipeline === 0)
+                return undefined;
+            return `${virtualPipeline} virtual stages do not divide the ${each} layers of a pipeline stage. ${tells(`virtual_pipeline ${division_nearest(virtualPipeline, each, (one) => each % one === 0)}`)}`;
+        },
+    },
+    {
+        id: 'virtual-stages-without-pipeline',
+        sources: ['arithmetic: virtual stages are divided over the ranks of a pipeline'],
+        stops: every,
+        fields: ['parallelism.virtual_pipeline'],
+        sentence: ({ run: { parallelism } }) => parallelism.virtualPipeline > 1 && parallelism.pipeline === 1
+            ? `${parallelism.virtualPipeline} virtual stages are of a pipeline, and there is none. ${tells('virtual_pipeline 1')}`
+            : undefined,
+    },
+    {
+        id: 'layers-per-stage',
+        sources: ['arithmetic: every layer is on one stage'],
+        stops: every,
+        fields: ['layers_per_stage'],
+        sentence: ({ run, architecture }) => {
+            const { layersPerStage: stages, parallelism } = run;
+            if (stages === undefined)
+                return undefined;
+            const sum = stages.reduce((total, one) => total + one, 0);
+            const layers = architecture.order.length;
+            if (stages.length !== parallelism.pipeline)
+                return `layers_per_stage has ${stages.length} numbers for a pipeline of ${parallelism.pipeline}. ${tells(`${parallelism.pipeline} numbers that add up to ${layers}`)}`;
+            if (sum === layers)
+                return undefined;
+            return `layers_per_stage adds up to ${sum}, and the model has ${layers} layers. ${tells(`numbers that add up to ${layers}`)}`;
+        },
+    },
+    {
+        id: 'zero-with-pipeline',
+        sources: [rule_deepspeed('runtime/pipe/engine.py')],
+        stops: ['deepspeed'],
+        fields: ['sharding', 'parallelism.pipeline'],
+        sentence: ({ run }) => run.parallelism.pipeline > 1 && (run.sharding === 'gradients' || run.sharding === 'full')
+            ? `DeepSpeed's pipeline runs with ZeRO 0 or 1, and this is ZeRO ${run.sharding === 'full' ? 3 : 2}. ${tells('sharding optimizer (ZeRO 1)')}`
+            : undefined,
+    },
+    {
+        id: 'virtual-stages-in-deepspeed',
+        sources: [rule_deepspeed('runtime/pipe/schedule.py')],
+        stops: [],
+        doubts: ['deepspeed'],
+        fields: ['parallelism.virtual_pipeline'],
+        sentence: ({ run: { parallelism } }) => parallelism.virtualPipeline > 1 && parallelism.pipeline > 1
+            ? "DeepSpeed's own pipeline has no virtual stages. Set virtual_pipeline: 1."
+            : undefined,
+    },
+    {
+        id: 'pipeline-in-trainer',
+        sources: [rule_accelerate('src/accelerate/parallelism_config.py#L34')],
+        stops: ['transformers'],
+        fields: ['parallelism.pipeline'],
+        sentence: ({ run: { parallelism } }) => parallelism.pipeline > 1
+            ? `Hugging Face's Trainer has no pipeline parallelism. ${tells('pipeline 1')}`
+            : undefined,
+    },
+    {
+        id: 'dualpipe-stages',
+        sources: [dualPipe('dualpipe/dualpipe.py#L332')],
+        stops: every,
+        fields: ['pipeline_schedule', 'parallelism.pipeline'],
+        sentence: ({ run }) => {
+            const { pipeline } = run.parallelism;
+            if (run.pipelineSchedule !== 'dualpipe' || pipeline % 2 === 0)
+                return undefined;
+            return `DualPipe runs two directions over pairs of stages, and ${pipeline} is odd. ${tells(`pipeline ${pipeline + 1}`)}`;
+        },
+    },
+    {
+        id: 'dualpipe-micro-batches',
+        sources: [dualPipe('dualpipe/dualpipe.py#L333')],
+        stops: every,
+        fields: ['pipeline_schedule', 'parallelism.pipeline', 'global_batch_size', 'gpus'],
+        sentence: ({ run }) => {
+            const { pipeline } = run.parallelism;
+            const count = run.globalBatchSize / (replicasOf(run) * run.microBatchSize);
+            if (run.pipelineSchedule !== 'dualpipe' || count >= 2 * pipeline)
+                return undefined;
+            return `DualPipe needs two micro-batches for each of ${pipeline} stages, and a step has ${count}. ${tells(`global_batch_size ${2 * pipeline * replicasOf(run) * run.microBatchSize}`)}`;
+        },
+    },
+];
+
+;// CONCATENATED MODULE: ./build/setup/start/tensor.js
+
+
+/** Rules of tensor and sequence parallelism. */
+const ofTensor = [
+    {
+        id: 'heads-by-tensor',
+        sources: [rule_megatron('core/transformer/transformer_config.py#L1446'), 'arithmetic: each GPU has whole heads'],
+        stops: every,
+        fields: ['parallelism.tensor'],
+        // A compiler may lay heads out otherwise.
+        notBorrowed: true,
+        sentence: (trial) => {
+            const { tensor } = trial.run.parallelism;
+            const heads = division_headsOf(trial.architecture);
+            // DeepSpeed's AutoTP gives some GPUs a head more than others.
+            const wrong = trial.run.framework === 'deepspeed' ? heads.find((count) => count < tensor) : uneven(heads, tensor);
+            if (wrong === undefined)
+                return undefined;
+            return `Tensor parallelism of ${tensor} does not divide ${wrong} attention heads. ${tells(`tensor ${division_degree(trial, 'tensor', heads)}`)}`;
+        },
+    },
+    {
+        id: 'key-value-heads-by-tensor',
+        sources: [rule_megatron('core/transformer/transformer_config.py#L1462')],
+        stops: ['megatron', 'fsdp', 'transformers'],
+        fields: ['parallelism.tensor'],
+        sentence: (trial) => {
+            const { framework, parallelism } = trial.run;
+            const { tensor } = parallelism;
+            const all = [...division_headsOf(trial.architecture), ...keyValueHeadsOf(trial.architecture)];
+            // Megatron holds copies where there are fewer than GPUs.
+            const copied = (count) => framework === 'megatron' && tensor % count === 0;
+            const wrong = keyValueHeadsOf(trial.architecture).find((count) => count % tensor !== 0 && !copied(count));
+            if (wrong === undefined || uneven(division_headsOf(trial.architecture), tensor) !== undefined)
+                return undefined;
+            return `Tensor parallelism of ${tensor} does not divide ${wrong} key and value heads. ${tells(`tensor ${division_degree(trial, 'tensor', all)}`)}`;
+        },
+    },
+    {
+        id: 'width-by-tensor',
+        sources: [rule_megatron('core/tensor_parallel/layers.py#L1038'), rule_megatron('core/tensor_parallel/layers.py#L1408')],
+        stops: ['megatron'],
+        fields: ['parallelism.tensor'],
+        sentence: (trial) => {
+            const { tensor } = trial.run.parallelism;
+            const wrong = uneven(widthsOf(trial.architecture), tensor);
+            if (wrong === undefined)
+                return undefined;
+            const all = [...division_headsOf(trial.architecture), ...widthsOf(trial.architecture)];
+            return `Tensor parallelism of ${tensor} does not divide a feed-forward width of ${wrong}. ${tells(`tensor ${division_degree(trial, 'tensor', all)}`)}`;
+        },
+    },
+    {
+        id: 'expert-width-by-expert-tensor',
+        sources: [rule_megatron('core/tensor_parallel/layers.py#L1038'), rule_megatron('core/parallel_state.py#L883')],
+        stops: ['megatron'],
+        fields: ['parallelism.expert_tensor'],
+        sentence: ({ run, architecture }) => {
+            const { expertTensor } = run.parallelism;
+            const widths = expertsOf(architecture).map(({ width }) => width);
+            const wrong = uneven(widths, expertTensor);
+            if (wrong === undefined)
+                return undefined;
+            const group = run.parallelism.expert * run.parallelism.pipeline;
+            const works = division_nearest(expertTensor, run.gpus, (one) => uneven(widths, one) === undefined && run.gpus % (one * group) === 0);
+            return `Expert tensor parallelism of ${expertTensor} does not divide an expert's width of ${wrong}. ${tells(`expert_tensor ${works}`)}`;
+        },
+    },
+    {
+        id: 'mamba-heads-by-tensor',
+        sources: [rule_megatron('core/ssm/mamba_mixer.py#L262'), rule_megatron('core/ssm/mamba_mixer.py#L270')],
+        stops: ['megatron'],
+        fields: ['parallelism.tensor'],
+        sentence: (trial) => {
+            const { tensor } = trial.run.parallelism;
+            const counts = division_partsOf(trial.architecture).flatMap((part) => part.kind === 'state_space' && part.style === 'mamba2' ? [part.heads, part.groups ?? part.heads] : []);
+            const wrong = uneven(counts, tensor);
+            if (wrong === undefined)
+                return undefined;
+            return `Tensor parallelism of ${tensor} does not divide ${wrong} heads or groups of Mamba. ${tells(`tensor ${division_degree(trial, 'tensor', counts)}`)}`;
+        },
+    },
+    {
+        id: 'sequence-by-tensor',
+        sources: [titan('torchtitan/distributed/parallel_dims.py#L664'), 'arithmetic: each GPU holds as many tokens'],
+        stops: ['megatron', 'fsdp'],
+        fields: ['sequence_length', 'parallelism.tensor'],
+        sentence: ({ run, architecture }) => {
+            const { tensor, context, sequenceParallel } = run.parallelism;
+            const shares = tensor * context;
+            if (!sequenceParallel || run.sequenceLength % shares === 0)
+                return undefined;
+            // Another degree is what is told there.
+            if (uneven(division_headsOf(architecture), tensor) !== undefined)
+                return undefined;
+            return `Sequence parallelism divides ${run.sequenceLength} tokens by tensor ${tensor} x context ${context}, which leaves a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, shares)}`)}`;
+        },
+    },
+    {
+        id: 'sequence-parallel-alone',
+        sources: [rule_megatron('training/arguments.py#L1439')],
+        stops: [],
+        doubts: ['megatron'],
+        fields: ['parallelism.sequence_parallel'],
+        sentence: ({ run: { parallelism } }) => parallelism.sequenceParallel && parallelism.tensor === 1
+            ? 'Sequence parallelism is of tensor parallelism, which is 1: Megatron Core refuses it, Megatron-LM turns it off. Set sequence_parallel: false.'
+            : undefined,
+    },
+    {
+        id: 'tensor-in-trainer',
+        sources: [rule_accelerate('src/accelerate/parallelism_config.py#L34')],
+        stops: [],
+        doubts: ['transformers'],
+        fields: ['parallelism.tensor'],
+        sentence: ({ run: { parallelism } }) => parallelism.tensor > 1
+            ? "Hugging Face's Trainer has tensor parallelism only with a ParallelismConfig of accelerate and a model that has a plan for it; without them each GPU holds whole matrices."
+            : undefined,
+    },
+];
+
+;// CONCATENATED MODULE: ./build/setup/start/tokens.js
+
+
+
+
+/** Rules of sequences, batches and context parallelism. */
+const ofTokens = [
+    {
+        id: 'sequence-by-context',
+        sources: [rule_megatron('training/arguments.py#L1335'), titan('torchtitan/distributed/parallel_dims.py#L668')],
+        stops: ['megatron', 'fsdp', 'deepspeed'],
+        fields: ['sequence_length', 'parallelism.context'],
+        sentence: ({ run }) => {
+            const { context } = run.parallelism;
+            // A ring gives each GPU one piece of the beginning and one of the end.
+            const ring = run.framework === 'megatron' || (run.framework === 'fsdp' && run.contextParallelStyle !== 'all_to_all');
+            const pieces = ring ? 2 * context : context;
+            if (context === 1 || run.sequenceLength % pieces === 0)
+                return undefined;
+            return `Context parallelism of ${context} divides a sequence into ${pieces} pieces, and ${run.sequenceLength} tokens leave a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, pieces)}, or context ${division_nearest(context, run.sequenceLength, (one) => run.sequenceLength % ((pieces / context) * one) === 0 && run.gpus % ((replicaOf(run.parallelism) / context) * one) === 0)}`)}`;
+        },
+    },
+    {
+        id: 'heads-by-all-to-all',
+        sources: ['arithmetic: after the exchange each GPU has whole heads', rule_deepspeed('sequence/layer.py')],
+        stops: every,
+        fields: ['context_parallel_style', 'parallelism.context'],
+        sentence: (trial) => {
+            const { context, tensor } = trial.run.parallelism;
+            if (trial.run.contextParallelStyle !== 'all_to_all' || context === 1)
+                return undefined;
+            const heads = division_headsOf(trial.architecture).filter((count) => count % tensor === 0);
+            const own = heads.map((count) => count / tensor);
+            // DeepSpeed gives some GPUs a head more than others.
+            const wrong = trial.run.framework === 'deepspeed' ? own.find((count) => count < context) : uneven(own, context);
+            if (wrong === undefined)
+                return undefined;
+            return `Context parallelism by all-to-all gives each GPU whole heads, and ${context} does not divide ${wrong}. ${tells(`context ${division_degree(trial, 'context', own)}`)}`;
+        },
+    },
+    {
+        id: 'length-beyond-config',
+        sources: ['arithmetic: the config states how many positions there are'],
+        stops: [],
+        doubts: every,
+        fields: ['sequence_length'],
+        sentence: ({ run, architecture: { maxPositions, positionsAssumed } }) => maxPositions !== undefined && positionsAssumed !== true && run.sequenceLength > maxPositions
+            ? `Sequences of ${run.sequenceLength} tokens are longer than the ${maxPositions} positions that the config states. Raise them there, or set sequence_length: ${maxPositions}.`
+            : undefined,
+    },
+    {
+        id: 'tokens-of-a-step',
+        sources: ['arithmetic: a training has a step'],
+        stops: [],
+        doubts: every,
+        fields: ['tokens'],
+        sentence: ({ run }) => {
+            const step = tokensOfStep(run);
+            return run.tokens >= step
+                ? undefined
+                : `The whole training has ${run.tokens} tokens, fewer than the ${step} of one step. If a unit is missing, write it: tokens: 15T is 15 trillion.`;
+        },
+    },
+    {
+        id: 'global-batch',
+        sources: [rule_megatron('core/num_microbatches_calculator.py#L382'), rule_deepspeed('runtime/config.py')],
+        stops: ['megatron', 'fsdp', 'deepspeed'],
+        doubts: ['transformers'],
+        fields: ['global_batch_size', 'gpus'],
+        saidAlone: true,
+        sentence: ({ run }) => {
+            const replicas = replicasOf(run);
+            const smallest = replicas * run.microBatchSize;
+            if (run.globalBatchSize % smallest === 0)
+                return undefined;
+            return `A global batch of ${run.globalBatchSize} sequences is not a multiple of micro-batch ${run.microBatchSize} x ${replicas} replicas = ${smallest}. ${tells(`global_batch_size ${multiple(run.globalBatchSize, smallest)}`)}`;
+        },
+    },
+];
+
+;// CONCATENATED MODULE: ./build/setup/startable.js
+
+
+
+
+
+
+
+
+/** Formats whose framework only stands for a nearer one that has no row: rules of one framework say nothing of them. */
+const borrowing = new Set(['nanotron', 'maxtext', 'nanogpt', 'levanter']);
 /** Every reason for which a run that settles does not start as it reads. */
 const rulesOfStart = [
     ...ofTensor,
@@ -55585,15 +55630,14 @@ function hindrances({ settled, said, places }, architecture, adapters, format, p
     // GPUs of so many nodes are as certain as the GPUs of a node.
     const isSaid = (field) => known(field) && (field !== 'gpus' || said.has(field) || settled.origins['gpus_per_node'] !== 'default');
     return rulesOfStart.flatMap((rule) => {
-        const { id, stops, doubts = [], fields, inFileAlone } = rule;
-        const ofAll = stops.length + doubts.length === every.length && !ofTensor.includes(rule);
+        const { id, stops, doubts = [], fields, inFileAlone, saidAlone, notBorrowed } = rule;
+        const ofAll = stops.length + doubts.length === every.length && notBorrowed !== true;
         if (![...stops, ...doubts].includes(framework) || (!ofAll && borrowing.has(format)))
             return [];
         // What is our own assumption is nobody's mistake.
         if (!isSaid(fields[0]))
             return [];
-        // A batch that follows from a number of tokens is rounded, and no framework is told of it.
-        if (id === 'global-batch' && !said.has('global_batch_size'))
+        if (saidAlone === true && !said.has(fields[0]))
             return [];
         const message = rule.sentence(trial);
         if (message === undefined)

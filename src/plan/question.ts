@@ -8,7 +8,8 @@ import type { Operations } from '../model/operation.ts';
 import type { Assumption } from '../model/reading.ts';
 import type { RunSource, SettledRun, TrainingRun } from '../model/run.ts';
 import { settleRun } from '../setup/settle.ts';
-import { type Adapters, refusal } from '../setup/startable.ts';
+import type { Adapters } from '../setup/start/rule.ts';
+import { refusal } from '../setup/startable.ts';
 import { withStages } from './describe.ts';
 
 /** The run as it is, from which plans start. */

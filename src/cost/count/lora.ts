@@ -3,7 +3,7 @@ import type { Component, Role } from '../../model/architecture.ts';
 import type { Cost } from '../../model/estimate.ts';
 import { blockOf, type Linear, type Operation, type Operations } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
-import type { Adapters } from '../../setup/startable.ts';
+import type { Adapters } from '../../setup/start/rule.ts';
 import { type Parameters, parameters } from '../../units.ts';
 import { mainNetwork } from './weights.ts';
 
