@@ -74,22 +74,24 @@ const aliases: Readonly<Record<string, readonly string[]>> = {
   step3p7: ['Step3p7Flash'],
 };
 
-/** Whether a class is of one of these types, by its name. */
-const startsAs = ({ stem }: NamedClass, types: readonly string[]): boolean =>
-  types
-    .flatMap((type) => [type, ...(Object.hasOwn(aliases, type) ? (aliases[type] ?? []) : [])])
-    .some((name) => stemOf(name) === stemOf(stem));
+/** Whether a class is of a type, by its name. */
+const startsAs = ({ stem }: NamedClass, type: string): boolean =>
+  [type, ...(Object.hasOwn(aliases, type) ? (aliases[type] ?? []) : [])].some((name) => stemOf(name) === stemOf(stem));
 
-/** What a count under a class does not rest on: undefined where the class is the family's own, or where the config names none. */
+/**
+ * What a count under a class does not rest on: undefined where the class is of one of the types whose code builds the model, or
+ * where the config names none.
+ */
 export function foreignClass(fields: Fields, types: readonly string[], family: Family): string | undefined {
   const named = namedClass(fields);
   if (named === undefined) return undefined;
-  if (named.kind === undefined || !startsAs(named, types))
+  const own = types.filter((type) => startsAs(named, type));
+  if (named.kind === undefined || own.length === 0)
     return `a class that is not of this family's code: it is counted as ${types[0] ?? 'the family'} has it, approximately`;
   if (family.twoStacks && named.name.endsWith('ForCausalLM'))
     return 'the decoder of a model of two stacks: both are counted, so the count is too high';
   if (named.name.endsWith('DoubleHeadsModel')) return 'a class with a second head, which is not counted';
   const kinds = classified[named.kind];
-  if (family.ownClasses || kinds === undefined || types.some((type) => kinds.has(type))) return undefined;
+  if (family.ownClasses || kinds === undefined || own.some((type) => kinds.has(type))) return undefined;
   return 'no class of such a name is in any release that this tool knows: its head is counted as in other families, approximately';
 }

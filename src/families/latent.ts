@@ -337,11 +337,6 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
     source: modeling('glm4_moe_lite'),
     copiesEmbeddings: false,
   },
-  kimi_k2: {
-    ...deepseekV3,
-    defaultsOf: 'deepseek_v3',
-    source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
-  },
   glm_moe_dsa: {
     ...deepseekV32,
     source: modeling('glm_moe_dsa'),

@@ -155,10 +155,4 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
       mlp.kind === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
   },
   minimax,
-  minimax_m1: { ...minimax, source: 'MiniMaxAI/MiniMax-M1-80k modeling_minimax_m1.py', defaultsOf: 'minimax' },
-  minimax_text_01: {
-    ...minimax,
-    source: 'MiniMaxAI/MiniMax-Text-01 modeling_minimax_text_01.py',
-    defaultsOf: 'minimax',
-  },
 };

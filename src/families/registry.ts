@@ -49,21 +49,23 @@ export const familyNames: readonly string[] = [
 /** Rows that no `model_type` names (`variants.ts`). */
 const variantRows: Readonly<Record<string, Family>> = { ...textEncoderVariants, ...decoderVariants };
 
+/** The type whose code builds a type without a row of its own; undefined where there is none. */
+export const namesakeOf = (modelType: string): string | undefined =>
+  Object.hasOwn(sameAs, modelType) ? sameAs[modelType] : undefined;
+
 /** The row of a `model_type`; undefined where there is none. */
 export const findFamily = (modelType: string): Family | undefined =>
   Object.hasOwn(rows, modelType)
     ? rows[modelType]
     : Object.hasOwn(variantRows, modelType)
       ? variantRows[modelType]
-      : Object.hasOwn(sameAs, modelType)
-        ? rows[sameAs[modelType] ?? '']
-        : undefined;
+      : rows[namesakeOf(modelType) ?? ''];
 
 /** The values that a family's own code uses for absent keys. */
 export function defaultsFor(modelType: string, family: Family | undefined): Dictionary {
   const wanted = family?.defaultsOf ?? modelType;
   const found = pick(classDefaults, wanted);
-  const other = Object.hasOwn(sameAs, wanted) ? sameAs[wanted] : undefined;
+  const other = namesakeOf(wanted);
   const ofClass = found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
   return family?.defaults === undefined ? ofClass : { ...ofClass, ...family.defaults };
 }
@@ -79,10 +81,7 @@ const shared: ReadonlySet<string> = new Set<string>(Object.values(names).flat())
 export function readerFor(modelType: string, family: Family | undefined): Reader | undefined {
   const remote = Object.hasOwn(namesOfRemoteCode, modelType) ? namesOfRemoteCode[modelType] : undefined;
   if (remote !== undefined) return { name: modelType, reads: (key) => !shared.has(key) || remote.includes(key) };
-  const known =
-    namesOf(modelType) ??
-    namesOf(family?.defaultsOf ?? '') ??
-    namesOf(Object.hasOwn(sameAs, modelType) ? (sameAs[modelType] ?? '') : '');
+  const known = namesOf(modelType) ?? namesOf(family?.defaultsOf ?? '') ?? namesOf(namesakeOf(modelType) ?? '');
   const beside = Object.hasOwn(keysBeside, modelType) ? (keysBeside[modelType] ?? []) : [];
   return (
     known && {

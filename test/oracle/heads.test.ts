@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { countParameters } from '../../src/cost/count/parameters.ts';
 import { expand } from '../../src/cost/expand/model.ts';
+import { findComposite } from '../../src/families/multimodal.ts';
+import { sameAs } from '../../src/families/text-models.ts';
 import { readConfig } from '../../src/read/config.ts';
 
 type Row = { readonly model_type: string; readonly variant: string; readonly config: object; readonly total: number };
@@ -32,6 +34,37 @@ it('an audio classifier is as wide inside as its config says', () => {
   const [narrow, wide] = [100, 200].map((size) => read({ ...whisper, classifier_proj_size: size }).counted.total);
   // A projector with a bias from the width, and a classifier of two labels behind it.
   expect((wide ?? 0) - (narrow ?? 0)).toBe(100 * (384 + 1 + 2));
+});
+
+describe('a type whose code is another type', () => {
+  const sizes = { num_hidden_layers: 2, num_nextn_predict_layers: 0 };
+  const under = (model_type: string, name: string) =>
+    read({ model_type, ...sizes, architectures: [name] }).assumptions.find(({ field }) => field === 'architectures');
+  const alone = Object.entries(sameAs).filter(([type]) => findComposite(type) === undefined);
+  const letters = (name: string) => name.replaceAll(/[^A-Za-z0-9]/g, '');
+
+  it.each(alone)('%s takes the classes of %s, and not those of a third', (type, other) => {
+    expect(under(type, `${letters(other)}ForCausalLM`)).toBeUndefined();
+    expect(under(type, `${letters(type)}ForCausalLM`)).toBeUndefined();
+    expect(under(type, 'MambaForCausalLM')?.reason).toContain("not of this family's code");
+  });
+
+  // Transformers 5.18.0 has a classifier on DeepSeek-V3, and no class that is named after Kimi.
+  it('takes a classifier of that type where there is one, and none under its own name', () => {
+    expect(under('kimi_k2', 'DeepseekV3ForSequenceClassification')).toBeUndefined();
+    expect(under('kimi_k2', 'KimiK2ForSequenceClassification')?.reason).toContain('no class of such a name');
+  });
+
+  it('the text model of a composite takes them in a config of its own', () => {
+    const text_config = { model_type: 'kimi_k2', architectures: ['DeepseekV3ForCausalLM'], num_hidden_layers: 2 };
+    const { assumptions } = read({ model_type: 'kimi_k25', text_config, vision_config: {} });
+    expect(assumptions.filter(({ field }) => field.endsWith('architectures'))).toEqual([]);
+  });
+
+  // Phi-4 with its encoders is not the text model alone.
+  it('a composite does not take the class of its text model', () => {
+    expect(under('phi4_multimodal', 'Phi3ForCausalLM')?.reason).toContain("not of this family's code");
+  });
 });
 
 describe('a class of other code', () => {

@@ -6,7 +6,7 @@ import { compositeDefaults } from '../../families/defaults.ts';
 import { asDraft, draftOf, unknownDraft } from '../../families/drafts.ts';
 import type { Family } from '../../families/family.ts';
 import { type Composite, encoderElements, findComposite, readerOfType } from '../../families/multimodal.ts';
-import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
+import { defaultsFor, familyNames, findFamily, namesakeOf, readerFor, readerOfFlat } from '../../families/registry.ts';
 import type { Shape } from '../../families/shape.ts';
 import { names } from '../../families/shape.ts';
 import { nameUnread, noteUnread } from '../../families/unread.ts';
@@ -111,7 +111,7 @@ function read(source: Source): Reading {
   const foreign =
     family === undefined || draft !== undefined
       ? undefined
-      : foreignClass(fields, [modelType, type, ofClass ?? ''], built);
+      : foreignClass(fields, codesOf(found, value, modelType, ofClass), built);
   if (foreign !== undefined) fields.assume('architectures', namedClass(fields)?.name, foreign);
   if (family === undefined) nameUnread(fields);
   // An unknown family is not exact as it is.
@@ -150,6 +150,16 @@ function read(source: Source): Reading {
     assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
     problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
   };
+}
+
+/**
+ * The types whose classes build the model: its own, its text model's, and the one whose code a type without a row of its own is.
+ * Where a composite and its text model share a file, the class that it names is the composite's.
+ */
+function codesOf(found: Found, value: Dictionary, modelType: string, ofClass: string | undefined): readonly string[] {
+  const shared = found.kind === 'composite' && found.text === value;
+  const namesake = shared ? undefined : namesakeOf(found.type);
+  return [modelType, found.type, ofClass, namesake].filter((type) => type !== undefined);
 }
 
 /** The type whose row counts the model: the file's own, or that of its text model or class. */
