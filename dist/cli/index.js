@@ -27938,11 +27938,6 @@ const latentFamilies = {
         source: modeling('glm4_moe_lite'),
         copiesEmbeddings: false,
     },
-    kimi_k2: {
-        ...deepseekV3,
-        defaultsOf: 'deepseek_v3',
-        source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
-    },
     glm_moe_dsa: {
         ...deepseekV32,
         source: modeling('glm_moe_dsa'),
@@ -38341,23 +38336,25 @@ const aliases = {
     RefinedWebModel: ['RW'],
     step3p7: ['Step3p7Flash'],
 };
-/** Whether a class is of one of these types, by its name. */
-const startsAs = ({ stem }, types) => types
-    .flatMap((type) => [type, ...(Object.hasOwn(aliases, type) ? (aliases[type] ?? []) : [])])
-    .some((name) => class_names_stemOf(name) === class_names_stemOf(stem));
-/** What a count under a class does not rest on: undefined where the class is the family's own, or where the config names none. */
+/** Whether a class is of a type, by its name. */
+const startsAs = ({ stem }, type) => [type, ...(Object.hasOwn(aliases, type) ? (aliases[type] ?? []) : [])].some((name) => class_names_stemOf(name) === class_names_stemOf(stem));
+/**
+ * What a count under a class does not rest on: undefined where the class is of one of the types whose code builds the model, or
+ * where the config names none.
+ */
 function foreignClass(fields, types, family) {
     const named = namedClass(fields);
     if (named === undefined)
         return undefined;
-    if (named.kind === undefined || !startsAs(named, types))
+    const own = types.filter((type) => startsAs(named, type));
+    if (named.kind === undefined || own.length === 0)
         return `a class that is not of this family's code: it is counted as ${types[0] ?? 'the family'} has it, approximately`;
     if (family.twoStacks && named.name.endsWith('ForCausalLM'))
         return 'the decoder of a model of two stacks: both are counted, so the count is too high';
     if (named.name.endsWith('DoubleHeadsModel'))
         return 'a class with a second head, which is not counted';
     const kinds = classified[named.kind];
-    if (family.ownClasses || kinds === undefined || types.some((type) => kinds.has(type)))
+    if (family.ownClasses || kinds === undefined || own.some((type) => kinds.has(type)))
         return undefined;
     return 'no class of such a name is in any release that this tool knows: its head is counted as in other families, approximately';
 }
@@ -40616,7 +40613,12 @@ const denseFamilies = {
     helium: {
         ...llama,
         source: modeling('helium'),
-        attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
+        attention: (shape, fields) => {
+            // Its output matrix is as wide as the stream on both sides, so other heads cannot run.
+            if (shape.heads * shape.headDim !== shape.hiddenSize)
+                throw fields.wrong('head_dim', `must be hidden_size / num_attention_heads (${shape.hiddenSize} / ${shape.heads}) in this family`, shape.headDim);
+            return grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') });
+        },
     },
     baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
     xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
@@ -42024,12 +42026,6 @@ const recurrentFamilies = {
         feedForward: (shape, fields, mlp) => mlp.kind === 'dense' ? pieces_dense(shape.hiddenSize, shape.width) : pieces_experts(shape, fields),
     },
     minimax,
-    minimax_m1: { ...minimax, source: 'MiniMaxAI/MiniMax-M1-80k modeling_minimax_m1.py', defaultsOf: 'minimax' },
-    minimax_text_01: {
-        ...minimax,
-        source: 'MiniMaxAI/MiniMax-Text-01 modeling_minimax_text_01.py',
-        defaultsOf: 'minimax',
-    },
 };
 
 ;// CONCATENATED MODULE: ./build/families/hybrid.js
@@ -44481,6 +44477,8 @@ const sameAs = {
     granite4_vision_text: 'granite',
     glm4v_moe_text: 'glm4_moe',
     inkling_model: 'inkling_text',
+    // moonshotai/Kimi-K2-Instruct names DeepseekV3ForCausalLM: DeepSeek-V3 with other sizes.
+    kimi_k2: 'deepseek_v3',
     phi4_multimodal: 'phi3',
     qwen2_5_omni_text: 'qwen2',
     qwen2_5_vl_text: 'qwen2',
@@ -44490,7 +44488,6 @@ const sameAs = {
     qwen3_vl_text: 'qwen3',
     Yi: 'llama',
     aquila2: 'llama',
-    cohere_compass_text: 'cohere',
     deepseek_ref: 'deepseek_v4',
     minimax_m1: 'minimax',
     minimax_text_01: 'minimax',
@@ -44546,19 +44543,19 @@ const familyNames = [
 ].sort();
 /** Rows that no `model_type` names (`variants.ts`). */
 const variantRows = { ...textEncoderVariants, ...decoderVariants };
+/** The type whose code builds a type without a row of its own; undefined where there is none. */
+const namesakeOf = (modelType) => Object.hasOwn(sameAs, modelType) ? sameAs[modelType] : undefined;
 /** The row of a `model_type`; undefined where there is none. */
 const findFamily = (modelType) => Object.hasOwn(registry_rows, modelType)
     ? registry_rows[modelType]
     : Object.hasOwn(variantRows, modelType)
         ? variantRows[modelType]
-        : Object.hasOwn(sameAs, modelType)
-            ? registry_rows[sameAs[modelType] ?? '']
-            : undefined;
+        : registry_rows[namesakeOf(modelType) ?? ''];
 /** The values that a family's own code uses for absent keys. */
 function defaultsFor(modelType, family) {
     const wanted = family?.defaultsOf ?? modelType;
     const found = registry_pick(classDefaults, wanted);
-    const other = Object.hasOwn(sameAs, wanted) ? sameAs[wanted] : undefined;
+    const other = namesakeOf(wanted);
     const ofClass = found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
     return family?.defaults === undefined ? ofClass : { ...ofClass, ...family.defaults };
 }
@@ -44573,9 +44570,7 @@ function readerFor(modelType, family) {
     const remote = Object.hasOwn(namesOfRemoteCode, modelType) ? namesOfRemoteCode[modelType] : undefined;
     if (remote !== undefined)
         return { name: modelType, reads: (key) => !registry_shared.has(key) || remote.includes(key) };
-    const known = namesOf(modelType) ??
-        namesOf(family?.defaultsOf ?? '') ??
-        namesOf(Object.hasOwn(sameAs, modelType) ? (sameAs[modelType] ?? '') : '');
+    const known = namesOf(modelType) ?? namesOf(family?.defaultsOf ?? '') ?? namesOf(namesakeOf(modelType) ?? '');
     const beside = Object.hasOwn(keysBeside, modelType) ? (keysBeside[modelType] ?? []) : [];
     return (known && {
         name: modelType,
@@ -45698,7 +45693,7 @@ function huggingface_read(source) {
     }
     const foreign = family === undefined || draft !== undefined
         ? undefined
-        : foreignClass(fields, [modelType, type, ofClass ?? ''], built);
+        : foreignClass(fields, codesOf(found, value, modelType, ofClass), built);
     if (foreign !== undefined)
         fields.assume('architectures', namedClass(fields)?.name, foreign);
     if (family === undefined)
@@ -45737,6 +45732,15 @@ function huggingface_read(source) {
         assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
         problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
     };
+}
+/**
+ * The types whose classes build the model: its own, its text model's, and the one whose code a type without a row of its own is.
+ * Where a composite and its text model share a file, the class that it names is the composite's.
+ */
+function codesOf(found, value, modelType, ofClass) {
+    const shared = found.kind === 'composite' && found.text === value;
+    const namesake = shared ? undefined : namesakeOf(found.type);
+    return [modelType, found.type, ofClass, namesake].filter((type) => type !== undefined);
 }
 /** The type whose row counts the model: the file's own, or that of its text model or class. */
 const rowOf = (stated, inner) => (isKnown(stated) ? stated : inner);

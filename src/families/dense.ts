@@ -319,7 +319,16 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   helium: {
     ...llama,
     source: modeling('helium'),
-    attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
+    attention: (shape, fields) => {
+      // Its output matrix is as wide as the stream on both sides, so other heads cannot run.
+      if (shape.heads * shape.headDim !== shape.hiddenSize)
+        throw fields.wrong(
+          'head_dim',
+          `must be hidden_size / num_attention_heads (${shape.hiddenSize} / ${shape.heads}) in this family`,
+          shape.headDim,
+        );
+      return grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') });
+    },
   },
   baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
   xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },

@@ -24,6 +24,21 @@ it('numbers of an unknown family that nothing reads are named, those that are no
   expect(named).toEqual(['rotor_dim', 'num_rotors']);
 });
 
+// Transformers 5.18.0 builds both on the meta device and runs the first: "a and b must have same reduction dim".
+it('Helium, whose output matrix is a square, needs heads that make up its width', () => {
+  const helium = {
+    ...llama,
+    model_type: 'helium',
+    num_hidden_layers: 2,
+    num_key_value_heads: 4,
+    intermediate_size: 96,
+  };
+  expect(read({ ...helium, head_dim: 16 }).architecture.exact).toBe(true);
+  expect(() => read({ ...helium, head_dim: 12 })).toThrow(
+    'head_dim must be hidden_size / num_attention_heads (64 / 4) in this family, but is 12.',
+  );
+});
+
 describe('a key that nothing reads', () => {
   it.each([
     { num_experts: 8 },
