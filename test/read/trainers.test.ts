@@ -372,3 +372,21 @@ it.each([
 ])('%s: neither', (_, files) => {
   expect(preference(files)).toEqual({ held: [], sequences: 1 });
 });
+
+const saved = '{ "peft_type": "LORA", "base_model_name_or_path": "x", "r": 64, "target_modules": ["q_proj"] }';
+const adapted = `${factory('').replace('full', 'lora')}lora_rank: 8\nadapter_name_or_path: saves/old, saves/sft\n`;
+
+it.each([
+  ['LLaMA-Factory', adapted],
+  ['axolotl', axolotl('adapter: lora\nlora_r: 8\nlora_target_linear: true\nlora_model_dir: saves/sft\n')],
+])('%s goes on with saved adapters as they were saved', (_, text) => {
+  const { run, problems } = job({ 'train.yaml': text, 'saves/sft/adapter_config.json': saved });
+  expect(run?.lora).toMatchObject({ rank: 64, targets: ['q_proj'] });
+  expect(problems).toEqual([]);
+});
+
+it('new adapters over merged ones have the rank that the file says, and so have saved ones that are not in the repository', () => {
+  const files = { 'saves/sft/adapter_config.json': saved };
+  expect(job({ 'train.yaml': `${adapted}create_new_adapter: true\n`, ...files }).run?.lora?.rank).toBe(8);
+  expect(job({ 'train.yaml': adapted }).run?.lora?.rank).toBe(8);
+});

@@ -1,5 +1,6 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, textOf } from '../../text/fields.ts';
+import { type AdapterKeys, resumed, sayUnseen } from '../adapters.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayPreference } from '../preference.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
@@ -30,8 +31,12 @@ export const axolotl: Format = {
   states,
 };
 
+const adapterKeys: AdapterKeys = { saved: 'lora_model_dir', rank: 'lora_r', targets: 'lora_target_modules' };
+
 function states(file: ParsedFile, beside: Beside): Statement {
-  const say = stating(file, axolotl.id);
+  const whole = resumed(file, adapterKeys, beside);
+  const say = stating(whole.file, axolotl.id, whole.places);
+  sayUnseen(say, adapterKeys, whole);
   const name = say.text('base_model') ?? '';
   if (name !== '') say.named(name, 'base_model');
   sayChanges(say);

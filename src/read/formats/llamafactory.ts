@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { type AdapterKeys, resumed, sayUnseen } from '../adapters.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayPreference } from '../preference.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
@@ -27,8 +28,15 @@ export const llamafactory: Format = {
   states,
 };
 
+const adapterKeys: AdapterKeys = { saved: 'adapter_name_or_path', rank: 'lora_rank', targets: 'lora_target' };
+
 function states(file: ParsedFile, beside: Beside): Statement {
-  const say = stating(file, llamafactory.id);
+  const own = stating(file, llamafactory.id);
+  // Otherwise the saved adapters are merged into the base, and new ones are trained (adapter.py).
+  const goesOn = own.flag('create_new_adapter') !== true && isAdapted(own);
+  const whole = goesOn ? resumed(file, adapterKeys, beside) : { file, places: new Map() };
+  const say = stating(whole.file, llamafactory.id, whole.places);
+  if (goesOn) sayUnseen(say, adapterKeys, whole);
   const name = say.text('model_name_or_path') ?? '';
   if (name !== '') say.named(name, 'model_name_or_path');
   say.run('micro_batch_size', 'per_device_train_batch_size');
@@ -50,6 +58,8 @@ function states(file: ParsedFile, beside: Beside): Statement {
   saySteps(say, 'max_steps');
   return say.statement();
 }
+
+const isAdapted = (say: Stating): boolean => ['lora', 'oft'].includes(say.text('finetuning_type') ?? 'lora');
 
 /** Checkpointing is on unless it is switched off. */
 function sayRecompute(say: Stating): void {
@@ -84,8 +94,7 @@ function sayDtypes(say: Stating, megatron: boolean, from: string, beside: Beside
     return;
   }
   if (divided || precision === undefined) return;
-  const adapters = ['lora', 'oft'].includes(say.text('finetuning_type') ?? 'lora');
-  if (adapters)
+  if (isAdapted(say))
     say.byDefault('weights_dtype', precision, `a frozen base is loaded in the dtype of the products (${read})`);
   else say.byDefault('weights_dtype', 'fp32', `what is trained is cast to fp32 (${read}, adapter.py)`);
 }
