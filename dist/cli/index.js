@@ -25542,56 +25542,58 @@ function variable(inside, machine) {
     const [, length, name = '', place, rest = ''] = /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
     if (name === '')
         return shell_open_unknown(`\${${inside}}`, machine);
-    const whole = place === '[@]' || place === '[*]';
-    const value = whole
-        ? listOf(`${name}[@]`, machine)?.join(' ')
-        : place === undefined
-            ? lookup(name, machine)
-            : item(name, place, machine);
+    const value = valueAt(name, place, machine);
     const open = () => shell_open_unknown(needsOf(value ?? '', machine)[0] ?? name, machine);
     if (length === '#')
         return value === undefined || isOpen(value) ? open() : String(value.length);
+    if (rest === '')
+        return value ?? open();
     const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
-    const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
-    switch (operator) {
-        case '':
-            return rest === '' ? (value ?? open()) : (shell_expansion_part(value, rest) ?? open());
-        case ':-':
-        case '-':
-        case ':=':
-        case '=': {
-            const empty = value === undefined || (operator.startsWith(':') && value === '');
-            if (empty && operator.endsWith('='))
-                machine.scope.set(name, { list: false, text: word });
-            return empty ? word : value;
-        }
-        case ':+':
-        case '+':
-            return value === undefined || (operator === ':+' && value === '') ? '' : word;
-        case '%':
-        case '%%':
-        case '#':
-        case '##':
-            return value === undefined ? open() : isOpen(value) ? value : trimmed(value, operator, word);
-        case '/':
-        case '//': {
-            const [from = '', to = ''] = word.split('/', 2);
-            // Patterns, and texts that must stand at the start or the end (`#`, `%`), are not followed.
-            if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from))
-                return open();
-            return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
-        }
-        case '^^':
-            return (value ?? open()).toUpperCase();
-        case ',,':
-            return (value ?? open()).toLowerCase();
-        case ':?':
-        case '?':
-            return value ?? open();
-        default:
-            return shell_expansion_part(value, rest) ?? open();
-    }
+    const word = deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
+    const apply = Object.hasOwn(operators, operator) ? operators[operator] : undefined;
+    return apply === undefined ? (shell_expansion_part(value, rest) ?? open()) : apply({ name, value, open, machine }, word, operator);
 }
+function valueAt(name, place, machine) {
+    if (place === undefined)
+        return lookup(name, machine);
+    return place === '[@]' || place === '[*]' ? listOf(`${name}[@]`, machine)?.join(' ') : item(name, place, machine);
+}
+const orWord = ({ name, value, machine }, word, operator) => {
+    if (value !== undefined && !(operator.startsWith(':') && value === ''))
+        return value;
+    if (operator.endsWith('='))
+        machine.scope.set(name, { list: false, text: word });
+    return word;
+};
+const wordWhereSet = ({ value }, word, operator) => value === undefined || (operator === ':+' && value === '') ? '' : word;
+const withoutEnd = ({ value, open }, word, operator) => value === undefined ? open() : isOpen(value) ? value : trimmed(value, operator, word);
+const replaced = ({ value, open }, word, operator) => {
+    const [from = '', to = ''] = word.split('/', 2);
+    // Patterns, and texts that must stand at the start or the end (`#`, `%`), are not followed.
+    if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from))
+        return open();
+    return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
+};
+const orFails = ({ value, open }) => value ?? open();
+/** What stands behind the name in braces; `^` and `,`, which change one letter, are not followed. */
+const operators = {
+    ':-': orWord,
+    '-': orWord,
+    ':=': orWord,
+    '=': orWord,
+    ':+': wordWhereSet,
+    '+': wordWhereSet,
+    '%': withoutEnd,
+    '%%': withoutEnd,
+    '#': withoutEnd,
+    '##': withoutEnd,
+    '/': replaced,
+    '//': replaced,
+    '^^': ({ value, open }) => (value ?? open()).toUpperCase(),
+    ',,': ({ value, open }) => (value ?? open()).toLowerCase(),
+    ':?': orFails,
+    '?': orFails,
+};
 /** `:2:3`: three letters from the second on. */
 function shell_expansion_part(value, rest) {
     const [found, from, length] = /^:(\d{1,5})(?::(\d{1,5}))?$/.exec(rest) ?? [];
@@ -47142,6 +47144,45 @@ function sayAdapters(say, name) {
     }, baseBits(say, 'quantization.load_in_4bit', 'quantization.load_in_8bit', name));
 }
 
+;// CONCATENATED MODULE: ./build/read/adapters.js
+
+
+
+/**
+ * A training file with what PEFT wrote beside the adapters that it names; the file as it is where that is not in the repository.
+ *
+ * @param keys the last of several saved adapters is trained, the others are merged into the base
+ */
+function resumed(file, keys, beside) {
+    const { source } = file;
+    const folder = isDictionary(source.value) ? own(source.value, keys.saved) : undefined;
+    const last = typeof folder === 'string' ? folder.split(',').at(-1)?.trim() : undefined;
+    const path = last === undefined ? undefined : trainer_pathOf(`${last}/adapter_config.json`, file.path, beside);
+    const saved = path === undefined ? undefined : beside(path);
+    const written = saved?.source.value;
+    if (saved === undefined || !isDictionary(source.value) || !isDictionary(written))
+        return { file, places: new Map() };
+    const value = { ...source.value };
+    const places = new Map();
+    for (const [key, ofPeft] of [
+        [keys.rank, 'r'],
+        [keys.targets, 'target_modules'],
+    ]) {
+        if (own(written, ofPeft) === undefined)
+            continue;
+        value[key] = own(written, ofPeft);
+        places.set(key, placeOf(saved, ofPeft));
+    }
+    return { file: { ...file, source: { ...source, value } }, places };
+}
+/** Says that the saved adapters' own rank is not known, where the file names some that are not in the repository. */
+function sayUnseen(say, { saved }, { places }) {
+    const named = say.text(saved);
+    if (named === undefined || named === '' || places.size > 0)
+        return;
+    say.assume('lora', 'as for new adapters', `${saved} names ${named.slice(0, 100)}, whose adapter_config.json is not in this repository`);
+}
+
 ;// CONCATENATED MODULE: ./build/read/roles.js
 /** Says which models and which engine share the GPUs with the trained model. */
 function sayRoles(say, roles, engine) {
@@ -47233,6 +47274,7 @@ function sayPreference(say, method, key, adapters) {
 
 
 
+
 const axolotl_read = 'axolotl 067b021';
 /** axolotl's YAML. */
 const axolotl = {
@@ -47246,8 +47288,11 @@ const axolotl = {
     },
     states: axolotl_states,
 };
+const adapterKeys = { saved: 'lora_model_dir', rank: 'lora_r', targets: 'lora_target_modules' };
 function axolotl_states(file, beside) {
-    const say = stating(file, axolotl.id);
+    const whole = resumed(file, adapterKeys, beside);
+    const say = stating(whole.file, axolotl.id, whole.places);
+    sayUnseen(say, adapterKeys, whole);
     const name = say.text('base_model') ?? '';
     if (name !== '')
         say.named(name, 'base_model');
@@ -47486,11 +47531,11 @@ class Resolver {
         if (steps === undefined)
             return undefined;
         const [first = ''] = steps;
-        const inRoot = valueAt(this.root, steps) ?? (this.roots.includes(first) ? valueAt(this.root, steps.slice(1)) : undefined);
-        const value = inRoot ?? (this.also === undefined ? undefined : valueAt(this.also, steps));
+        const inRoot = interpolate_valueAt(this.root, steps) ?? (this.roots.includes(first) ? interpolate_valueAt(this.root, steps.slice(1)) : undefined);
+        const value = inRoot ?? (this.also === undefined ? undefined : interpolate_valueAt(this.also, steps));
         if (typeof value !== 'string')
             return isScalar(value) || Array.isArray(value) ? value : undefined;
-        const at = inRoot !== undefined && valueAt(this.root, steps) === undefined ? steps.slice(1) : steps;
+        const at = inRoot !== undefined && interpolate_valueAt(this.root, steps) === undefined ? steps.slice(1) : steps;
         const resolved = this.text(value, at.slice(0, -1), trail);
         return typeof resolved === 'string' && resolved.includes('${') ? undefined : resolved;
     }
@@ -47557,7 +47602,7 @@ function absolute(path, holder) {
         return steps;
     return dots - 1 > holder.length ? undefined : [...holder.slice(0, holder.length - (dots - 1)), ...steps];
 }
-function valueAt(root, steps) {
+function interpolate_valueAt(root, steps) {
     let here = root;
     for (const step of steps) {
         if (Array.isArray(here))
@@ -49552,6 +49597,7 @@ function litgpt_memory(say, fromScratch) {
 
 
 
+
 const llamafactory_read = 'LLaMA-Factory ff6d4d1';
 /** LLaMA-Factory's YAML: Trainer's arguments with defaults of its own. */
 const llamafactory = {
@@ -49561,8 +49607,15 @@ const llamafactory = {
     signature: { has: ['model_name_or_path'], some: [[1, ['finetuning_type', 'cutoff_len', 'stage']]] },
     states: llamafactory_states,
 };
+const llamafactory_adapterKeys = { saved: 'adapter_name_or_path', rank: 'lora_rank', targets: 'lora_target' };
 function llamafactory_states(file, beside) {
-    const say = stating(file, llamafactory.id);
+    const own = stating(file, llamafactory.id);
+    // Otherwise the saved adapters are merged into the base, and new ones are trained (adapter.py).
+    const goesOn = own.flag('create_new_adapter') !== true && isAdapted(own);
+    const whole = goesOn ? resumed(file, llamafactory_adapterKeys, beside) : { file, places: new Map() };
+    const say = stating(whole.file, llamafactory.id, whole.places);
+    if (goesOn)
+        sayUnseen(say, llamafactory_adapterKeys, whole);
     const name = say.text('model_name_or_path') ?? '';
     if (name !== '')
         say.named(name, 'model_name_or_path');
@@ -49585,6 +49638,7 @@ function llamafactory_states(file, beside) {
     saySteps(say, 'max_steps');
     return say.statement();
 }
+const isAdapted = (say) => ['lora', 'oft'].includes(say.text('finetuning_type') ?? 'lora');
 /** Checkpointing is on unless it is switched off. */
 function llamafactory_sayRecompute(say) {
     const off = say.flag('disable_gradient_checkpointing');
@@ -49621,8 +49675,7 @@ function llamafactory_sayDtypes(say, megatron, from, beside) {
     }
     if (divided || precision === undefined)
         return;
-    const adapters = ['lora', 'oft'].includes(say.text('finetuning_type') ?? 'lora');
-    if (adapters)
+    if (isAdapted(say))
         say.byDefault('weights_dtype', precision, `a frozen base is loaded in the dtype of the products (${llamafactory_read})`);
     else
         say.byDefault('weights_dtype', 'fp32', `what is trained is cast to fp32 (${llamafactory_read}, adapter.py)`);

@@ -75,58 +75,76 @@ function lookup(name: string, machine: Machine): string | undefined {
   return value.list ? (value.items[0] ?? '') : value.text;
 }
 
+/** What `${X...}` names: its value as far as it is known, and what stands for it where that is not. */
+type Named = {
+  readonly name: string;
+  readonly value: string | undefined;
+  readonly open: () => string;
+  readonly machine: Machine;
+};
+
 /** `${X}`, with a default, a part taken away or replaced, or one of a list. */
 function variable(inside: string, machine: Machine): string {
   const [, length, name = '', place, rest = ''] =
     /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
   if (name === '') return unknown(`\${${inside}}`, machine);
-  const whole = place === '[@]' || place === '[*]';
-  const value = whole
-    ? listOf(`${name}[@]`, machine)?.join(' ')
-    : place === undefined
-      ? lookup(name, machine)
-      : item(name, place, machine);
+  const value = valueAt(name, place, machine);
   const open = () => unknown(needsOf(value ?? '', machine)[0] ?? name, machine);
   if (length === '#') return value === undefined || isOpen(value) ? open() : String(value.length);
+  if (rest === '') return value ?? open();
   const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
-  const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
-  switch (operator) {
-    case '':
-      return rest === '' ? (value ?? open()) : (part(value, rest) ?? open());
-    case ':-':
-    case '-':
-    case ':=':
-    case '=': {
-      const empty = value === undefined || (operator.startsWith(':') && value === '');
-      if (empty && operator.endsWith('=')) machine.scope.set(name, { list: false, text: word });
-      return empty ? word : value;
-    }
-    case ':+':
-    case '+':
-      return value === undefined || (operator === ':+' && value === '') ? '' : word;
-    case '%':
-    case '%%':
-    case '#':
-    case '##':
-      return value === undefined ? open() : isOpen(value) ? value : trimmed(value, operator, word);
-    case '/':
-    case '//': {
-      const [from = '', to = ''] = word.split('/', 2);
-      // Patterns, and texts that must stand at the start or the end (`#`, `%`), are not followed.
-      if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from)) return open();
-      return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
-    }
-    case '^^':
-      return (value ?? open()).toUpperCase();
-    case ',,':
-      return (value ?? open()).toLowerCase();
-    case ':?':
-    case '?':
-      return value ?? open();
-    default:
-      return part(value, rest) ?? open();
-  }
+  const word = deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
+  const apply = Object.hasOwn(operators, operator) ? operators[operator] : undefined;
+  return apply === undefined ? (part(value, rest) ?? open()) : apply({ name, value, open, machine }, word, operator);
 }
+
+function valueAt(name: string, place: string | undefined, machine: Machine): string | undefined {
+  if (place === undefined) return lookup(name, machine);
+  return place === '[@]' || place === '[*]' ? listOf(`${name}[@]`, machine)?.join(' ') : item(name, place, machine);
+}
+
+type Operator = (named: Named, word: string, operator: string) => string;
+
+const orWord: Operator = ({ name, value, machine }, word, operator) => {
+  if (value !== undefined && !(operator.startsWith(':') && value === '')) return value;
+  if (operator.endsWith('=')) machine.scope.set(name, { list: false, text: word });
+  return word;
+};
+
+const wordWhereSet: Operator = ({ value }, word, operator) =>
+  value === undefined || (operator === ':+' && value === '') ? '' : word;
+
+const withoutEnd: Operator = ({ value, open }, word, operator) =>
+  value === undefined ? open() : isOpen(value) ? value : trimmed(value, operator, word);
+
+const replaced: Operator = ({ value, open }, word, operator) => {
+  const [from = '', to = ''] = word.split('/', 2);
+  // Patterns, and texts that must stand at the start or the end (`#`, `%`), are not followed.
+  if (value === undefined || isOpen(from) || /^[#%]|[*?[\\]/.test(from)) return open();
+  return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
+};
+
+const orFails: Operator = ({ value, open }) => value ?? open();
+
+/** What stands behind the name in braces; `^` and `,`, which change one letter, are not followed. */
+const operators: Readonly<Record<string, Operator>> = {
+  ':-': orWord,
+  '-': orWord,
+  ':=': orWord,
+  '=': orWord,
+  ':+': wordWhereSet,
+  '+': wordWhereSet,
+  '%': withoutEnd,
+  '%%': withoutEnd,
+  '#': withoutEnd,
+  '##': withoutEnd,
+  '/': replaced,
+  '//': replaced,
+  '^^': ({ value, open }) => (value ?? open()).toUpperCase(),
+  ',,': ({ value, open }) => (value ?? open()).toLowerCase(),
+  ':?': orFails,
+  '?': orFails,
+};
 
 /** `:2:3`: three letters from the second on. */
 function part(value: string | undefined, rest: string): string | undefined {
