@@ -75,14 +75,16 @@ describe('a key that nothing reads', () => {
     });
   });
 
-  it.each([{ tie_word_embedings: true }, { layer_type: ['full_attention'] }, { 'intermediate-size': 96 }])(
-    'may be a mistyped switch, list or size: %j',
-    (more) => {
-      const { architecture, problems } = read({ ...llama, model_type: 'qwen3', num_hidden_layers: 2, ...more });
-      expect(architecture.exact).toBe(false);
-      expect(problems.map(({ key }) => key)).toContain(Object.keys(more)[0]);
-    },
-  );
+  it.each([
+    { tie_word_embedings: true },
+    { tie_wrod_embeddings: true },
+    { layer_type: ['full_attention'] },
+    { 'intermediate-size': 96 },
+  ])('may be a mistyped switch, list or size: %j', (more) => {
+    const { architecture, problems } = read({ ...llama, model_type: 'qwen3', num_hidden_layers: 2, ...more });
+    expect(architecture.exact).toBe(false);
+    expect(problems.map(({ key }) => key)).toContain(Object.keys(more)[0]);
+  });
 
   it('is no mistyped one where the right one stands beside it', () => {
     expect(read({ ...llama, num_hiden_layers: 2, num_hidden_layers: 2 }).architecture.exact).toBe(true);

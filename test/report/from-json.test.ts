@@ -124,6 +124,11 @@ describe('a comment that is made of a JSON report', () => {
       jsonText({ ...deeper, comparisons: Array(2_001).fill(deeper.comparisons[0]) }),
       /more than 2000 configs/,
     ],
+    [
+      'a list of findings without end',
+      jsonText({ ...deeper, verdict: { ...deeper.verdict, findings: Array(5_001).fill(deeper.verdict.findings[0]) } }),
+      /or 5000 findings/,
+    ],
   ])('is refused where it is %s', (_, text, reason) => {
     expect(readReport(text)).toMatchObject({ kind: 'wrong', reason: expect.stringMatching(reason) });
   });
