@@ -55048,7 +55048,41 @@ function missedText(missed) {
     return total === 0 ? '' : `${things.join(' and ')} ${total === 1 ? 'was' : 'were'} not looked at`;
 }
 
+;// CONCATENATED MODULE: ./build/facts/measured-choices.js
+/**
+ * Choices that at least one published run has whose speed is known, by framework. A test reads them off test/oracle/runs.json once more,
+ * so that none stands here that no row has, and none of a row is missing.
+ */
+const measuredChoices = {
+    megatron: {
+        degrees: ['tensor', 'pipeline', 'virtualPipeline', 'context', 'expert'],
+        sharding: ['none', 'optimizer', 'full'],
+        recompute: ['none', 'selective', 'full'],
+        offload: ['none'],
+    },
+    fsdp: {
+        degrees: ['tensor', 'pipeline', 'virtualPipeline', 'context', 'expert'],
+        sharding: ['gradients', 'full'],
+        recompute: ['none', 'selective', 'full'],
+        offload: ['none'],
+    },
+    deepspeed: {
+        degrees: ['tensor', 'pipeline', 'context'],
+        sharding: ['optimizer', 'full'],
+        recompute: ['none', 'full'],
+        offload: ['none', 'optimizer'],
+    },
+    transformers: {
+        degrees: [],
+        sharding: ['none', 'full'],
+        recompute: ['none', 'full'],
+        offload: ['none'],
+    },
+};
+
 ;// CONCATENATED MODULE: ./build/plan/changes.js
+
+
 /** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
 const changes_chosen = {
     'parallelism.tensor': ({ parallelism }) => parallelism.tensor,
@@ -55068,6 +55102,13 @@ const changes_chosen = {
 const changes_choices = Object.entries(changes_chosen);
 /** Fields that a plan sets otherwise than the run as it is, as users write them. */
 const changedFields = (asItIs, run) => changes_choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));
+/** Fields of a run, as users write them, that have values with which the speed of no run of its framework was ever measured. */
+function unmeasuredFields({ framework, parallelism, sharding, recompute, offload = 'none', }) {
+    const measured = measuredChoices[framework];
+    const degrees = Object.entries(parallelism).filter(([name, degree]) => typeof degree === 'number' && degree > 1 && !measured.degrees.includes(name));
+    const others = Object.entries({ sharding, recompute, offload }).filter(([field, value]) => !measured[field].includes(value));
+    return [...degrees.map(([name]) => `parallelism.${names_written(name)}`), ...others.map(([field]) => field)];
+}
 
 ;// CONCATENATED MODULE: ./build/setup/start/division.js
 
@@ -56823,9 +56864,10 @@ function adviceOf(kind, plan, architecture, cost) {
     const written = runAsText({ ...plan.run, offload: plan.run.offload ?? 'none' });
     if (stepTime === null)
         return undefined;
+    const changed = changedFields(run, plan.run);
     return {
         kind,
-        changes: changedFields(run, plan.run).map((field) => ({
+        changes: changed.map((field) => ({
             field,
             value: written.get(field) ?? 'as the framework does',
         })),
@@ -56833,6 +56875,7 @@ function adviceOf(kind, plan, architecture, cost) {
         band: plan.band,
         mfu,
         speed: (plan.tokensPerSecond * stepTime) / tokensOfStep(run),
+        unmeasured: unmeasuredFields(plan.run).filter((field) => changed.includes(field)),
     };
 }
 
@@ -58735,9 +58778,10 @@ function help(topic) {
 
 
 /** The nearest run that fits in one sentence, or the faster one; `written` marks what stands in a file. */
-function adviceText({ kind, changes, memory, band, mfu, speed }, written = plainly) {
+function adviceText({ kind, changes, memory, band, mfu, speed, unmeasured }, written = plainly) {
     const what = changes.map(({ field, value }) => written(`${field}: ${value}`)).join(', ');
-    const needs = `${gib(memory)} ±${percent(band, 0)} a GPU${mfu === null ? '' : `, MFU ${percent(mfu)}`}`;
+    const never = unmeasured.length === 0 ? '' : `; never measured: ${unmeasured.map(written).join(', ')}`;
+    const needs = `${gib(memory)} ±${percent(band, 0)} a GPU${mfu === null ? '' : `, MFU ${percent(mfu)}`}${never}`;
     return kind === 'fits'
         ? `The nearest run that fits: ${what} (${needs}).`
         : `About ${percent(speed - 1, 0)} more tokens per second, within the budget, by the projection: ${what} (${needs}).`;
@@ -60280,6 +60324,8 @@ const json_schema_schemas = lazily(() => {
         memory_band: amount,
         mfu: amount.nullable(),
         speed: amount.describe('tokens per second over those of the run that was judged'),
+        never_measured: array(schemas_string())
+            .describe('of the changed fields, those with whose new values no speed was ever measured'),
     })
         .describe('a run near to the one of the head');
     const commit = object({ sha: schemas_string(), label: schemas_string() })
@@ -60428,10 +60474,11 @@ function sideOf(side) {
     const reading = { kind: 'unread', way: 'no-config', problems: [] };
     return estimate === undefined ? { reading } : { reading, estimate };
 }
-const from_json_adviceOf = ({ memory_bytes: memory, memory_band: band, ...rest }) => ({
+const from_json_adviceOf = ({ memory_bytes: memory, memory_band: band, never_measured: unmeasured, ...rest }) => ({
     ...rest,
     memory,
     band,
+    unmeasured,
 });
 function attributionOf({ method, reason = '', shares, }) {
     if (method === 'none')
@@ -60849,13 +60896,14 @@ function comparisonReport(comparison) {
         ...(comparison.advice === undefined ? {} : { advice: adviceReport(comparison.advice) }),
     };
 }
-const adviceReport = ({ kind, changes, memory, band, mfu, speed }) => ({
+const adviceReport = ({ kind, changes, memory, band, mfu, speed, unmeasured }) => ({
     kind,
     changes: changes.map((change) => ({ ...change })),
     memory_bytes: memory,
     memory_band: band,
     mfu,
     speed,
+    never_measured: [...unmeasured],
 });
 function attributionReport(attribution) {
     if (attribution.kind === 'none')
@@ -64007,6 +64055,11 @@ function choiceLine({ parallelism, sharding, microBatchSize, recompute, recomput
         ...(offload === undefined || offload === 'none' ? [] : [`${offload} in CPU memory`]),
     ].join(', ');
 }
+/** The same, with a word on what of it was never measured. */
+function choiceWords(run) {
+    const unmeasured = unmeasuredFields(run);
+    return `${choiceLine(run)}${unmeasured.length === 0 ? '' : ` (never measured: ${unmeasured.join(', ')})`}`;
+}
 /** The largest part of a step besides matrix products, and its share. */
 function table_limitOf({ parts, stepTime }) {
     const [largest] = Object.entries(parts)
@@ -64019,7 +64072,7 @@ function table_limitOf({ parts, stepTime }) {
 const table_heading = ['', 'Plan', 'Memory', 'MFU', 'Tokens/s per GPU', 'Limited by'];
 const cells = ({ names, plan, time }) => [
     names.join(', '),
-    choiceLine(plan.run),
+    choiceWords(plan.run),
     `${gib(plan.device)} ±${percent(plan.band, 0)}`,
     time.mfu === null ? '' : percent(time.mfu),
     exact(Math.round(plan.tokensPerSecond / plan.run.gpus)),
@@ -64032,7 +64085,7 @@ function largestMicroBatch(ranking) {
     const { run, tokensPerSecond } = ranking.ranked.reduce((largest, plan) => plan.run.microBatchSize > largest.run.microBatchSize ? plan : largest);
     const speed = exact(Math.round(tokensPerSecond / run.gpus));
     return [
-        `The largest micro-batch tried that fits is ${run.microBatchSize}, at ${speed} tokens/s per GPU: ${choiceLine(run)}.`,
+        `The largest micro-batch tried that fits is ${run.microBatchSize}, at ${speed} tokens/s per GPU: ${choiceWords(run)}.`,
     ];
 }
 /** What was searched, in sentences. */
@@ -64172,6 +64225,7 @@ function planJson(answer) {
             tokens_per_second_per_gpu: plan.tokensPerSecond / plan.run.gpus,
             limit: time.limit,
             changes: [...changedFields(start.settled.run, plan.run)],
+            never_measured: [...unmeasuredFields(plan.run)],
             run: runAsWritten(plan.run),
             description: describeRun(plan.run, start.operations.order.length),
             own_format: ownJson(ownOf(answer, plan.run)),
@@ -64227,7 +64281,7 @@ function sweep_rowOf({ value, outcome }) {
         return { value, problem: found.candidates > 0 ? 'nothing fits' : 'nothing divides' };
     const { run, device: memory, band, tokensPerSecond: all } = ranking.fastest;
     const { mfu } = projectTime(start.operations, start.cost.flops, { run, machine: start.settled.machine });
-    const plan = { choice: choiceLine(run), memory, band, mfu, perGpu: all / run.gpus, all, run: runAsWritten(run) };
+    const plan = { choice: choiceWords(run), memory, band, mfu, perGpu: all / run.gpus, all, run: runAsWritten(run) };
     return { value, ...stopped, plan };
 }
 const headingOf = (field) => [field, 'Fastest plan', 'Memory', 'MFU', 'Tokens/s per GPU', 'Tokens/s', ''];

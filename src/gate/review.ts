@@ -60,6 +60,8 @@ export type Advice = {
   readonly mfu: number | null;
   /** tokens per second over those of the run that was judged, as a ratio */
   readonly speed: number;
+  /** of the changed fields, those with whose new values no speed was ever measured */
+  readonly unmeasured: readonly string[];
 };
 
 /** What a metric may be, in its own unit. */

@@ -6,7 +6,7 @@ import type { Architecture } from '../model/architecture.ts';
 import type { Cost } from '../model/estimate.ts';
 import { tokensOfStep } from '../model/run.ts';
 import { runAsText } from '../setup/description.ts';
-import { changedFields } from './changes.ts';
+import { changedFields, unmeasuredFields } from './changes.ts';
 import { refusalOf } from './question.ts';
 import { type Ranking, rank } from './rank.ts';
 import { type Bounds, type Plan, search } from './search.ts';
@@ -54,9 +54,10 @@ function adviceOf(kind: Advice['kind'], plan: Plan, architecture: Architecture, 
   const { mfu } = projectTime(expand(architecture), cost.flops, { run: plan.run, machine });
   const written = runAsText({ ...plan.run, offload: plan.run.offload ?? 'none' });
   if (stepTime === null) return undefined;
+  const changed = changedFields(run, plan.run);
   return {
     kind,
-    changes: changedFields(run, plan.run).map((field) => ({
+    changes: changed.map((field) => ({
       field,
       value: written.get(field) ?? 'as the framework does',
     })),
@@ -64,5 +65,6 @@ function adviceOf(kind: Advice['kind'], plan: Plan, architecture: Architecture, 
     band: plan.band,
     mfu,
     speed: (plan.tokensPerSecond * stepTime) / tokensOfStep(run),
+    unmeasured: unmeasuredFields(plan.run).filter((field) => changed.includes(field)),
   };
 }

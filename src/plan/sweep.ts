@@ -3,7 +3,7 @@ import type { RunFields } from '../model/run.ts';
 import { exact, gib, percent } from '../report/format.ts';
 import { code, plain, sentence, table } from '../report/markdown.ts';
 import { runAsWritten, runOf } from '../setup/description.ts';
-import { type Answer, aligned, choiceLine } from './table.ts';
+import { type Answer, aligned, choiceWords } from './table.ts';
 
 const fields = ['sequence_length', 'gpus', 'global_batch_size', 'accelerator'] as const;
 type Field = (typeof fields)[number];
@@ -70,7 +70,7 @@ function rowOf({ value, outcome }: Step): Row {
   if (ranking === undefined) return { value, problem: found.candidates > 0 ? 'nothing fits' : 'nothing divides' };
   const { run, device: memory, band, tokensPerSecond: all } = ranking.fastest;
   const { mfu } = projectTime(start.operations, start.cost.flops, { run, machine: start.settled.machine });
-  const plan = { choice: choiceLine(run), memory, band, mfu, perGpu: all / run.gpus, all, run: runAsWritten(run) };
+  const plan = { choice: choiceWords(run), memory, band, mfu, perGpu: all / run.gpus, all, run: runAsWritten(run) };
   return { value, ...stopped, plan };
 }
 

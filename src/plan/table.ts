@@ -5,7 +5,7 @@ import { exact, gib, percent } from '../report/format.ts';
 import { code, plain, sentence, table } from '../report/markdown.ts';
 import type { PlanReport } from '../report/printed-schema.ts';
 import { runAsWritten } from '../setup/description.ts';
-import { changedFields } from './changes.ts';
+import { changedFields, unmeasuredFields } from './changes.ts';
 import { describeRun } from './describe.ts';
 import type { Start } from './question.ts';
 import type { Ranking } from './rank.ts';
@@ -81,6 +81,12 @@ export function choiceLine({
   ].join(', ');
 }
 
+/** The same, with a word on what of it was never measured. */
+export function choiceWords(run: TrainingRun): string {
+  const unmeasured = unmeasuredFields(run);
+  return `${choiceLine(run)}${unmeasured.length === 0 ? '' : ` (never measured: ${unmeasured.join(', ')})`}`;
+}
+
 /** The largest part of a step besides matrix products, and its share. */
 function limitOf({ parts, stepTime }: ThroughputEstimate): string {
   const [largest] = (Object.entries(parts) as [TimePart, number][])
@@ -95,7 +101,7 @@ const heading = ['', 'Plan', 'Memory', 'MFU', 'Tokens/s per GPU', 'Limited by'];
 
 const cells = ({ names, plan, time }: Row): readonly string[] => [
   names.join(', '),
-  choiceLine(plan.run),
+  choiceWords(plan.run),
   `${gib(plan.device)} ±${percent(plan.band, 0)}`,
   time.mfu === null ? '' : percent(time.mfu),
   exact(Math.round(plan.tokensPerSecond / plan.run.gpus)),
@@ -110,7 +116,7 @@ function largestMicroBatch(ranking: Ranking | undefined): readonly string[] {
   );
   const speed = exact(Math.round(tokensPerSecond / run.gpus));
   return [
-    `The largest micro-batch tried that fits is ${run.microBatchSize}, at ${speed} tokens/s per GPU: ${choiceLine(run)}.`,
+    `The largest micro-batch tried that fits is ${run.microBatchSize}, at ${speed} tokens/s per GPU: ${choiceWords(run)}.`,
   ];
 }
 
@@ -263,6 +269,7 @@ export function planJson(answer: Answer): PlanReport {
       tokens_per_second_per_gpu: plan.tokensPerSecond / plan.run.gpus,
       limit: time.limit,
       changes: [...changedFields(start.settled.run, plan.run)],
+      never_measured: [...unmeasuredFields(plan.run)],
       run: runAsWritten(plan.run),
       description: describeRun(plan.run, start.operations.order.length),
       own_format: ownJson(ownOf(answer, plan.run)),

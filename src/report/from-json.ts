@@ -93,11 +93,13 @@ function sideOf(side: NonNullable<JsonComparison['head']>): Side {
 const adviceOf = ({
   memory_bytes: memory,
   memory_band: band,
+  never_measured: unmeasured,
   ...rest
 }: NonNullable<JsonComparison['advice']>): Advice => ({
   ...rest,
   memory,
   band,
+  unmeasured,
 });
 
 function attributionOf({

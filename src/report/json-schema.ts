@@ -152,6 +152,9 @@ const schemas = lazily(() => {
       memory_band: amount,
       mfu: amount.nullable(),
       speed: amount.describe('tokens per second over those of the run that was judged'),
+      never_measured: z
+        .array(z.string())
+        .describe('of the changed fields, those with whose new values no speed was ever measured'),
     })
     .describe('a run near to the one of the head');
 

@@ -73,13 +73,14 @@ function comparisonReport(comparison: Comparison): JsonReport['comparisons'][num
   };
 }
 
-const adviceReport = ({ kind, changes, memory, band, mfu, speed }: Advice): AdviceReport => ({
+const adviceReport = ({ kind, changes, memory, band, mfu, speed, unmeasured }: Advice): AdviceReport => ({
   kind,
   changes: changes.map((change) => ({ ...change })),
   memory_bytes: memory,
   memory_band: band,
   mfu,
   speed,
+  never_measured: [...unmeasured],
 });
 
 function attributionReport(attribution: Attribution): AttributionReport {

@@ -54,6 +54,9 @@ export const planSchema = z.object({
         tokens_per_second_per_gpu: amount,
         limit: z.string(),
         changes: z.array(z.string()).describe('fields of the run that are otherwise than it is'),
+        never_measured: z
+          .array(z.string())
+          .describe('fields of the run with values with which the speed of no run of its framework was ever measured'),
         run,
         description: z.string().describe('a run description, YAML'),
         own_format: z

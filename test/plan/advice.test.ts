@@ -71,6 +71,18 @@ describe('advice over the memory budget', () => {
     expect(on(experts, 0.1)).toBeUndefined();
   });
 
+  it('says which of its changes were never measured', () => {
+    const alone = { ...run, gpus: 1, micro_batch_size: 1, recompute: 'full' };
+    const adviceFor = (framework: string) => {
+      const start = startFrom({ ...small, num_hidden_layers: 40 }, { ...alone, framework, sharding: 'optimizer' });
+      return on(start, (0.6 * start.cost.memory.device) / gibibytes(1));
+    };
+    const [megatron, deepspeed] = [adviceFor('megatron'), adviceFor('deepspeed')];
+    for (const advice of [megatron, deepspeed])
+      expect(advice?.changes).toContainEqual({ field: 'offload', value: 'optimizer' });
+    expect([megatron?.unmeasured, deepspeed?.unmeasured]).toEqual([['offload'], []]);
+  });
+
   it('is given without hints, too, and comes out the same each time', () => {
     expect(on(experts, 0.6 * memory, false)).toEqual(on(experts, 0.6 * memory));
   });
@@ -131,10 +143,12 @@ describe('in a review', () => {
       band: 0.03,
       mfu: 0.362,
       speed: 0.9,
+      unmeasured: [],
     };
     expect(adviceText(advice)).toBe(
       'The nearest run that fits: "parallelism.expert: 8", "offload: optimizer" (75.24 GiB ±3 % a GPU, MFU 36.2 %).',
     );
     expect(adviceText({ ...advice, kind: 'faster', speed: 1.254 })).toContain('About 25 % more tokens per second');
+    expect(adviceText({ ...advice, unmeasured: ['offload'] })).toMatch(/ MFU 36\.2 %; never measured: "offload"\)\.$/);
   });
 });
