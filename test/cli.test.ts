@@ -83,8 +83,23 @@ describe('report', () => {
     const broken = run(['report', 'models'], where);
     expect(broken.code).toBe(1);
     expect(broken.err).toContain('broken.json');
+    const [heading, ...lines] = broken.out.split('\n');
+    expect(heading).toMatch(/^Config +Memory per GPU +Parameters /);
+    expect(lines.slice(0, 3).map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual([
+      [join('models', 'broken.json'), 'could not be read'],
+      [join('models', 'deep', 'two.json'), expect.stringMatching(/ GiB$/)],
+      [join('models', 'one.json'), expect.stringMatching(/ GiB$/)],
+    ]);
+    expect(broken.out.match(/Does it fit\?/g)).toHaveLength(2);
     mkdirSync(join(where, 'empty'));
     expect(run(['report', 'empty'], where)).toMatchObject({ code: 2, out: '' });
+  });
+
+  it('has a line for each of more than ten configs, and says where the rest is', () => {
+    const { out } = run(['report', 'configs']);
+    expect(out).toMatch(/^configs\/llama-7b\.json +20\.15 GiB +6\.74 B /m);
+    expect(out).toContain('report CONFIG shows all of one');
+    expect(out).not.toContain('Does it fit?');
   });
 
   it('matches a pattern that the shell left alone', () => {
@@ -244,7 +259,9 @@ describe('report', () => {
   });
 
   it('is content with a reader that closes early', async () => {
-    const child = spawn(process.execPath, [cli, 'report', ...Array(40).fill('configs/llama-7b.json')], { cwd: root });
+    const child = spawn(process.execPath, [cli, 'report', ...Array(40).fill('configs/llama-7b.json'), '-f', 'json'], {
+      cwd: root,
+    });
     child.stdout.once('data', () => child.stdout.destroy());
     let err = '';
     child.stderr.on('data', (text) => {

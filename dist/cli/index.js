@@ -61705,7 +61705,20 @@ function htmlReport(review, options) {
 }
 const page_written = ({ body, chart }) => [...(body === '' ? [] : [rendered(body)]), ...(chart === undefined ? [] : [drawn(chart)])].join('\n');
 
+;// CONCATENATED MODULE: ./build/report/columns.js
+
+/** Rows of a table for a terminal; the first one, a heading say, has a cell for each column. */
+function aligned(table) {
+    const rows = table.map((row) => row.map((cell) => markdown_plain(cell, 200)));
+    const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+    return rows.map((row) => row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd());
+}
+
 ;// CONCATENATED MODULE: ./build/report/terminal.js
+
 
 
 
@@ -61754,6 +61767,33 @@ function textReport(path, side) {
         ...sources_sources.map((source) => `  ${source}`),
         '',
     ].join('\n');
+}
+/** Where a report has more configs, each is a line of the table and no more. */
+const mostWhole = 10;
+/** Configs for a terminal: a table where there are several, and everything of each where they are few. */
+function textReports(comparisons) {
+    const sides = comparisons.flatMap(({ path, head }) => (head?.estimate === undefined ? [] : [{ path, head }]));
+    const whole = sides.length <= mostWhole ? sides.map(({ path, head }) => textReport(path, head)) : [];
+    const rest = sides.length <= mostWhole
+        ? []
+        : [
+            `note: each of ${comparisons.length} configs is one line here; report CONFIG shows all of one, --format json all of each.`,
+        ];
+    return [...(comparisons.length > 1 ? [...configLines(comparisons), ...rest, ''] : []), ...whole].join('\n');
+}
+function configLines(comparisons) {
+    const shown = metrics.filter((metric) => metric.shown);
+    const rows = comparisons.map(({ path, head }) => {
+        const { estimate } = head ?? {};
+        if (estimate === undefined)
+            return [markdown_plain(path, 120), 'could not be read', ...shown.slice(1).map(() => '')];
+        const cells = shown.map(({ take, unit }) => {
+            const value = take(estimate);
+            return value === undefined ? 'unknown' : quantity(value, unit);
+        });
+        return [`${markdown_plain(path, 120)}${estimate.parameters.exact ? '' : ' (approximate)'}`, ...cells];
+    });
+    return aligned([['Config', ...shown.map(({ label }) => label)], ...rows]);
 }
 function parameterLines({ parameters, routing }) {
     const rate = parameters.active / parameters.total;
@@ -63162,6 +63202,7 @@ const lacksSide = ({ pairs, base }, { comparisons }) => base === undefined &&
 
 
 
+
 /** Each step with what differs from the last one before it that has figures. */
 function history_rowsOf({ steps }) {
     let last;
@@ -63255,11 +63296,9 @@ function historyText(history) {
             ? [history_changesOf(row, quoted), markdown_plain(row.subject, 60)].filter((words) => words !== '').join('; ')
             : markdown_plain(row.problem, 200),
     ]);
-    const widths = heading.map((_, column) => Math.max(...[heading, ...cells].map((row) => row[column]?.length ?? 0)));
-    const aligned = [heading, ...cells].map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
     return [
         markdown_plain(history.path, 120),
-        ...aligned.map((line) => `  ${line.trimEnd()}`),
+        ...aligned([heading, ...cells]).map((line) => `  ${line}`),
         '',
         ...shown.flatMap((metric) => trend(rows, metric)),
         ...[...quietText(all), ...history.notes].map((note) => `note: ${markdown_plain(note, 500)}`),
@@ -63577,6 +63616,7 @@ function history_sideOf({ path, head, beside }, settings, inTime) {
 
 
 
+
 const lists = {
     accelerators: () => {
         const rows = acceleratorIds.map((id) => {
@@ -63625,16 +63665,11 @@ function list_list(words) {
     if (found === undefined)
         throw new Usage('Say what to list: model-cost list accelerators|families|formats|models');
     const text = inFormat(words, {
-        text: () => aligned(found),
+        text: () => `${aligned(found.rows).join('\n')}\n`,
         markdown: () => `${markdown_table([found.heading, ...found.rows])}\n`,
         json: () => print_json(found.plain),
     });
     return print(text, words.option('output'));
-}
-function aligned({ heading, rows }) {
-    const widths = heading.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-    const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
-    return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
 ;// CONCATENATED MODULE: ./build/local/mfu.js
@@ -64016,6 +64051,7 @@ const spellings = {
 
 
 
+
 /** Rows of the table besides the plans that have a name. */
 const table_mostRows = 10;
 const table_named = ['fastest', 'simplest', 'nearest'];
@@ -64164,22 +64200,13 @@ function ownJson(own) {
     const { format, text, leaveOut, noKeyFor } = own;
     return { format, text, leave_out: [...leaveOut], no_key_for: [...noKeyFor] };
 }
-/** Rows of a table for a terminal, the heading first. */
-function table_aligned(table) {
-    const rows = table.map((row) => row.map((cell) => markdown_plain(cell, 200)));
-    const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-    return rows.map((row) => row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd());
-}
 /** A plan as the terminal shows it. */
 function planText(answer) {
     return [
         markdown_plain(answer.path, 120),
         ...table_wordsOf(answer).map((words) => `  ${markdown_plain(words, 500)}`),
         '',
-        ...(answer.ranking === undefined ? [] : [...table_aligned([table_heading, ...table_rowsOf(answer).map(cells)]), '']),
+        ...(answer.ranking === undefined ? [] : [...aligned([table_heading, ...table_rowsOf(answer).map(cells)]), '']),
         ...table_described(answer).flatMap((one) => [`# ${one.title}`, ...ownText(one)]),
     ].join('\n');
 }
@@ -64234,6 +64261,7 @@ function planJson(answer) {
 }
 
 ;// CONCATENATED MODULE: ./build/plan/sweep.js
+
 
 
 
@@ -64319,7 +64347,7 @@ function edgeOf({ field }, steps) {
 const sweepText = (path, sweep, steps) => [
     `${markdown_plain(path, 120)}: the fastest plan for each ${sweep.field}; bars are tokens per second of one GPU`,
     '',
-    ...table_aligned([headingOf(sweep.field), ...cellsOfAll(steps)]),
+    ...aligned([headingOf(sweep.field), ...cellsOfAll(steps)]),
     '',
     ...[edgeOf(sweep, steps)].filter((words) => words !== '').flatMap((words) => [words, '']),
 ].join('\n');
@@ -64533,7 +64561,7 @@ function report(words, settings) {
         return print_unusable;
     const text = inFormat(words, {
         text: () => [
-            ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
+            textReports(comparisons),
             ...found.notes.map(noteText),
             ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
         ].join('\n'),

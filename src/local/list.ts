@@ -6,6 +6,7 @@ import { type Model, models } from '../facts/models.ts';
 import { familyNames } from '../families/registry.ts';
 import { formats, readConfig } from '../read/config.ts';
 import { trainingFormats } from '../read/formats.ts';
+import { aligned } from '../report/columns.ts';
 import { exact, flopsText, gib } from '../report/format.ts';
 import { table } from '../report/markdown.ts';
 import { inFormat, Usage, type Words } from './arguments.ts';
@@ -65,15 +66,9 @@ export function list(words: Words): number {
   const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
   if (found === undefined) throw new Usage('Say what to list: model-cost list accelerators|families|formats|models');
   const text = inFormat(words, {
-    text: () => aligned(found),
+    text: () => `${aligned(found.rows).join('\n')}\n`,
     markdown: () => `${table([found.heading, ...found.rows])}\n`,
     json: () => json(found.plain),
   });
   return print(text, words.option('output'));
-}
-
-function aligned({ heading, rows }: List): string {
-  const widths = heading.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
-  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }

@@ -4,7 +4,7 @@ import { jsonReport } from '../report/json.ts';
 import { junit } from '../report/junit.ts';
 import { htmlReport } from '../report/page.ts';
 import { summary } from '../report/summary.ts';
-import { noteText, textFindings, textReport } from '../report/terminal.ts';
+import { noteText, textFindings, textReports } from '../report/terminal.ts';
 import { review } from '../run.ts';
 import type { Settings } from '../settings/settings.ts';
 import { fileOf } from '../text/job-name.ts';
@@ -39,7 +39,7 @@ export function report(words: Words, settings: Settings): number {
   const text = inFormat(words, {
     text: () =>
       [
-        ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
+        textReports(comparisons),
         ...found.notes.map(noteText),
         ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
       ].join('\n'),

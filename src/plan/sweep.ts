@@ -1,9 +1,10 @@
 import { projectTime } from '../cost/time/step.ts';
 import type { RunFields } from '../model/run.ts';
+import { aligned } from '../report/columns.ts';
 import { exact, gib, percent } from '../report/format.ts';
 import { code, plain, sentence, table } from '../report/markdown.ts';
 import { runAsWritten, runOf } from '../setup/description.ts';
-import { type Answer, aligned, choiceWords } from './table.ts';
+import { type Answer, choiceWords } from './table.ts';
 
 const fields = ['sequence_length', 'gpus', 'global_batch_size', 'accelerator'] as const;
 type Field = (typeof fields)[number];

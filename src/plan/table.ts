@@ -1,6 +1,7 @@
 import { projectTime } from '../cost/time/step.ts';
 import type { ThroughputEstimate, TimePart } from '../model/estimate.ts';
 import type { TrainingRun } from '../model/run.ts';
+import { aligned } from '../report/columns.ts';
 import { exact, gib, percent } from '../report/format.ts';
 import { code, plain, sentence, table } from '../report/markdown.ts';
 import type { PlanReport } from '../report/printed-schema.ts';
@@ -201,18 +202,6 @@ function ownJson(own: Spelled | undefined): PlanReport['plans'][number]['own_for
   if (own === undefined) return null;
   const { format, text, leaveOut, noKeyFor } = own;
   return { format, text, leave_out: [...leaveOut], no_key_for: [...noKeyFor] };
-}
-
-/** Rows of a table for a terminal, the heading first. */
-export function aligned(table: readonly (readonly string[])[]): readonly string[] {
-  const rows = table.map((row) => row.map((cell) => plain(cell, 200)));
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 /** A plan as the terminal shows it. */

@@ -2,6 +2,7 @@ import { compare } from '../gate/compare.ts';
 import { findMetric, type Metric, type MetricId, metrics } from '../gate/metrics.ts';
 import type { ChangedField, Comparison, Side } from '../gate/review.ts';
 import { runAsWritten } from '../setup/description.ts';
+import { aligned } from './columns.ts';
 import { csv } from './csv.ts';
 import { difference, quantity } from './format.ts';
 import type { HistoryReport } from './history-schema.ts';
@@ -135,11 +136,9 @@ export function historyText(history: History): string {
       ? [changesOf(row, quoted), plain(row.subject, 60)].filter((words) => words !== '').join('; ')
       : plain(row.problem, 200),
   ]);
-  const widths = heading.map((_, column) => Math.max(...[heading, ...cells].map((row) => row[column]?.length ?? 0)));
-  const aligned = [heading, ...cells].map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
   return [
     plain(history.path, 120),
-    ...aligned.map((line) => `  ${line.trimEnd()}`),
+    ...aligned([heading, ...cells]).map((line) => `  ${line}`),
     '',
     ...shown.flatMap((metric) => trend(rows, metric)),
     ...[...quietText(all), ...history.notes].map((note) => `note: ${plain(note, 500)}`),

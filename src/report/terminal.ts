@@ -6,6 +6,7 @@ import { sequencesAtOnce } from '../model/run.ts';
 import { adviceText } from './advice.ts';
 import { amountsOf } from './amounts.ts';
 import { rolesLine } from './breakdown.ts';
+import { aligned } from './columns.ts';
 import {
   amountOfBytes,
   billions,
@@ -42,7 +43,7 @@ const counted = ({ exact: isExact, restsOn }: Estimate['parameters']): string =>
   `${isExact ? 'exact' : 'approximate'}, ${evidenceNames[restsOn]}`;
 
 /** Everything of one config, for a terminal. */
-export function textReport(path: string, side: Side): string {
+function textReport(path: string, side: Side): string {
   const { estimate, reading } = side;
   const name = plain(path, 120);
   if (estimate === undefined) return [rule, name, rule, ...problems(side), ''].join('\n');
@@ -65,6 +66,36 @@ export function textReport(path: string, side: Side): string {
     ...sources.map((source) => `  ${source}`),
     '',
   ].join('\n');
+}
+
+/** Where a report has more configs, each is a line of the table and no more. */
+const mostWhole = 10;
+
+/** Configs for a terminal: a table where there are several, and everything of each where they are few. */
+export function textReports(comparisons: readonly Comparison[]): string {
+  const sides = comparisons.flatMap(({ path, head }) => (head?.estimate === undefined ? [] : [{ path, head }]));
+  const whole = sides.length <= mostWhole ? sides.map(({ path, head }) => textReport(path, head)) : [];
+  const rest =
+    sides.length <= mostWhole
+      ? []
+      : [
+          `note: each of ${comparisons.length} configs is one line here; report CONFIG shows all of one, --format json all of each.`,
+        ];
+  return [...(comparisons.length > 1 ? [...configLines(comparisons), ...rest, ''] : []), ...whole].join('\n');
+}
+
+function configLines(comparisons: readonly Comparison[]): readonly string[] {
+  const shown = metrics.filter((metric) => metric.shown);
+  const rows = comparisons.map(({ path, head }) => {
+    const { estimate } = head ?? {};
+    if (estimate === undefined) return [plain(path, 120), 'could not be read', ...shown.slice(1).map(() => '')];
+    const cells = shown.map(({ take, unit }) => {
+      const value = take(estimate);
+      return value === undefined ? 'unknown' : quantity(value, unit);
+    });
+    return [`${plain(path, 120)}${estimate.parameters.exact ? '' : ' (approximate)'}`, ...cells];
+  });
+  return aligned([['Config', ...shown.map(({ label }) => label)], ...rows]);
 }
 
 function parameterLines({ parameters, routing }: Estimate): string[] {
