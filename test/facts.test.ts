@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { type AcceleratorId, acceleratorIds, accelerators, findAccelerator } from '../src/facts/accelerators.ts';
+import {
+  type AcceleratorId,
+  acceleratorIds,
+  accelerators,
+  findAccelerator,
+  type PeakDtype,
+} from '../src/facts/accelerators.ts';
 import { kernelsOf } from '../src/facts/kernels.ts';
+
+/** A figure that sources round differently. */
+function expectWithin(figure: number | undefined, expected: number, share: number) {
+  expect(Math.abs((figure ?? 0) / expected - 1), `${figure} for ${expected}`).toBeLessThanOrEqual(share);
+}
 
 const rows = acceleratorIds.map((id) => [id, accelerators[id]] as const);
 
@@ -57,6 +68,232 @@ describe('accelerators', () => {
     for (const id of ['a100-sxm-80gb', 'h100-sxm-80gb', 'h200-sxm-141gb', 'b200-sxm', 'gb300-nvl72', 'l40s'] as const)
       expect(confidence(id)).toBe('measured');
     for (const id of ['mi300x', 'tpu-v5p', 'gaudi3', 'trainium2'] as const) expect(confidence(id)).toBe('derived');
+  });
+});
+
+/** Floating-point operations that one multiprocessor or compute unit ends in a clock, dense, by the vendors' white papers. */
+const perClock = {
+  volta: { fp32: 128, fp16: 1024 },
+  turing: { fp32: 128, fp16: 1024 },
+  a100: { fp32: 128, tf32: 1024, fp16: 2048, bf16: 2048 },
+  ampere: { fp32: 256, tf32: 512, fp16: 1024, bf16: 1024 },
+  // GeForce cards accumulate in fp32 at half the rate.
+  ampereGeforce: { fp32: 256, tf32: 256, fp16: 512, bf16: 512 },
+  ada: { fp32: 256, tf32: 512, fp16: 1024, bf16: 1024, fp8: 2048 },
+  adaGeforce: { fp32: 256, tf32: 256, fp16: 512, bf16: 512, fp8: 1024 },
+  hopper: { tf32: 2048, fp16: 4096, bf16: 4096, fp8: 8192 },
+  blackwell: { fp32: 256, tf32: 512, fp16: 1024, bf16: 1024, fp8: 2048, fp4: 4096 },
+  blackwellGeforce: { fp32: 256, tf32: 256, fp16: 512, bf16: 512, fp8: 1024, fp4: 4096 },
+  cdna2: { fp32: 256, fp16: 1024, bf16: 1024 },
+  cdna3: { fp32: 256, tf32: 1024, fp16: 2048, bf16: 2048, fp8: 4096 },
+  cdna4: { fp32: 256, fp16: 4096, bf16: 4096, fp8: 8192, fp4: 16384 },
+  // Four units of 128 x 128 that multiply and add, in each core.
+  tpu: { bf16: 4 * 128 * 128 * 2 },
+} as const;
+
+describe('columns follow from what a chip is built of', () => {
+  // The clock in MHz that the vendor states peaks at.
+  it.each([
+    ['v100-sxm-16gb', 'volta', 1530],
+    ['v100-sxm-32gb', 'volta', 1530],
+    ['t4', 'turing', 1590],
+    ['a10', 'ampere', 1695],
+    ['a10g', 'ampereGeforce', 1710],
+    ['a30', 'a100', 1440],
+    ['a40', 'ampere', 1740],
+    ['rtx-3090', 'ampereGeforce', 1695],
+    ['rtx-4090', 'adaGeforce', 2520],
+    ['rtx-5090', 'blackwellGeforce', 2407],
+    ['rtx-6000-ada', 'ada', 2505],
+    ['rtx-pro-6000', 'blackwell', 2617],
+    ['l4', 'ada', 2040],
+    ['l40s', 'ada', 2520],
+    ['a100-pcie-40gb', 'a100', 1410],
+    ['a100-sxm-40gb', 'a100', 1410],
+    ['a100-pcie-80gb', 'a100', 1410],
+    ['a100-sxm-80gb', 'a100', 1410],
+    ['a800-sxm-80gb', 'a100', 1410],
+    ['h100-pcie-80gb', 'hopper', 1620],
+    ['h100-sxm-80gb', 'hopper', 1830],
+    ['h800-sxm-80gb', 'hopper', 1830],
+    ['h200-sxm-141gb', 'hopper', 1830],
+    ['gh200-96gb', 'hopper', 1830],
+    ['gh200-144gb', 'hopper', 1830],
+    ['mi210', 'cdna2', 1700],
+    ['mi250x-gcd', 'cdna2', 1700],
+    ['mi300x', 'cdna3', 2100],
+    ['mi325x', 'cdna3', 2100],
+    ['mi350x', 'cdna4', 2200],
+    ['mi355x', 'cdna4', 2400],
+    ['tpu-v4', 'tpu', 1050],
+    ['tpu-v5e', 'tpu', 1500],
+    ['tpu-v5p', 'tpu', 1750],
+  ] as const)('the peaks of %s: units of %s at %d MHz', (id, kind, megahertz) => {
+    const { multiprocessors, densePeak } = accelerators[id];
+    for (const [dtype, each] of Object.entries(perClock[kind]))
+      expectWithin(densePeak[dtype as PeakDtype], (multiprocessors ?? 0) * each * megahertz * 1e6, 0.015);
+  });
+
+  // Vector units of Hopper run at a clock of their own.
+  it.each([
+    ['h100-pcie-80gb', 1755],
+    ['h100-sxm-80gb', 1980],
+    ['h800-sxm-80gb', 1980],
+    ['h200-sxm-141gb', 1980],
+    ['gh200-96gb', 1980],
+    ['gh200-144gb', 1980],
+  ] as const)('the fp32 peak of %s: 256 FLOPs a clock at %d MHz', (id, megahertz) => {
+    const { multiprocessors, densePeak } = accelerators[id];
+    expectWithin(densePeak.fp32, (multiprocessors ?? 0) * 256 * megahertz * 1e6, 0.01);
+  });
+
+  it.each(rows)('%s doubles its rate where numbers are half as wide', (id, { densePeak, generation }) => {
+    const { tf32, fp16, bf16, fp8, fp4 } = densePeak;
+    if (!['ada', 'hopper', 'blackwell', 'blackwell-workstation', 'cdna'].includes(generation)) return;
+    expect(bf16).toBe(fp16);
+    if (fp8 !== undefined) expectWithin(fp8, 2 * (bf16 ?? 0), 0.015);
+    if (tf32 !== undefined) expectWithin(tf32, (bf16 ?? 0) / 2, 0.015);
+    // Blackwell Ultra has three times the units for 4 bits, consumer cards four times.
+    const times = id === 'b300-sxm' || id === 'gb300-nvl72' ? 3 : id === 'rtx-5090' ? 4 : 2;
+    if (fp4 !== undefined) expectWithin(fp4, times * (fp8 ?? 0), 0.015);
+  });
+
+  // Width of the memory's bus in bits, and Gbit/s of each pin.
+  it.each([
+    ['v100-sxm-16gb', 4096, 1.75],
+    ['v100-sxm-32gb', 4096, 1.75],
+    ['t4', 256, 10],
+    ['a10', 384, 12.5],
+    ['a10g', 384, 12.5],
+    ['a30', 3072, 2.43],
+    ['a40', 384, 14.5],
+    ['rtx-3090', 384, 19.5],
+    ['rtx-4090', 384, 21],
+    ['rtx-5090', 512, 28],
+    ['rtx-6000-ada', 384, 20],
+    ['rtx-pro-6000', 512, 28],
+    ['l4', 192, 12.5],
+    ['l40s', 384, 18],
+    ['a100-pcie-40gb', 5120, 2.43],
+    ['a100-sxm-40gb', 5120, 2.43],
+    ['a100-pcie-80gb', 5120, 3.02],
+    ['a100-sxm-80gb', 5120, 3.19],
+    ['a800-sxm-80gb', 5120, 3.19],
+    ['h100-pcie-80gb', 5120, 3.19],
+    ['h100-sxm-80gb', 5120, 5.23],
+    ['h800-sxm-80gb', 5120, 5.23],
+    ['h100-nvl-94gb', 6144, 5.13],
+    ['h20-sxm-96gb', 6144, 5.2],
+    ['h200-sxm-141gb', 6144, 6.25],
+    ['gh200-96gb', 6144, 5.2],
+    ['gh200-144gb', 6144, 6.4],
+    ['b300-sxm', 8192, 8],
+    ['gb200-nvl72', 8192, 8],
+    ['gb300-nvl72', 8192, 8],
+    ['mi210', 4096, 3.2],
+    ['mi250x-gcd', 4096, 3.2],
+    ['mi300x', 8192, 5.2],
+    ['mi325x', 8192, 6],
+    ['mi350x', 8192, 8],
+    ['mi355x', 8192, 8],
+    ['gaudi2', 6144, 3.2],
+    ['gaudi3', 8192, 3.6],
+    ['tpu-v4', 4096, 2.4],
+    ['tpu-v5e', 2048, 3.2],
+    ['tpu-v5p', 6144, 3.6],
+    ['tpu-v6e', 4096, 3.2],
+    ['tpu-v7', 8192, 7.2],
+  ] as const)('the bandwidth of %s: %d pins of %d Gbit/s', (id, pins, each) => {
+    expectWithin(accelerators[id].bandwidth, (pins * each * 1e9) / 8, 0.03);
+  });
+});
+
+describe('links between chips', () => {
+  // NVLink has 25 GB/s a link and direction (14.1 on consumer silicon, 50 from Blackwell on), a slot of PCIe what its generation has.
+  it.each([
+    ['v100-sxm-16gb', 8, 6, 25],
+    ['v100-sxm-32gb', 8, 6, 25],
+    ['t4', 1, 16, 1],
+    ['a10', 1, 16, 2],
+    ['a10g', 1, 16, 2],
+    ['a30', 2, 4, 25],
+    ['a40', 2, 4, 14.0625],
+    ['rtx-3090', 2, 4, 14.0625],
+    ['rtx-4090', 1, 16, 2],
+    ['rtx-5090', 1, 16, 4],
+    ['rtx-6000-ada', 1, 16, 2],
+    ['rtx-pro-6000', 1, 16, 4],
+    ['l4', 1, 16, 2],
+    ['l40s', 1, 16, 2],
+    ['a100-pcie-40gb', 2, 12, 25],
+    ['a100-sxm-40gb', 8, 12, 25],
+    ['a100-pcie-80gb', 2, 12, 25],
+    ['a100-sxm-80gb', 8, 12, 25],
+    ['a800-sxm-80gb', 8, 8, 25],
+    ['h100-pcie-80gb', 2, 12, 25],
+    ['h100-nvl-94gb', 2, 12, 25],
+    ['h100-sxm-80gb', 8, 18, 25],
+    ['h800-sxm-80gb', 8, 8, 25],
+    ['h20-sxm-96gb', 8, 18, 25],
+    ['h200-sxm-141gb', 8, 18, 25],
+    ['gh200-96gb', 1, 18, 25],
+    ['gh200-144gb', 2, 18, 25],
+    ['b100-sxm', 8, 18, 50],
+    ['b200-sxm', 8, 18, 50],
+    ['b300-sxm', 8, 18, 50],
+    ['gb200-nvl72', 72, 18, 50],
+    ['gb300-nvl72', 72, 18, 50],
+    ['vr200-nvl72', 72, 36, 50],
+    // Infinity Fabric: one link to each of three or seven others.
+    ['mi210', 4, 3, 50],
+    ['mi300x', 8, 7, 64],
+    ['mi325x', 8, 7, 64],
+    ['mi350x', 8, 7, 76.8],
+    ['mi355x', 8, 7, 76.8],
+    // Ethernet within the box, three ports to each of seven others (docs.habana.ai, Network Configuration).
+    ['gaudi2', 8, 21, 100 / 8],
+    ['gaudi3', 8, 21, 200 / 8],
+  ] as const)('%s: %d chips, each with %d links of %d GB/s a direction', (id, domain, links, each) => {
+    const { fast } = accelerators[id];
+    expect(fast.domain).toBe(domain);
+    expectWithin(fast.perDirection, links * each * 1e9, 0.001);
+  });
+
+  // The largest slice of a pod: chips along each axis (docs.cloud.google.com/tpu, *system architecture*).
+  it.each([
+    ['tpu-v3', [32, 32]],
+    ['tpu-v4', [16, 16, 16]],
+    ['tpu-v5e', [16, 16]],
+    ['tpu-v5p', [16, 20, 28]],
+    ['tpu-v6e', [16, 16]],
+    ['tpu-v7', [16, 24, 24]],
+  ] as const)('%s: a torus of %j', (id, axes) => {
+    expect(accelerators[id].fast.domain).toBe(axes.reduce<number>((all, one) => all * one, 1));
+  });
+
+  // What a system of the vendor, or of a cloud, has for so many chips: cards or ports, and Gbit/s of each.
+  it.each([
+    ['a100-sxm-80gb', 'DGX A100', 8, 8, 200],
+    ['a800-sxm-80gb', 'its DGX', 8, 8, 200],
+    ['a100-sxm-40gb', 'DGX A100', 8, 8, 200],
+    ['h100-sxm-80gb', 'DGX H100', 8, 8, 400],
+    ['h800-sxm-80gb', "DeepSeek-V3's nodes", 8, 8, 400],
+    ['h200-sxm-141gb', 'DGX H200', 8, 8, 400],
+    ['b200-sxm', 'DGX B200', 8, 8, 400],
+    ['b300-sxm', 'DGX B300', 8, 8, 800],
+    ['gb200-nvl72', 'a tray of GB200 NVL72', 4, 4, 400],
+    ['gb300-nvl72', 'a tray of GB300 NVL72', 4, 4, 800],
+    ['mi300x', 'ND MI300X v5 of Azure', 8, 8, 400],
+    ['a10g', 'g5.48xlarge of AWS', 8, 1, 100],
+    ['l4', 'g6.48xlarge of AWS', 8, 1, 100],
+    ['l40s', 'g6e.48xlarge of AWS', 8, 4, 100],
+    ['trainium1', 'trn1.32xlarge of AWS', 16, 8, 100],
+    ['trainium2', 'trn2.48xlarge of AWS', 16, 16, 200],
+    ['mi250x-gcd', 'a node of Frontier', 8, 4, 200],
+    ['gaudi2', 'HLS-2 of Habana', 8, 24, 100],
+    ['gaudi3', 'HLS-3 of Habana', 8, 24, 200],
+  ] as const)('%s beyond its domain, in %s: %d chips share %d cards of %d Gbit/s', (id, _, chips, cards, each) => {
+    expectWithin(accelerators[id].network ?? 0, (cards * each * 1e9) / 8 / chips, 0.001);
   });
 });
 
