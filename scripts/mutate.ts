@@ -1,12 +1,22 @@
-// Changes one number or operator of a file at a time and prints what saw each change: the freeze (which knows that a figure moved, not
-// that it was right), a test of the unit part, or nothing.
-//   node scripts/node24.mjs scripts/mutate.ts [--sample 200] [--seed 1] [--jobs 2] [--without-freeze] [--list] [path ...]
+// Changes one number or operator of a file at a time and prints what saw each change: a test of the unit part, the freeze and what else
+// was written by the program itself (they know that a figure moved, not that it was right), or nothing.
+//   node scripts/node24.mjs scripts/mutate.ts [--sample 200] [--seed 1] [--jobs 2] [--without-freeze] [--list] [path[:line] ...]
 // Works on copies in a temporary folder. Paths say what to change instead of src/cost and src/facts. Survivors that may stay are in
 // scripts/mutants-accepted.json, each with the reason.
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseAst } from 'vitest/node';
 import { node24 } from './node24.mjs';
@@ -158,63 +168,111 @@ function copyTree(): string {
   return copy;
 }
 
-/** Tests of text and of the house itself, which no figure reaches; the freeze is run apart. */
-const apart = ['text/**', 'settings/**', 'report/**', 'house.test.ts', 'properties.test.ts', 'frozen.test.ts'];
-const vitest = [
+/** Tests of text and of the house itself, which no figure reaches. */
+const ofWords = ['text/**', 'settings/**', 'report/**', 'house.test.ts', 'release.test.ts'];
+/** Tests that hold figures against what the program wrote before; they are left out with the freeze. */
+const ofFormerFigures = ['frozen.test.ts', 'golden.test.ts', 'oracle/coverage.test.ts', 'plan/plan-proof.test.ts'];
+/** Tests that take seconds together and see most changes. */
+const quick = [
+  'cost/*.test.ts',
+  'oracle/{parameters,heads,flops,multimodal,encoder-layers}.test.ts',
+  '{models,basis,facts}.test.ts',
+];
+const testsOf = (patterns: readonly string[], but: readonly string[] = []): readonly string[] =>
+  globSync([...patterns], { cwd: join(root, 'test'), exclude: [...but] })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `test/${name}`.replaceAll('\\', '/'))
+    .sort();
+/** Runs some tests of the unit part until one fails, in one thread, which ends with its process even where a change made it endless. */
+const vitest = (tests: readonly string[]): readonly string[] => [
   'node_modules/vitest/vitest.mjs',
   'run',
-  '--project',
-  'unit',
-  '--bail',
-  '1',
-  '--maxWorkers',
-  '1',
-  '--testTimeout',
-  '600000',
+  ...['--project', 'unit', '--bail', '1', '--testTimeout', '600000', '--reporter', 'dot'],
+  ...['--pool', 'threads', '--maxWorkers', '1', '--no-isolate'],
+  ...tests,
 ];
-/** What may see a change, the quickest first. */
-const rounds: Readonly<Record<string, readonly string[]>> = {
-  'the freeze': ['scripts/freeze.ts', '--any'],
-  'a test': [...vitest, '--no-isolate', ...apart.flatMap((path) => ['--exclude', `test/${path}`])],
-};
-const wanted = Object.entries(rounds).filter(([name]) => !(values['without-freeze'] && name === 'the freeze'));
 
-/** Whether one round of a copy passes; what does not end has failed. */
-function passes(copy: string, words: readonly string[]): Promise<boolean> {
-  const child = spawn(node24(), [...words], { cwd: copy, stdio: 'ignore', timeout: 300_000, killSignal: 'SIGKILL' });
-  return new Promise((done) => child.on('close', (status) => done(status === 0)));
+type Round = {
+  readonly name: string;
+  readonly words: readonly string[];
+  /** How many changes are tried at once: many where few are seen. */
+  readonly together: number;
+};
+/** What may see a change, the quickest first; each gets what the ones before it did not see. */
+const rounds: readonly Round[] = [
+  { name: 'a quick test', words: vitest(testsOf(quick)), together: 1 },
+  { name: 'a slower test', words: vitest(testsOf(['**'], [...quick, ...ofWords, ...ofFormerFigures])), together: 8 },
+  { name: 'a figure written before', words: vitest(testsOf(ofFormerFigures)), together: 1 },
+  { name: 'the freeze', words: ['scripts/freeze.ts', '--any'], together: 1 },
+];
+const wanted = rounds.slice(0, values['without-freeze'] ? 2 : undefined);
+
+/** What failed in one round of a copy, if anything: what does not end has failed, and properties are tried on few inputs. */
+function failureOf(copy: string, { name, words }: Round): Promise<string | undefined> {
+  const child = spawn(node24(), [...words], {
+    cwd: copy,
+    env: { ...process.env, NO_COLOR: '1', FUZZ_RUNS: '50' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 300_000,
+    killSignal: 'SIGKILL',
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  return new Promise((done) =>
+    child.on('close', (status, signal) => {
+      const failed = signal === null ? (/FAIL.*?(test\/\S+)/.exec(said)?.[1] ?? name) : `${name}, which did not end`;
+      done(status === 0 ? undefined : failed);
+    }),
+  );
 }
 
-/** Whether a round fails for a change. */
-async function sees(words: readonly string[], copy: string, { file, start, end, after }: Mutant): Promise<boolean> {
-  const path = join(copy, file);
-  const source = readFileSync(path, 'utf8');
-  writeFileSync(path, source.slice(0, start) + after + source.slice(end));
+/** The text of a file with some changes, the last place first, so that the other places stay where they are. */
+const changed = (source: string, mutants: readonly Mutant[]): string =>
+  mutants
+    .toSorted((a, b) => b.start - a.start)
+    .reduce((text, { start, end, after }) => text.slice(0, start) + after + text.slice(end), source);
+
+/** What sees some changes that are made together, if anything does. */
+async function seenBy(mutants: readonly Mutant[], round: Round, copy: string): Promise<string | undefined> {
+  const sources = [...Map.groupBy(mutants, ({ file }) => file)].map(([file, here]) => {
+    const path = join(copy, file);
+    return { path, source: readFileSync(path, 'utf8'), here };
+  });
+  for (const { path, source, here } of sources) writeFileSync(path, changed(source, here));
   try {
-    return !(await passes(copy, words));
+    return await failureOf(copy, round);
   } finally {
-    writeFileSync(path, source);
+    for (const { path, source } of sources) writeFileSync(path, source);
   }
 }
 
-/** Those of some changes that a round does not see; each copy of the tree tries one at a time. */
-async function unseen(
-  [name, words]: readonly [string, readonly string[]],
-  mutants: readonly Mutant[],
-  copies: readonly string[],
-): Promise<readonly Mutant[]> {
-  if (!(await passes(copies[0] ?? root, words))) throw new Error(`Without any change, ${name} fails.`);
+/** Those of some changes that a round does not see: where it fails for all, halves are tried. One that another hides is not seen. */
+async function unseenOf(mutants: readonly Mutant[], round: Round, copy: string): Promise<readonly Mutant[]> {
+  const started = performance.now();
+  const seen = await seenBy(mutants, round, copy);
+  if (seen === undefined || mutants.length === 1) {
+    const seconds = ((performance.now() - started) / 1000).toFixed(0);
+    for (const one of mutants) console.log(`${seen ?? `not by ${round.name}`} (${seconds} s): ${describe(one)}`);
+    return seen === undefined ? mutants : [];
+  }
+  const middle = mutants.length >> 1;
+  const first = await unseenOf(mutants.slice(0, middle), round, copy);
+  return [...first, ...(await unseenOf(mutants.slice(middle), round, copy))];
+}
+
+/** Those of some changes that a round does not see; each copy of the tree tries some at a time. */
+async function unseen(mutants: readonly Mutant[], round: Round, copies: readonly string[]): Promise<readonly Mutant[]> {
+  const failed = await failureOf(copies[0] ?? root, round);
+  if (failed !== undefined) throw new Error(`Without any change, ${round.name} fails: ${failed}.`);
   const waiting = [...mutants];
   const left: Mutant[] = [];
   const work = async (copy: string) => {
-    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      if (await sees(words, copy, mutant)) continue;
-      left.push(mutant);
-      console.log(`${mutants.length - waiting.length}. not seen by ${name}: ${describe(mutant)}`);
-    }
+    while (waiting.length > 0) left.push(...(await unseenOf(waiting.splice(0, round.together), round, copy)));
   };
   await Promise.all(copies.map(work));
-  console.log(`seen by ${name}: ${mutants.length - left.length} of ${mutants.length}`);
+  console.log(`seen by ${round.name}: ${mutants.length - left.length} of ${mutants.length}`);
   return left;
 }
 
@@ -227,10 +285,16 @@ const reasonOf = (mutant: Mutant): string | undefined =>
 const describe = ({ file, line, text, before, after }: Mutant): string =>
   `${file}:${line}  ${before} -> ${after}    ${text}`;
 
-const all = (positionals.length > 0 ? positionals : ['src/cost', 'src/facts'])
-  .map((path) => relative(root, join(process.cwd(), path)).replaceAll('\\', '/'))
-  .flatMap(filesOf)
-  .flatMap(mutantsOf);
+/** All changes of what is under a path, or of one line of a file. */
+function mutantsUnder(asked: string): readonly Mutant[] {
+  const [, path = asked, line] = /^(.*?)(?::(\d+))?$/.exec(asked) ?? [];
+  const inRoot = relative(root, resolve(path)).replaceAll('\\', '/');
+  return filesOf(inRoot)
+    .flatMap(mutantsOf)
+    .filter((mutant) => line === undefined || mutant.line === Number(line));
+}
+
+const all = (positionals.length > 0 ? positionals : ['src/cost', 'src/facts']).flatMap(mutantsUnder);
 const chosen = sampled(all, Number(values.sample), Number(values.seed));
 console.log(`${chosen.length} of ${all.length} changes, seed ${values.seed}`);
 
@@ -239,7 +303,7 @@ else {
   const copies = Array.from({ length: Number(values.jobs) }, copyTree);
   try {
     let left = chosen;
-    for (const round of wanted) left = await unseen(round, left, copies);
+    for (const round of wanted) left = await unseen(left, round, copies);
     const share = (list: readonly unknown[]) =>
       `${list.length} of ${chosen.length} (${((100 * list.length) / chosen.length).toFixed(1)} %)`;
     for (const one of left)

@@ -11941,7 +11941,7 @@ const table = {
     'mi250x-gcd': {
         name: 'Instinct MI250X (one GCD of two)',
         generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(23.95), fp16: teraflopsPerSecond(191.5), bf16: teraflopsPerSecond(191.5) },
+        densePeak: { fp32: teraflopsPerSecond(47.9), fp16: teraflopsPerSecond(191.5), bf16: teraflopsPerSecond(191.5) },
         memory: gibibytes(64),
         usable: gibibytes(63.98),
         bandwidth: gigabytesPerSecond(1638),
@@ -12027,7 +12027,8 @@ const table = {
         bandwidth: gigabytesPerSecond(2460),
         multiprocessors: 24,
         fast: { domain: 8, perDirection: gigabytesPerSecond(262.5) },
-        network: gigabitsPerSecond(37.5),
+        // Three ports of each chip leave the box (docs.habana.ai, *Network Configuration*).
+        network: gigabitsPerSecond(300),
         power: watts(600),
         price: 1,
         datasheet: 'https://www.intel.com/content/www/us/en/content-details/839363/intel-gaudi-2-ai-accelerators-white-paper.html',
@@ -12043,7 +12044,7 @@ const table = {
         bandwidth: gigabytesPerSecond(3700),
         multiprocessors: 64,
         fast: { domain: 8, perDirection: gigabytesPerSecond(525) },
-        network: gigabitsPerSecond(75),
+        network: gigabitsPerSecond(600),
         power: watts(900),
         price: 1.6,
         // 1835 TFLOP/s on the white paper, at 1.75 GHz; shipped at 1.6 GHz.
