@@ -24,7 +24,9 @@ const configs = (name: string): unknown => {
 
 /** By what a count was made: the types that have one. */
 export const counted = {
-  official_code: new Set(['transformers', 'encoders', 'multimodal', 'heads'].flatMap((name) => typesIn(configs(name)))),
-  authors_code: new Set(['linear', 'remote'].flatMap((name) => typesIn(configs(name)))),
-  published_count: new Set(typesIn(published.map(({ config }) => config))),
+  'official-code': new Set(
+    ['transformers', 'encoders', 'multimodal', 'heads'].flatMap((name) => typesIn(configs(name))),
+  ),
+  'authors-code': new Set(['linear', 'remote'].flatMap((name) => typesIn(configs(name)))),
+  published: new Set(typesIn(published.map(({ config }) => config))),
 };

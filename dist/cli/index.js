@@ -10073,8 +10073,8 @@ function estimateInference(operations, { run, machine }, weights) {
 const isExact = ({ exact, towers }) => exact && towers.every((tower) => tower.exact);
 /** What a count rests on. What is not exact rests on a rule at best, whatever stands behind other models of the family. */
 function restsOn(architecture) {
-    const { restsOn: family = 'keys' } = architecture;
-    return family === 'keys' || isExact(architecture) ? family : 'rule';
+    const { restsOn: family = 'by-keys' } = architecture;
+    return family === 'by-keys' || isExact(architecture) ? family : 'by-rule';
 }
 
 ;// CONCATENATED MODULE: ./build/cost/count/checkpoint.js
@@ -13158,9 +13158,9 @@ function memoryBand(operations, run) {
     };
 }
 /** Half width by which an approximate count may be off, as a ratio. */
-const inDoubt = (evidence) => evidence === 'keys' ? approximateBands.keys : approximateBands.rule;
+const inDoubt = (evidence) => evidence === 'by-keys' ? approximateBands.keys : approximateBands.rule;
 /** The same in words. */
-const doubts = (evidence) => evidence === 'keys'
+const doubts = (evidence) => evidence === 'by-keys'
     ? 'counted by its keys, as a family that nobody described'
     : 'an approximate count, whose assumptions say what was not read';
 function bandOfMeasured(operations, run) {
@@ -38258,7 +38258,7 @@ function overlaid(below, above) {
 
 ;// CONCATENATED MODULE: ./build/facts/evidence.js
 /** What a count of a model's parameters rests on, the strongest first. */
-const evidences = ['official_code', 'authors_code', 'published_count', 'rule', 'keys'];
+const evidences = ['official-code', 'authors-code', 'published', 'by-rule', 'by-keys'];
 const evidence_words = (...lines) => new Set(lines.flatMap((line) => line.split(' ')));
 /** Types whose authors' own code was built and counted, which no release of Transformers has. */
 const authorsCode = evidence_words('Dream chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan llada llada2_moe llada_moe llama_moe', 'retnet rwkv7 transformer yuan');
@@ -38269,10 +38269,10 @@ const byRule = evidence_words('aquila aquila2 bailing_hybrid btlm deci deepseek_
 /** What the counts of a type with a row rest on. All others were built from the classes of Transformers and counted. */
 function evidenceOf(type) {
     if (byRule.has(type))
-        return 'rule';
+        return 'by-rule';
     if (publishedCount.has(type))
-        return 'published_count';
-    return authorsCode.has(type) ? 'authors_code' : 'official_code';
+        return 'published';
+    return authorsCode.has(type) ? 'authors-code' : 'official-code';
 }
 
 ;// CONCATENATED MODULE: ./build/families/class-names.js
@@ -45708,7 +45708,11 @@ function huggingface_read(source) {
     const elementBytes = bytesOfElement(text, value);
     const complete = {
         ...architecture,
-        restsOn: family === undefined ? 'keys' : draft !== undefined ? 'rule' : evidenceOf(rowOf(modelType, ofClass ?? type)),
+        restsOn: family === undefined
+            ? 'by-keys'
+            : draft !== undefined
+                ? 'by-rule'
+                : evidenceOf(rowOf(modelType, ofClass ?? type)),
         towers,
         // A type of its own may have code of its own, whatever class it names.
         exact: architecture.exact &&
@@ -45999,7 +46003,7 @@ function mamba_read(source) {
     // The library's own checkpoints, whose counts are published (test/oracle/models.json).
     const architecture = {
         ...build(mambaLibrary(fields), fields, fields, 'mamba_ssm'),
-        restsOn: 'published_count',
+        restsOn: 'published',
     };
     return {
         kind: 'read',
@@ -60012,7 +60016,7 @@ function comment_footer(review) {
 
 /**
  * The estimate that one side of a JSON report was made of, as far as words are made of it; undefined where it has none. Parts by
- * operation, layers and growth are not in the report. Words that only the engine writes may be anybody's here, and are escaped.
+ * operation, layers and growth are shown in no comment. Words that only the engine writes may be anybody's here, and are escaped.
  */
 function estimateOf(side) {
     const { parameters: counted, flops: computed, inference } = side;
@@ -60035,7 +60039,7 @@ function estimateOf(side) {
             layers: [],
             checkpoint: bytes(counted.checkpoint_bytes),
             exact: side.exact === true,
-            restsOn: side.count_rests_on ?? 'keys',
+            restsOn: side.basis ?? 'by-keys',
         },
         flops: {
             sequenceLength: computed.sequence_length,
@@ -60216,7 +60220,7 @@ const json_schema_schemas = lazily(() => {
         format: schemas_string().nullable(),
         family: schemas_string().nullable(),
         exact: schemas_boolean().nullable(),
-        count_rests_on: schemas_enum(evidences)
+        basis: schemas_enum(evidences)
             .nullable()
             .describe("what stands behind the count of parameters: its official code or its authors', built and counted; a published model's count; a rule, the row of its family or of another type; or the keys of the config alone"),
         parameters: object({
@@ -60230,6 +60234,9 @@ const json_schema_schemas = lazily(() => {
             checkpoint_bytes: amount,
             components: ledger,
             layers: array(object({ name: schemas_string(), count: amount, parameters: amount })),
+            routing: object({ experts: amount, active: amount })
+                .nullable()
+                .describe('experts of a layer, and how many of them a token uses; null without experts'),
         })
             .nullable(),
         flops: object({
@@ -60242,6 +60249,17 @@ const json_schema_schemas = lazily(() => {
             training_total: amount,
             tokens: amount,
             components: ledger,
+            layers: array(object({
+                name: schemas_string(),
+                count: amount,
+                attention: amount,
+                feed_forward: amount,
+                router: amount,
+                other: amount,
+            }))
+                .describe('forward FLOPs per token of one layer of each kind'),
+            by_length: array(object({ sequence_length: amount, forward_per_token: amount, attention_scores_per_token: amount }))
+                .describe('how the forward FLOPs per token grow with the sequence'),
             conventions: ledger,
             convention_sources: record(schemas_string(), object({ title: schemas_string(), url: schemas_string(), date: schemas_string() })),
         })
@@ -60345,19 +60363,23 @@ const json_schema_schemas = lazily(() => {
             base: sideSchema.nullable(),
             head: sideSchema.nullable(),
             changes: array(object({
-                metric: schemas_string(),
-                before: amount.exactOptional(),
-                after: amount.exactOptional(),
-                ratio: amount.exactOptional(),
-            })),
-            fields: array(object({
                 origin: schemas_enum(['architecture', 'run']).describe('of the config as written, or of the run as settled'),
                 path: schemas_string(),
                 before: schemas_string().exactOptional(),
                 after: schemas_string().exactOptional(),
                 line: schemas_number().exactOptional(),
+                moved: record(schemas_string(), amount)
+                    .exactOptional()
+                    .describe('by metric, where it is known of this field alone (attribution)'),
             }))
-                .describe('what changed; a side that is absent does not have the field'),
+                .describe('fields that changed; a side that is absent does not have the field'),
+            metrics: array(object({
+                metric: schemas_string(),
+                before: amount.exactOptional(),
+                after: amount.exactOptional(),
+                ratio: amount.exactOptional(),
+            }))
+                .describe('what each metric was and is'),
             limits: array(object({
                 metric: schemas_string(),
                 bound: schemas_enum(['max', 'min']),
@@ -60453,7 +60475,7 @@ function from_json_joined(verdicts) {
     };
 }
 function comparisonOf(one) {
-    const { path, previous_path: previousPath, status, base, head, changes, fields, limits, attribution, advice } = one;
+    const { path, previous_path: previousPath, status, base, head, changes, metrics, limits, attribution, advice } = one;
     return {
         path,
         ...(previousPath === undefined ? {} : { previousPath }),
@@ -60461,9 +60483,9 @@ function comparisonOf(one) {
         named: true,
         ...(base === null ? {} : { base: sideOf(base) }),
         ...(head === null ? {} : { head: sideOf(head) }),
-        changes,
+        changes: metrics,
         parts: [],
-        fields,
+        fields: changes.map(({ moved: _, ...field }) => field),
         ...(limits === undefined ? {} : { limits }),
         ...(attribution === undefined ? {} : { attribution: attributionOf(attribution) }),
         ...(advice === undefined ? {} : { advice: from_json_adviceOf(advice) }),
@@ -60842,6 +60864,7 @@ function post_gitlab_notesOf(answer) {
 
 
 
+
 /** Components that stand in every report, at 0 where a model has none: what is absent is said, and needs no guess. */
 const alwaysStated = { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0 };
 /** As text. What could mislead a terminal or an eye is written as an escape, which JSON reads as the same. */
@@ -60890,12 +60913,18 @@ function comparisonReport(comparison) {
         status: comparison.status,
         base: side(comparison.base),
         head: side(comparison.head),
-        changes: comparison.changes.map((change) => ({ ...change })),
-        fields: comparison.fields.map((field) => ({ ...field })),
+        changes: comparison.fields.map((field) => ({ ...field, ...json_movedBy(field, comparison.attribution) })),
+        metrics: comparison.changes.map((change) => ({ ...change })),
         ...(comparison.limits === undefined ? {} : { limits: comparison.limits.map((limit) => ({ ...limit })) }),
         ...(comparison.attribution === undefined ? {} : { attribution: attributionReport(comparison.attribution) }),
         ...(comparison.advice === undefined ? {} : { advice: adviceReport(comparison.advice) }),
     };
+}
+/** What one field moved, where the attribution knows it of this field alone. */
+function json_movedBy(field, attribution) {
+    const shares = attribution?.kind === 'shares' ? attribution.shares : [];
+    const share = shares.find(({ fields: [first, ...rest] }) => first && rest.length === 0 && review_states(field, first));
+    return share === undefined ? {} : { moved: { ...share.moved } };
 }
 const adviceReport = ({ kind, changes, memory, band, mfu, speed, unmeasured }) => ({
     kind,
@@ -60933,7 +60962,7 @@ function sideReport(path, { reading, estimate }) {
     return {
         ...common,
         exact: estimate.parameters.exact,
-        count_rests_on: estimate.parameters.restsOn,
+        basis: estimate.parameters.restsOn,
         parameters: parametersReport(estimate),
         flops: flopsReport(estimate),
         memory: memoryReport(estimate),
@@ -60948,14 +60977,14 @@ function sideReport(path, { reading, estimate }) {
 /** What a side that could not be read has. */
 const json_nothing = {
     exact: null,
-    count_rests_on: null,
+    basis: null,
     parameters: null,
     flops: null,
     memory: null,
     throughput: null,
     inference: null,
 };
-const parametersReport = ({ parameters }) => ({
+const parametersReport = ({ parameters, routing }) => ({
     total: parameters.total,
     active: parameters.active,
     active_without_embedding: parameters.activeWithoutEmbedding,
@@ -60966,6 +60995,7 @@ const parametersReport = ({ parameters }) => ({
     checkpoint_bytes: parameters.checkpoint,
     components: { ...alwaysStated, ...parameters.components.lines },
     layers: parameters.layers.map((layer) => ({ ...layer })),
+    routing: routing === undefined ? null : { ...routing },
 });
 const flopsReport = ({ flops, run }) => ({
     convention: 'causal',
@@ -60977,6 +61007,12 @@ const flopsReport = ({ flops, run }) => ({
     training_total: flops.budget,
     tokens: run.run.tokens,
     components: { ...alwaysStated, ...flops.forward.lines },
+    layers: flops.layers.map(({ feedForward, ...layer }) => ({ ...layer, feed_forward: feedForward })),
+    by_length: flops.growth.map(({ sequenceLength, attention, total }) => ({
+        sequence_length: sequenceLength,
+        forward_per_token: total,
+        attention_scores_per_token: attention,
+    })),
     conventions: { ...flops.conventions },
     convention_sources: conventionSources,
 });
@@ -61735,11 +61771,11 @@ function aligned(table) {
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 const evidenceNames = {
-    official_code: 'as its official code counts',
-    authors_code: "as its authors' code counts",
-    published_count: 'by a published count',
-    rule: 'by rule',
-    keys: 'by its keys',
+    'official-code': 'as its official code counts',
+    'authors-code': "as its authors' code counts",
+    published: 'by a published count',
+    'by-rule': 'by rule',
+    'by-keys': 'by its keys',
 };
 /** How a count is made, and what it rests on. */
 const terminal_counted = ({ exact: isExact, restsOn }) => `${isExact ? 'exact' : 'approximate'}, ${evidenceNames[restsOn]}`;

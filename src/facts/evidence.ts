@@ -1,5 +1,5 @@
 /** What a count of a model's parameters rests on, the strongest first. */
-export const evidences = ['official_code', 'authors_code', 'published_count', 'rule', 'keys'] as const;
+export const evidences = ['official-code', 'authors-code', 'published', 'by-rule', 'by-keys'] as const;
 export type Evidence = (typeof evidences)[number];
 
 const words = (...lines: readonly string[]): ReadonlySet<string> => new Set(lines.flatMap((line) => line.split(' ')));
@@ -26,7 +26,7 @@ const byRule = words(
 
 /** What the counts of a type with a row rest on. All others were built from the classes of Transformers and counted. */
 export function evidenceOf(type: string): Evidence {
-  if (byRule.has(type)) return 'rule';
-  if (publishedCount.has(type)) return 'published_count';
-  return authorsCode.has(type) ? 'authors_code' : 'official_code';
+  if (byRule.has(type)) return 'by-rule';
+  if (publishedCount.has(type)) return 'published';
+  return authorsCode.has(type) ? 'authors-code' : 'official-code';
 }

@@ -6,6 +6,6 @@ export const isExact = ({ exact, towers }: Architecture): boolean => exact && to
 
 /** What a count rests on. What is not exact rests on a rule at best, whatever stands behind other models of the family. */
 export function restsOn(architecture: Architecture): Evidence {
-  const { restsOn: family = 'keys' } = architecture;
-  return family === 'keys' || isExact(architecture) ? family : 'rule';
+  const { restsOn: family = 'by-keys' } = architecture;
+  return family === 'by-keys' || isExact(architecture) ? family : 'by-rule';
 }

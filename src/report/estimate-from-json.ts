@@ -12,7 +12,7 @@ type JsonSide = { readonly [Field in keyof OneReport]?: OneReport[Field] | undef
 
 /**
  * The estimate that one side of a JSON report was made of, as far as words are made of it; undefined where it has none. Parts by
- * operation, layers and growth are not in the report. Words that only the engine writes may be anybody's here, and are escaped.
+ * operation, layers and growth are shown in no comment. Words that only the engine writes may be anybody's here, and are escaped.
  */
 export function estimateOf(side: JsonSide): Estimate | undefined {
   const { parameters: counted, flops: computed, inference } = side;
@@ -34,7 +34,7 @@ export function estimateOf(side: JsonSide): Estimate | undefined {
       layers: [],
       checkpoint: bytes(counted.checkpoint_bytes),
       exact: side.exact === true,
-      restsOn: side.count_rests_on ?? 'keys',
+      restsOn: side.basis ?? 'by-keys',
     },
     flops: {
       sequenceLength: computed.sequence_length,

@@ -66,7 +66,7 @@ function joined(verdicts: readonly JsonReport['verdict'][]): Verdict {
 type JsonComparison = JsonReport['comparisons'][number];
 
 function comparisonOf(one: JsonComparison): Comparison {
-  const { path, previous_path: previousPath, status, base, head, changes, fields, limits, attribution, advice } = one;
+  const { path, previous_path: previousPath, status, base, head, changes, metrics, limits, attribution, advice } = one;
   return {
     path,
     ...(previousPath === undefined ? {} : { previousPath }),
@@ -74,9 +74,9 @@ function comparisonOf(one: JsonComparison): Comparison {
     named: true,
     ...(base === null ? {} : { base: sideOf(base) }),
     ...(head === null ? {} : { head: sideOf(head) }),
-    changes,
+    changes: metrics,
     parts: [],
-    fields,
+    fields: changes.map(({ moved: _, ...field }) => field),
     ...(limits === undefined ? {} : { limits }),
     ...(attribution === undefined ? {} : { attribution: attributionOf(attribution) }),
     ...(advice === undefined ? {} : { advice: adviceOf(advice) }),

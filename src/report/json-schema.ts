@@ -22,7 +22,7 @@ const schemas = lazily(() => {
     format: z.string().nullable(),
     family: z.string().nullable(),
     exact: z.boolean().nullable(),
-    count_rests_on: z
+    basis: z
       .enum(evidences)
       .nullable()
       .describe(
@@ -40,6 +40,10 @@ const schemas = lazily(() => {
         checkpoint_bytes: amount,
         components: ledger,
         layers: z.array(z.object({ name: z.string(), count: amount, parameters: amount })),
+        routing: z
+          .object({ experts: amount, active: amount })
+          .nullable()
+          .describe('experts of a layer, and how many of them a token uses; null without experts'),
       })
       .nullable(),
     flops: z
@@ -53,6 +57,21 @@ const schemas = lazily(() => {
         training_total: amount,
         tokens: amount,
         components: ledger,
+        layers: z
+          .array(
+            z.object({
+              name: z.string(),
+              count: amount,
+              attention: amount,
+              feed_forward: amount,
+              router: amount,
+              other: amount,
+            }),
+          )
+          .describe('forward FLOPs per token of one layer of each kind'),
+        by_length: z
+          .array(z.object({ sequence_length: amount, forward_per_token: amount, attention_scores_per_token: amount }))
+          .describe('how the forward FLOPs per token grow with the sequence'),
         conventions: ledger,
         convention_sources: z.record(z.string(), z.object({ title: z.string(), url: z.string(), date: z.string() })),
       })
@@ -176,15 +195,7 @@ const schemas = lazily(() => {
         status: z.enum(['added', 'removed', 'changed', 'unchanged', 'unreadable']),
         base: sideSchema.nullable(),
         head: sideSchema.nullable(),
-        changes: z.array(
-          z.object({
-            metric: z.string(),
-            before: amount.exactOptional(),
-            after: amount.exactOptional(),
-            ratio: amount.exactOptional(),
-          }),
-        ),
-        fields: z
+        changes: z
           .array(
             z.object({
               origin: z.enum(['architecture', 'run']).describe('of the config as written, or of the run as settled'),
@@ -192,9 +203,23 @@ const schemas = lazily(() => {
               before: z.string().exactOptional(),
               after: z.string().exactOptional(),
               line: z.number().exactOptional(),
+              moved: z
+                .record(z.string(), amount)
+                .exactOptional()
+                .describe('by metric, where it is known of this field alone (attribution)'),
             }),
           )
-          .describe('what changed; a side that is absent does not have the field'),
+          .describe('fields that changed; a side that is absent does not have the field'),
+        metrics: z
+          .array(
+            z.object({
+              metric: z.string(),
+              before: amount.exactOptional(),
+              after: amount.exactOptional(),
+              ratio: amount.exactOptional(),
+            }),
+          )
+          .describe('what each metric was and is'),
         limits: z
           .array(
             z.object({

@@ -1,5 +1,13 @@
 import { conventionSources } from '../facts/conventions.ts';
-import type { Advice, Attribution, Comparison, Review, Side } from '../gate/review.ts';
+import {
+  type Advice,
+  type Attribution,
+  type ChangedField,
+  type Comparison,
+  type Review,
+  type Side,
+  states,
+} from '../gate/review.ts';
 import type { Estimate } from '../model/estimate.ts';
 import { sequencesAtOnce } from '../model/run.ts';
 import { runAsWritten } from '../setup/description.ts';
@@ -65,12 +73,19 @@ function comparisonReport(comparison: Comparison): JsonReport['comparisons'][num
     status: comparison.status,
     base: side(comparison.base),
     head: side(comparison.head),
-    changes: comparison.changes.map((change) => ({ ...change })),
-    fields: comparison.fields.map((field) => ({ ...field })),
+    changes: comparison.fields.map((field) => ({ ...field, ...movedBy(field, comparison.attribution) })),
+    metrics: comparison.changes.map((change) => ({ ...change })),
     ...(comparison.limits === undefined ? {} : { limits: comparison.limits.map((limit) => ({ ...limit })) }),
     ...(comparison.attribution === undefined ? {} : { attribution: attributionReport(comparison.attribution) }),
     ...(comparison.advice === undefined ? {} : { advice: adviceReport(comparison.advice) }),
   };
+}
+
+/** What one field moved, where the attribution knows it of this field alone. */
+function movedBy(field: ChangedField, attribution: Attribution | undefined): { moved?: Record<string, number> } {
+  const shares = attribution?.kind === 'shares' ? attribution.shares : [];
+  const share = shares.find(({ fields: [first, ...rest] }) => first && rest.length === 0 && states(field, first));
+  return share === undefined ? {} : { moved: { ...share.moved } };
 }
 
 const adviceReport = ({ kind, changes, memory, band, mfu, speed, unmeasured }: Advice): AdviceReport => ({
@@ -110,7 +125,7 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
   return {
     ...common,
     exact: estimate.parameters.exact,
-    count_rests_on: estimate.parameters.restsOn,
+    basis: estimate.parameters.restsOn,
     parameters: parametersReport(estimate),
     flops: flopsReport(estimate),
     memory: memoryReport(estimate),
@@ -126,7 +141,7 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
 /** What a side that could not be read has. */
 const nothing = {
   exact: null,
-  count_rests_on: null,
+  basis: null,
   parameters: null,
   flops: null,
   memory: null,
@@ -134,7 +149,7 @@ const nothing = {
   inference: null,
 };
 
-const parametersReport = ({ parameters }: Estimate): OneReport['parameters'] => ({
+const parametersReport = ({ parameters, routing }: Estimate): OneReport['parameters'] => ({
   total: parameters.total,
   active: parameters.active,
   active_without_embedding: parameters.activeWithoutEmbedding,
@@ -145,6 +160,7 @@ const parametersReport = ({ parameters }: Estimate): OneReport['parameters'] => 
   checkpoint_bytes: parameters.checkpoint,
   components: { ...alwaysStated, ...parameters.components.lines },
   layers: parameters.layers.map((layer) => ({ ...layer })),
+  routing: routing === undefined ? null : { ...routing },
 });
 
 const flopsReport = ({ flops, run }: Estimate): OneReport['flops'] => ({
@@ -157,6 +173,12 @@ const flopsReport = ({ flops, run }: Estimate): OneReport['flops'] => ({
   training_total: flops.budget,
   tokens: run.run.tokens,
   components: { ...alwaysStated, ...flops.forward.lines },
+  layers: flops.layers.map(({ feedForward, ...layer }) => ({ ...layer, feed_forward: feedForward })),
+  by_length: flops.growth.map(({ sequenceLength, attention, total }) => ({
+    sequence_length: sequenceLength,
+    forward_per_token: total,
+    attention_scores_per_token: attention,
+  })),
   conventions: { ...flops.conventions },
   convention_sources: conventionSources,
 });

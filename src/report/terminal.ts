@@ -31,11 +31,11 @@ const line = (label: string, value: string, note = '') =>
   `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 
 const evidenceNames: Readonly<Record<Evidence, string>> = {
-  official_code: 'as its official code counts',
-  authors_code: "as its authors' code counts",
-  published_count: 'by a published count',
-  rule: 'by rule',
-  keys: 'by its keys',
+  'official-code': 'as its official code counts',
+  'authors-code': "as its authors' code counts",
+  published: 'by a published count',
+  'by-rule': 'by rule',
+  'by-keys': 'by its keys',
 };
 
 /** How a count is made, and what it rests on. */

@@ -14,7 +14,7 @@ type Report = {
   readonly comparisons: readonly {
     readonly path: string;
     readonly status: string;
-    readonly fields: readonly { readonly path: string; readonly before?: string; readonly after?: string }[];
+    readonly changes: readonly { readonly path: string; readonly before?: string; readonly after?: string }[];
     readonly base: Side;
     readonly head: Side;
   }[];

@@ -17,7 +17,7 @@ type Report = {
   readonly comparisons: readonly {
     readonly path: string;
     readonly status: string;
-    readonly fields: readonly unknown[];
+    readonly changes: readonly unknown[];
     readonly base: { readonly run: Record<string, unknown>; readonly memory: { readonly device_bytes: number } };
     readonly head: {
       readonly run: Record<string, unknown>;
@@ -50,7 +50,7 @@ describe('a change of the run alone', () => {
     for (const one of comparisons) {
       expect(one).toMatchObject({
         status: 'changed',
-        fields: [{ origin: 'run', path: 'micro_batch_size', before: '1', after: '8' }],
+        changes: [{ origin: 'run', path: 'micro_batch_size', before: '1', after: '8' }],
         base: { run: { micro_batch_size: 1 } },
         head: { run: { micro_batch_size: 8 } },
       });
@@ -151,7 +151,7 @@ describe('a change of the run alone', () => {
       { [path]: config({ intermediate_size: 11264 }), [runName]: run(2) },
       { run: runName },
     );
-    expect(reportOf(ran).comparisons[0]?.fields).toMatchObject([
+    expect(reportOf(ran).comparisons[0]?.changes).toMatchObject([
       { origin: 'architecture', path: 'intermediate_size', before: '11008', after: '11264' },
       { origin: 'run', path: 'micro_batch_size', before: '1', after: '2' },
     ]);
@@ -205,7 +205,9 @@ describe('a change of the run alone', () => {
     const state = pullRequest({ ...both, [runName]: run(1) }, { ...both, [runName]: run(8) });
     state.commits[sha('c')] = { ...both, [runName]: run(2) };
     const ran = await runAction(await start(state), { run: runName, baseline: 'base-tip' });
-    expect(reportOf(ran).comparisons[0]?.fields).toMatchObject([{ path: 'micro_batch_size', before: '2', after: '8' }]);
+    expect(reportOf(ran).comparisons[0]?.changes).toMatchObject([
+      { path: 'micro_batch_size', before: '2', after: '8' },
+    ]);
   });
 
   it('of more configs than are read fails, those that are named first', async () => {

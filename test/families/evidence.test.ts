@@ -8,22 +8,22 @@ import { decoderVariants } from '../../src/families/remote-decoders.ts';
 import { textEncoderVariants } from '../../src/families/text-encoders.ts';
 import { readConfig } from '../../src/read/config.ts';
 
-const kinds = ['official_code', 'authors_code', 'published_count'] as const;
+const kinds = ['official-code', 'authors-code', 'published'] as const;
 const types = [...familyNames, ...Object.keys(decoderVariants), ...Object.keys(textEncoderVariants)];
 
 it.each(types)('what counts of %s rest on is what the oracle has', (type) => {
-  expect(evidenceOf(type)).toBe(kinds.find((kind) => counted[kind].has(type)) ?? 'rule');
+  expect(evidenceOf(type)).toBe(kinds.find((kind) => counted[kind].has(type)) ?? 'by-rule');
 });
 
 it.each([
-  ['llama', {}, 'official_code'],
-  ['gla', {}, 'authors_code'],
-  ['ouro', {}, 'published_count'],
-  ['skywork', {}, 'rule'],
-  ['llama', { num_experts: 8 }, 'rule'],
-  ['llama', { architectures: ['LlamaRewardModel'] }, 'rule'],
-  ['phi-msft', { num_local_experts: 2, num_experts_per_tok: 1 }, 'published_count'],
-  ['nobody_knows_it', {}, 'keys'],
+  ['llama', {}, 'official-code'],
+  ['gla', {}, 'authors-code'],
+  ['ouro', {}, 'published'],
+  ['skywork', {}, 'by-rule'],
+  ['llama', { num_experts: 8 }, 'by-rule'],
+  ['llama', { architectures: ['LlamaRewardModel'] }, 'by-rule'],
+  ['phi-msft', { num_local_experts: 2, num_experts_per_tok: 1 }, 'published'],
+  ['nobody_knows_it', {}, 'by-keys'],
 ])('a count of %s %j rests on %s', (model_type, more, evidence) => {
   const sizes = { hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, vocab_size: 100 };
   const config = { model_type, ...sizes, intermediate_size: 128, ...more };

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { settingsOf } from '../../src/calibrate.ts';
-import { sideReport } from '../../src/report/json.ts';
+import { jsonReport, sideReport } from '../../src/report/json.ts';
 import { readSide } from '../../src/run.ts';
+import { config } from '../states.ts';
+import { reviewOf } from '../stories.ts';
 
 const report = (config: object) =>
   sideReport(
@@ -47,4 +49,50 @@ it('says which version of a codebase a convention follows', () => {
   const sources = report(embedding).flops?.convention_sources;
   expect(sources?.['torchtitan']).toMatchObject({ title: expect.stringContaining('4300'), date: '2026-08-25' });
   expect(sources?.['megatron']).toMatchObject({ title: expect.stringContaining('d98e8a6'), date: '2026-08-22' });
+});
+
+/** The sizes of OLMoE-1B-7B, eight of whose 64 experts a token uses. */
+const experts = {
+  model_type: 'olmoe',
+  hidden_size: 2048,
+  intermediate_size: 1024,
+  num_hidden_layers: 16,
+  num_attention_heads: 16,
+  vocab_size: 50_304,
+  num_experts: 64,
+  num_experts_per_tok: 8,
+  max_position_embeddings: 4096,
+};
+
+it('has what a layer does, how it grows with the sequence, and what a token uses', () => {
+  const { basis, flops, parameters } = report(experts);
+  expect(basis).toBe('official-code');
+  expect(parameters?.routing).toEqual({ active: 8, experts: 64 });
+  // Two FLOPs a weight: four square matrices of attention, three of each expert, and the scores of half of 4,096 keys.
+  expect(flops?.layers).toEqual([
+    {
+      name: 'experts',
+      count: 16,
+      attention: 2 * 4 * 2048 ** 2 + 2 * 2 * 2048 * (4096 / 2),
+      feed_forward: 2 * 8 * 3 * 2048 * 1024,
+      router: 2 * 2048 * 64,
+      other: 0,
+    },
+  ]);
+  const at = flops?.by_length.find(({ sequence_length: length }) => length === 4096);
+  expect(at).toEqual({
+    sequence_length: 4096,
+    forward_per_token: flops?.forward_per_token,
+    attention_scores_per_token: 16 * 2 * 2 * 2048 * (4096 / 2),
+  });
+  expect(report(embedding).parameters?.routing).toBeNull();
+});
+
+it('says of each changed field what it moved, where that is known of it alone', () => {
+  const { review } = reviewOf({ base: config(), head: config({ num_hidden_layers: 80, rope_theta: 7 }) });
+  const [one] = jsonReport(review).comparisons;
+  const memory = one?.metrics.find(({ metric }) => metric === 'memory');
+  const moved = Object.fromEntries(one?.changes.map(({ path, ...rest }) => [path, rest.moved?.['memory']]) ?? []);
+  expect(moved['num_hidden_layers']).toBeCloseTo((memory?.after ?? 0) - (memory?.before ?? 0), 0);
+  expect(moved['rope_theta']).toBe(0);
 });

@@ -25,11 +25,11 @@ export function memoryBand(operations: Operations, run: TrainingRun): Band {
 
 /** Half width by which an approximate count may be off, as a ratio. */
 export const inDoubt = (evidence: Evidence): number =>
-  evidence === 'keys' ? approximateBands.keys : approximateBands.rule;
+  evidence === 'by-keys' ? approximateBands.keys : approximateBands.rule;
 
 /** The same in words. */
 export const doubts = (evidence: Evidence): string =>
-  evidence === 'keys'
+  evidence === 'by-keys'
     ? 'counted by its keys, as a family that nobody described'
     : 'an approximate count, whose assumptions say what was not read';
 

@@ -122,7 +122,11 @@ function read(source: Source): Reading {
   const complete: Architecture = {
     ...architecture,
     restsOn:
-      family === undefined ? 'keys' : draft !== undefined ? 'rule' : evidenceOf(rowOf(modelType, ofClass ?? type)),
+      family === undefined
+        ? 'by-keys'
+        : draft !== undefined
+          ? 'by-rule'
+          : evidenceOf(rowOf(modelType, ofClass ?? type)),
     towers,
     // A type of its own may have code of its own, whatever class it names.
     exact:

@@ -32,7 +32,7 @@ function read(source: Source): Reading {
   // The library's own checkpoints, whose counts are published (test/oracle/models.json).
   const architecture = {
     ...build(mambaLibrary(fields), fields, fields, 'mamba_ssm'),
-    restsOn: 'published_count',
+    restsOn: 'published',
   } as const;
   return {
     kind: 'read',
