@@ -57,6 +57,11 @@ describe('accelerators', () => {
       expect(wave).toBeGreaterThanOrEqual(0);
       expect(wave).toBeLessThanOrEqual(1);
     }
+    // Fewer bits go through the same tiles and the same memory, with scales besides.
+    for (const few of kernels.low === null ? [] : [kernels.low.fp8, kernels.low.fp4]) {
+      expect(few.peakShare).toBeLessThanOrEqual(kernels.gemm.peakShare);
+      expect(few.bandwidthShare).toBeLessThanOrEqual(kernels.gemm.bandwidthShare);
+    }
     for (const { latency, bandwidth } of Object.values(kernels.collectives)) {
       expect(latency).toBeLessThan(1e-4);
       expect(bandwidth).toBeLessThan(row.fast.perDirection);
@@ -132,6 +137,19 @@ describe('columns follow from what a chip is built of', () => {
     const { multiprocessors, densePeak } = accelerators[id];
     for (const [dtype, each] of Object.entries(perClock[kind]))
       expectWithin(densePeak[dtype as PeakDtype], (multiprocessors ?? 0) * each * megahertz * 1e6, 0.015);
+  });
+
+  // Square arrays that multiply and add: how many a chip has, and how wide they are.
+  it.each([
+    ['tpu-v3', 'bf16', 4, 128, 940],
+    ['tpu-v6e', 'bf16', 4, 256, 1750],
+    ['gaudi2', 'bf16', 2, 256, 1650],
+    ['gaudi2', 'fp8', 4, 256, 1650],
+    ['gaudi3', 'bf16', 8, 256, 1600],
+    ['gaudi3', 'fp8', 8, 256, 1600],
+  ] as const)('%s, %s: %d arrays of width %d at %d MHz', (id, dtype, arrays, width, megahertz) => {
+    const { densePeak }: { readonly densePeak: { readonly [one in PeakDtype]?: number } } = accelerators[id];
+    expectWithin(densePeak[dtype], arrays * width * width * 2 * megahertz * 1e6, 0.01);
   });
 
   // Vector units of Hopper run at a clock of their own.
@@ -312,6 +330,33 @@ describe('rates that were measured elsewhere', () => {
     ['mi355x', 1565],
   ] as const)('%s: large products reach %d TFLOP/s', (id, reached) => {
     expect(Math.abs(largest(id) / reached - 1)).toBeLessThan(0.01);
+  });
+
+  // Watts, by stas00/ml-engineering at 744d01e (*power spec*) and the systems of ai-dynamo/aiconfigurator at 095f58a.
+  it.each([
+    ['a30', 165],
+    ['l4', 72],
+    ['l40s', 350],
+    ['rtx-pro-6000', 600],
+    ['a100-pcie-80gb', 300],
+    ['a100-sxm-80gb', 400],
+    ['h100-pcie-80gb', 350],
+    ['h100-nvl-94gb', 400],
+    ['h100-sxm-80gb', 700],
+    ['h200-sxm-141gb', 700],
+    ['b200-sxm', 1000],
+    ['b300-sxm', 1100],
+    ['gb200-nvl72', 1200],
+    ['gb300-nvl72', 1400],
+    ['mi250x-gcd', 560 / 2],
+    ['mi300x', 750],
+    ['mi325x', 1000],
+    ['mi350x', 1000],
+    ['mi355x', 1400],
+    ['gaudi2', 600],
+    ['gaudi3', 900],
+  ] as const)('%s takes %d W', (id, power) => {
+    expect(accelerators[id].power).toBe(power);
   });
 
   // The same silicon with links of 400 GB/s in place of 600 and 900 both ways.

@@ -435,6 +435,24 @@ describe('kernels', () => {
     expect(gemm(8, 8192, 8192)).toBeGreaterThan((2 * 8192 * 8192) / chip.bandwidth);
   });
 
+  it('where computing takes no time, each operand of each expert is read once and the result written', () => {
+    const facts = { peakShare: 1, prologue: 0, launch: 5e-6, bandwidthShare: 0.5, wave: 0, tileExponent: 0 };
+    const how = { facts, peak: 1e30, operand: 2, slowdown: 1.5 };
+    const [m, n, k, experts] = [1000, 300, 7000, 3];
+    const bytes = experts * (2 * m * k + 2 * k * n + 4 * m * n);
+    const seconds = 5e-6 + (1.5 * bytes) / (0.5 * chip.bandwidth);
+    expect(gemmSeconds(chip, how, { m, n, k, experts }, 4)).toBeCloseTo(seconds, 12);
+  });
+
+  it('where memory takes no time, tiles of 128 x 256 each take their FLOPs and a prologue', () => {
+    const facts = { peakShare: 0.5, prologue: 100, launch: 5e-6, bandwidthShare: 1, wave: 1, tileExponent: 0.1 };
+    const how = { facts, peak: 1e15, operand: 0, slowdown: 1.5 };
+    // 15 tiles on each multiprocessor, and one more on the first: sixteen waves.
+    const [m, n, k] = [128 * (15 * 132 + 1), 256, 900];
+    const flops = 16 * 132 * 2 * 128 * 256 * (k + 100);
+    expect(gemmSeconds(chip, how, { m, n, k }, 0)).toBeCloseTo(5e-6 + (1.5 * flops) / (0.5 * 1e15), 9);
+  });
+
   it('experts of one token each cost more than one product of all tokens', () => {
     expect(gemm(16, 4096, 4096, 64)).toBeGreaterThan(2 * gemm(1024, 4096, 4096));
   });
