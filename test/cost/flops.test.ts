@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { flopsPage } from '../../scripts/flops-page.ts';
 import { countFlops } from '../../src/cost/count/flops.ts';
 import { forwardFlops, meanContext } from '../../src/cost/count/forward.ts';
 import { mainNetwork } from '../../src/cost/count/weights.ts';
@@ -127,10 +126,6 @@ describe('published TFLOP/s over published tokens/s', () => {
   });
 });
 
-it('docs/flops.md says what the engine counts: scripts/flops-page.ts writes it', () => {
-  expect(readFileSync(new URL('../../docs/flops.md', import.meta.url), 'utf8')).toBe(flopsPage);
-});
-
 describe('closed forms', () => {
   it("PaLM's 6N + 12LHQT for GPT-2", () => {
     const config = committed('gpt2-xl');
@@ -145,6 +140,10 @@ describe('closed forms', () => {
     expect(meanContext({ kind: 'window', tokens: 8192 }, true, 4096)).toBe(2048);
     expect(meanContext({ kind: 'chunk', tokens: 1024 }, true, 4096)).toBe(512);
     expect(meanContext({ kind: 'selected', tokens: 2048 }, true, 2048)).toBe(1024);
+    // 512 of 1,024 groups of four tokens, and the last 128 tokens besides (DeepSeek-V4's compressed attention).
+    const compressed = { kind: 'selected', tokens: 512, ratio: 4, window: 128 } as const;
+    expect(meanContext(compressed, true, 4096)).toBe(512 - 512 ** 2 / 2048 + (128 - 128 ** 2 / 8192));
+    expect(meanContext(compressed, false, 4096)).toBe(512 + 128);
   });
 });
 

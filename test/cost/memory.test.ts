@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { steps } from '../../scripts/gpu.ts';
 import { compare, loadMemory, median, quantile } from '../../scripts/memory.ts';
-import { memoryPage } from '../../scripts/memory-page.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { savedTensors, total } from '../../src/cost/memory/activations.ts';
 import { heldBy } from '../../src/cost/memory/held.ts';
+import { lossBytes } from '../../src/cost/memory/loss.ts';
 import { totalOf } from '../../src/cost/memory/phase.ts';
 import { phasesOf } from '../../src/cost/memory/phases.ts';
 import { layerActivations } from '../../src/cost/memory/recompute.ts';
@@ -138,10 +138,6 @@ describe('measured peaks (test/oracle/memory.json)', () => {
     expect(errors.reduce((sum, error) => sum + error, 0) / errors.length).toBeLessThan(0.01);
   });
 
-  it('docs/memory.md says what the rows give', () => {
-    expect(readFileSync(new URL('../../docs/memory.md', import.meta.url), 'utf8')).toBe(memoryPage);
-  });
-
   it('full fine-tuning under FSDP whose shards accelerate made fp32: within 3.5 %, once the run says so', () => {
     const doubled = of('ibm-fms-acceleration').filter(
       ({ one, error }) =>
@@ -260,6 +256,12 @@ describe('properties', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('a model without an output matrix has no loss', () => {
+    const config = { model_type: 'bert', architectures: ['BertModel'] };
+    const { run } = settled(config, {});
+    expect(lossBytes(expand(read(config)), run)).toEqual({ forward: 0, backward: 0 });
   });
 
   it('a saving is what the changed run takes less', () => {
