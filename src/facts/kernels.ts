@@ -151,12 +151,14 @@ const hopperLow = judged(
   'short of 16 bits by as much as maximum achievable FLOP/s are; no kernel table was fitted',
   '2026-11-24',
 );
+/** Hopper has no matrix units for 4 bits, and multiplies them in 8. */
+const hopperFewBits = gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1);
 
 const hopper: Row = {
   gemm: gemm(onKernels, 0.834, 143, 2.9e-6, 0.79, 0.47, 0.005),
   low: {
-    fp8: gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1),
-    fp4: gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+    fp8: hopperFewBits,
+    fp4: hopperFewBits,
     sustained: onSteps(1.17, 'ratio'),
   },
   attention: attention(onHopperPlots, 0.64, 0.5, 560, 0.86),

@@ -293,12 +293,20 @@ export const elementary = numbers({
   cast: passes([6, 6], [1, 1]),
   /** a result, and a mask of one byte */
   dropout: passes([5, 5], [1, 1]),
-  /** products and attention: their time is in their rates, but for where they start and end */
-  product: passes([0, 0], [1, 2]),
-  attention: passes([0, 0], [1, 3]),
-  writtenOutAttention: passes([0, 0], [9, 12]),
+});
+
+const started = (forward: number, backward: number) => ({
+  forward: dispatched(forward, 'count'),
+  backward: dispatched(backward, 'count'),
+});
+
+/** Kernels of products and attention, whose time is in their rates, but for where they start and end. */
+export const heavyKernels = numbers({
+  product: started(1, 2),
+  attention: started(1, 3),
+  writtenOutAttention: started(9, 12),
   /** PEFT's: two casts of the input and one of each factor, two products, a scale and a sum */
-  adapter: passes([0, 0], [8, 12]),
+  adapter: started(8, 12),
 });
 
 /** Seconds of a kernel besides what its bytes take: it starts, fills the chip and drains. */

@@ -1,4 +1,4 @@
-import { elementary, kernelStart } from '../../facts/steps.ts';
+import { elementary, heavyKernels, kernelStart } from '../../facts/steps.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isTarget } from '../count/lora.ts';
@@ -7,11 +7,8 @@ import type { Context } from './context.ts';
 import type { Passes } from './parts.ts';
 import { fusedProducts } from './products.ts';
 
-type Bytes = {
-  readonly forward: number;
-  readonly backward: number;
-  readonly kernels: { readonly forward: number; readonly backward: number };
-};
+type Kernels = { readonly forward: number; readonly backward: number };
+type Bytes = { readonly forward: number; readonly backward: number; readonly kernels: Kernels };
 type Kind<Name extends Operation['kind']> = Extract<Operation, { kind: Name }>;
 
 /** What a layer moves besides its products and attention, where each operation runs in elementary steps: bytes of a micro-batch, and kernels. */
@@ -39,7 +36,7 @@ type Traffic = { readonly bytes: Passes; readonly kernels: Passes };
 export function elementarySeconds(list: readonly Operation[], run: TrainingRun, context: Context): Passes {
   const { bytes, kernels } = elementaryTraffic(list, run, context);
   let [forward, backward] = kernels;
-  for (const { kernels: heavy } of heavies(list, run, context)) {
+  for (const heavy of heavies(list, run, context)) {
     forward += heavy.forward;
     backward += heavy.backward;
   }
@@ -110,14 +107,14 @@ function activationBytes({ gated, function: name }: Kind<'activation'>): Bytes {
 }
 
 /** Kernels whose time is elsewhere. */
-function heavies(list: readonly Operation[], run: TrainingRun, context: Context): readonly Bytes[] {
-  const attention = run.flashAttention ? elementary.attention : elementary.writtenOutAttention;
+function heavies(list: readonly Operation[], run: TrainingRun, context: Context): readonly Kernels[] {
+  const attention = run.flashAttention ? heavyKernels.attention : heavyKernels.writtenOutAttention;
   const { lora } = run;
   return [
-    ...fusedProducts(list, context).map(() => elementary.product),
+    ...fusedProducts(list, context).map(() => heavyKernels.product),
     ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
     ...list.flatMap((one) =>
-      one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [elementary.adapter] : [],
+      one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [heavyKernels.adapter] : [],
     ),
   ];
 }
