@@ -14293,11 +14293,13 @@ const ampere = {
     gap: gaps(2e-6, 's'),
 };
 const hopperLow = judged('short of 16 bits by as much as maximum achievable FLOP/s are; no kernel table was fitted', '2026-11-24');
+/** Hopper has no matrix units for 4 bits, and multiplies them in 8. */
+const hopperFewBits = gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1);
 const hopper = {
     gemm: gemm(onKernels, 0.834, 143, 2.9e-6, 0.79, 0.47, 0.005),
     low: {
-        fp8: gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1),
-        fp4: gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+        fp8: hopperFewBits,
+        fp4: hopperFewBits,
         sustained: onSteps(1.17, 'ratio'),
     },
     attention: kernels_attention(onHopperPlots, 0.64, 0.5, 560, 0.86),
@@ -14819,12 +14821,18 @@ const elementary = numbers({
     cast: passes([6, 6], [1, 1]),
     /** a result, and a mask of one byte */
     dropout: passes([5, 5], [1, 1]),
-    /** products and attention: their time is in their rates, but for where they start and end */
-    product: passes([0, 0], [1, 2]),
-    attention: passes([0, 0], [1, 3]),
-    writtenOutAttention: passes([0, 0], [9, 12]),
+});
+const started = (forward, backward) => ({
+    forward: dispatched(forward, 'count'),
+    backward: dispatched(backward, 'count'),
+});
+/** Kernels of products and attention, whose time is in their rates, but for where they start and end. */
+const heavyKernels = numbers({
+    product: started(1, 2),
+    attention: started(1, 3),
+    writtenOutAttention: started(9, 12),
     /** PEFT's: two casts of the input and one of each factor, two products, a scale and a sum */
-    adapter: passes([0, 0], [8, 12]),
+    adapter: started(8, 12),
 });
 /** Seconds of a kernel besides what its bytes take: it starts, fills the chip and drains. */
 const kernelStart = numbers({ seconds: fitted(sources.gpu)(7e-6, 's') });
@@ -15583,7 +15591,7 @@ function elementaryTraffic(list, run, context) {
 function elementarySeconds(list, run, context) {
     const { bytes, kernels } = elementaryTraffic(list, run, context);
     let [forward, backward] = kernels;
-    for (const { kernels: heavy } of heavies(list, run, context)) {
+    for (const heavy of heavies(list, run, context)) {
         forward += heavy.forward;
         backward += heavy.backward;
     }
@@ -15640,12 +15648,12 @@ function activationBytes({ gated, function: name }) {
 }
 /** Kernels whose time is elsewhere. */
 function heavies(list, run, context) {
-    const attention = run.flashAttention ? elementary.attention : elementary.writtenOutAttention;
+    const attention = run.flashAttention ? heavyKernels.attention : heavyKernels.writtenOutAttention;
     const { lora } = run;
     return [
-        ...fusedProducts(list, context).map(() => elementary.product),
+        ...fusedProducts(list, context).map(() => heavyKernels.product),
         ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
-        ...list.flatMap((one) => one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [elementary.adapter] : []),
+        ...list.flatMap((one) => one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [heavyKernels.adapter] : []),
     ];
 }
 /** Autocast makes 16-bit copies of fp32 weights, and of their gradients fp32 ones. */
@@ -24940,7 +24948,7 @@ function valuesBehind(words, at, name) {
     const most = Object.hasOwn(launchers, name) ? 1 : words.length;
     const values = [];
     for (const word of words.slice(at + 1)) {
-        if (values.length >= most || !isValue(word) || (values.length > 0 && started.test(word.text)))
+        if (values.length >= most || !isValue(word) || (values.length > 0 && script_arguments_started.test(word.text)))
             break;
         values.push(word);
     }
@@ -24967,7 +24975,7 @@ function tell(path, { needs }, line, { lines, open }) {
         open.delete(path);
 }
 /** A training file on the command line is not one more value of the flag before it. */
-const started = /\.ya?ml$/;
+const script_arguments_started = /\.ya?ml$/;
 /** ms-swift, LLaMA-Factory and others start as many processes as the environment says. */
 function fromEnvironment(environment) {
     const devices = environment.get('CUDA_VISIBLE_DEVICES') ?? environment.get('ASCEND_RT_VISIBLE_DEVICES');

@@ -189,6 +189,20 @@ describe('adapters and casts', () => {
   });
 });
 
+describe('a recurrent layer', () => {
+  it.each([1, 2])('runs its state update at a fifth of the peak, divided by tensor parallelism of %d', (tensor) => {
+    const [T, L] = [4096, 4];
+    const mamba = { model_type: 'mamba2', num_hidden_layers: L, hidden_size: 512, num_heads: 16, head_dim: 64 };
+    const run = { gpus: tensor, global_batch_size: 1, sequence_length: T, parallelism: { tensor } };
+    const of = (chunk_size: number) => costOf({ ...mamba, chunk_size }, run);
+    // A chunk that is longer has more products within, and moves nothing more.
+    const flops =
+      T * ((of(256).flops.forward.lines['state_space'] ?? 0) - (of(64).flops.forward.lines['state_space'] ?? 0));
+    const seconds = of(256).throughput.parts.memory_bound - of(64).throughput.parts.memory_bound;
+    expect(seconds / ((3 * flops) / (0.2 * 989.4e12 * tensor))).toBeCloseTo(1, 9);
+  });
+});
+
 describe('a layer that is bound by memory', () => {
   const [T, D, I, L] = [4096, 512, 1536, 4];
   const model = 1.216;
@@ -231,6 +245,11 @@ describe('a layer that is bound by memory', () => {
     const kernels = 2 * (8 + 16) + 2 * (1 + 1) + (2 + 1) + (10 + 16) + (2 + 3) + 7 * (1 + 2) + (1 + 3);
     const expected = (L * steps + head) / streamed + L * kernels * 7e-6;
     expect(parts({ ...transformers, weights_dtype: 'bf16' }).memory_bound / expected).toBeCloseTo(1, 9);
+  });
+
+  it('attention that is written out starts 9 kernels forward and 12 backward, in place of 1 and 3', () => {
+    const of = (flash_attention: boolean) => parts({ ...transformers, flash_attention }).memory_bound;
+    expect(of(false) - of(true)).toBeCloseTo(L * (9 + 12 - 1 - 3) * 7e-6, 9);
   });
 
   it('over fp32 weights its residual stream is fp32, and each product casts what it reads and its weight', () => {
@@ -315,6 +334,9 @@ describe('FLOPs that recompute repeats', () => {
   it('block counts from the first layer of each stage', () => {
     const run = { recompute: 'full', recompute_method: 'block', recompute_layers: 1, parallelism: { pipeline: 2 } };
     expect(again(run, { ...small, num_hidden_layers: 4 })).toBe(2 * layer);
+    // Megatron-Core builds one block for each virtual stage, and each recomputes its first layers.
+    const virtual = { ...run, parallelism: { pipeline: 2, virtual_pipeline: 2 } };
+    expect(again(virtual, { ...small, num_hidden_layers: 8 })).toBe(4 * layer);
   });
 });
 

@@ -11,8 +11,8 @@ const head = 1000 * 512 + 512;
 const [gathered, reduced] = [2, 4];
 
 /** What FSDP2 over four GPUs gathers of the small model in bf16. */
-function gatheredBy(more: object) {
-  const { run } = costOf(small, {
+function gatheredBy(more: object, config: object = small) {
+  const { run } = costOf(config, {
     framework: 'fsdp',
     sharding: 'full',
     gpus: 4,
@@ -20,7 +20,7 @@ function gatheredBy(more: object) {
     weights_dtype: 'fp32',
     ...more,
   }).run;
-  const operations = expand(modelOf(small));
+  const operations = expand(modelOf(config));
   const [stage] = stages(operations, run);
   if (stage === undefined) throw new Error('no stage');
   return unshardedOf(operations, run, stage);
@@ -41,5 +41,19 @@ describe('weights that FSDP2 gathers', () => {
     expect(inBackward(3)).toBe(gathered * (table + 4 * layer) + reduced * head);
     expect(inBackward(1)).toBe(gathered * (table + 2 * layer) + reduced * layer);
     expect(inReduction(1)).toBe(gathered * (table + layer) + (gathered + reduced) * layer);
+  });
+
+  it('are reduced only where they are trained', () => {
+    const { inBackward, inReduction } = gatheredBy({ lora: { rank: 8, targets: ['q_proj'] } });
+    expect(inBackward(1)).toBe(gathered * layer);
+    expect(inReduction(1)).toBe(0);
+  });
+
+  it('stand in the buffers of two groups that follow each other', () => {
+    expect(gatheredBy({}).buffers).toBe(gathered * 2 * layer);
+    expect(gatheredBy({}, { ...small, num_hidden_layers: 1 }).buffers).toBe(gathered * (layer + head));
+    // Between a table and an output that are each wider than all layers stands the layer.
+    const wide = { ...small, num_hidden_layers: 1, vocab_size: 100_000 };
+    expect(gatheredBy({}, wide).buffers).toBe(gathered * (layer + 100_000 * 512 + 512));
   });
 });
