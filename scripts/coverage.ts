@@ -4,8 +4,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { countParameters } from '../src/cost/count/parameters.ts';
 import { expand } from '../src/cost/expand/model.ts';
+import { evidenceOf } from '../src/facts/evidence.ts';
 import { findComposite } from '../src/families/multimodal.ts';
-import { findFamily } from '../src/families/registry.ts';
+import { familyNames, findFamily } from '../src/families/registry.ts';
+import { decoderVariants } from '../src/families/remote-decoders.ts';
+import { textEncoderVariants } from '../src/families/text-encoders.ts';
 import { readConfig } from '../src/read/config.ts';
 import { multimodalSection } from './coverage-multimodal.ts';
 
@@ -60,6 +63,10 @@ export function coverage(): readonly {
     return { type, state, found: off.length === 0 ? own.map(([variant]) => variant) : off };
   });
 }
+
+const typesByRule = [...familyNames, ...Object.keys(decoderVariants), ...Object.keys(textEncoderVariants)]
+  .filter((type) => evidenceOf(type) === 'by-rule')
+  .sort();
 
 export function coveragePage(): string {
   const lines = coverage();
@@ -123,6 +130,10 @@ export function coveragePage(): string {
     '| model_type | exact (`scripts/oracle/remote.py`) |',
     '|---|---|',
     ...tally('remote.json'),
+    '',
+    '## Counted by rule',
+    '',
+    `No official code was at hand for these: their rows were read from descriptions, or are another type's. Their counts are approximate, with the band of such counts, and say so: ${typesByRule.map((type) => `\`${type}\``).join(', ')}.`,
     '',
   ].join('\n');
 }

@@ -22,10 +22,13 @@ const count = (name: string) => {
 
 const firstName = (model: (typeof models)[number]) => model.names[0] ?? '';
 
+/** Models whose type no official code was at hand for; none is added. */
+const countedByRule = ['OrionStarAI/Orion-14B-Base'];
+
 describe('the catalogue of models', () => {
   it.each(models.map((model) => [firstName(model), model] as const))('%s is read and exact', (name, model) => {
     const { exact, total } = count(name);
-    expect(exact).toBe(true);
+    expect(exact).toBe(!countedByRule.includes(name));
     expect(total).toBeGreaterThan(0);
     expect(model.source.length).toBeGreaterThan(10);
   });

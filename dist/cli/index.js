@@ -27743,6 +27743,17 @@ const deepseekV3 = {
     prediction: deepseekPrediction,
     copiesEmbeddings: true,
 };
+/** Kimi K2 by the code that its files name, DeepSeek's own: it reads how often experts come, and adds a bias for one way to choose. */
+const kimiK2 = {
+    ...deepseekV3,
+    source: 'deepseek-ai/DeepSeek-V3 modeling_deepseek.py, which moonshotai/Kimi-K2-Instruct carries',
+    defaultsOf: 'deepseek_v3',
+    defaults: { topk_method: 'noaux_tc' },
+    feedForward: (shape, fields, mlp) => denseOrExperts({
+        shared: { times: 'n_shared_experts' },
+        correctionBias: fields.string('topk_method') === 'noaux_tc',
+    })(shape, fields, mlp),
+};
 const deepseekV32 = {
     ...deepseekV3,
     source: modeling('deepseek_v32'),
@@ -27943,6 +27954,7 @@ const latentFamilies = {
     youtu: { ...latentDense, source: modeling('youtu') },
     deepseek_v2: deepseekV2,
     deepseek_v3: deepseekV3,
+    kimi_k2: kimiK2,
     deepseek_v32: deepseekV32,
     glm4_moe_lite: {
         ...deepseekV3,
@@ -38269,11 +38281,11 @@ function overlaid(below, above) {
 const evidences = ['official-code', 'authors-code', 'published', 'by-rule', 'by-keys'];
 const evidence_words = (...lines) => new Set(lines.flatMap((line) => line.split(' ')));
 /** Types whose authors' own code was built and counted, which no release of Transformers has. */
-const authorsCode = evidence_words('Dream chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan llada llada2_moe llada_moe llama_moe', 'retnet rwkv7 transformer yuan');
+const authorsCode = evidence_words('Dream aquila chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan kimi_k2 kimi_vl llada llada2_moe', 'llada_moe llama_moe mimo minicpm minimax_m1 retnet rwkv7 telechat telechat2 transformer yuan');
 /** Types of which a published model's count is known, and whose code was read and not built. */
-const publishedCount = evidence_words('RefinedWeb RefinedWebModel Yi arctic baichuan bailing_moe bailing_moe_linear bailing_moe_v2 chatglm deepseek', 'grok-1 internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv mixformer-sequential molmo', 'nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral qwen rwkv5 rwkv6 stablelm_epoch xverse');
-/** Types of which no count is known but ours: their row was read from their code, or is another type's. */
-const byRule = evidence_words('aquila aquila2 bailing_hybrid btlm deci deepseek_ref exaone grok2 inkling_model kimi_k2 kimi_vl llava_llama', 'llava_mistral llava_qwen mimo mimo_v2 minicpm minimax_m1 minimax_text_01 orion skywork solar step3p5_flash telechat', 'telechat2');
+const publishedCount = evidence_words('RefinedWeb RefinedWebModel Yi arctic baichuan bailing_moe bailing_moe_linear bailing_moe_v2 chatglm deepseek deepseek_ref', 'grok-1 internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv minimax_text_01', 'mixformer-sequential molmo nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral qwen rwkv5 rwkv6 stablelm_epoch xverse');
+/** Types of which no count is known but ours: their row was read from a description of their code, or is another type's. */
+const byRule = evidence_words('aquila2 bailing_hybrid btlm deci exaone grok2 inkling_model llava_llama llava_mistral llava_qwen mimo_v2 minicpm_moe', 'orion skywork solar step3p5_flash');
 /** What the counts of a type with a row rest on. All others were built from the classes of Transformers and counted. */
 function evidenceOf(type) {
     if (byRule.has(type))
@@ -38293,6 +38305,8 @@ const classified = {
         'hunyuan_v1_dense hunyuan_v1_moe jamba jetmoe llama mbart minicpm3 minimax ministral ministral3 mistral',
         'mixtral mpt mt5 nemotron olmo olmo2 olmo3 openai-gpt opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3',
         'qwen3_5_text qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2 t5 umt5 zamba zamba2',
+        // With the code of its authors (`scripts/oracle/remote.py`).
+        'kimi_k2',
     ]
         .join(' ')
         .split(' ')),
@@ -38322,16 +38336,16 @@ const classified = {
 const letters = (name) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 /** A family's name as its classes start with it: without what marks the text model of a composite. */
 const class_names_stemOf = (name) => letters(name).replace(/(text)?(model)?$/, '');
-/** Families whose classes start with another name than their type. */
+/** Families whose classes start with other names than their type: all that they have. */
 const aliases = {
     'gpt-sw3': ['GPT2'],
     'nemotron-nas': ['DeciLM'],
     'openai-gpt': ['OpenAIGPT'],
-    'phi-msft': ['Phi'],
+    'phi-msft': ['phi-msft', 'Phi'],
     phixtral: ['Phi'],
     chatglm1: ['ChatGLM'],
     deci: ['DeciLM'],
-    deepseek_ref: ['DeepseekV4'],
+    deepseek_ref: ['DeepseekRef', 'DeepseekV4'],
     glm1: ['GLM'],
     glmga: ['Glm46V'],
     grok2: ['Grok1'],
@@ -38340,15 +38354,17 @@ const aliases = {
     hunyuan_v1_moe: ['HunYuanMoEV1'],
     llada_moe: ['LLaDAMoE'],
     inkling_mm_model: ['Inkling'],
+    kimi_k2: ['DeepseekV3'],
     jina_xlm_roberta: ['XLMRoberta', 'XLMRobertaLoRA'],
-    minimax_m3_vl: ['MiniMaxM3Sparse'],
-    ministral3: ['Mistral3'],
+    minicpm_moe: ['MiniCPM'],
+    minimax_m3_vl: ['MiniMaxM3VL', 'MiniMaxM3Sparse'],
+    ministral3: ['Ministral3', 'Mistral3'],
     RefinedWeb: ['RW'],
     RefinedWebModel: ['RW'],
-    step3p7: ['Step3p7Flash'],
+    step3p7: ['Step3p7', 'Step3p7Flash'],
 };
 /** Whether a class is of a type, by its name. */
-const startsAs = ({ stem }, type) => [type, ...(Object.hasOwn(aliases, type) ? (aliases[type] ?? []) : [])].some((name) => class_names_stemOf(name) === class_names_stemOf(stem));
+const startsAs = ({ stem }, type) => ((Object.hasOwn(aliases, type) ? aliases[type] : undefined) ?? [type]).some((name) => class_names_stemOf(name) === class_names_stemOf(stem));
 /**
  * What a count under a class does not rest on: undefined where the class is of one of the types whose code builds the model, or
  * where the config names none.
@@ -38440,13 +38456,13 @@ function drafts_whole(fields, key) {
 }
 /** No width or vocabulary is larger. */
 const drafts_largest = 2 ** 40;
-/** EAGLE-3 (SpecForge, specforge/modeling/draft/llama3_eagle.py) joins three hidden states where its config lists no layers. */
+/** How many hidden states EAGLE-3 joins (SpecForge, specforge/modeling/draft/llama3_eagle.py). */
 const eagle3States = 3;
 /** One layer whose queries, keys and values read the token beside the joined states, and an output over a vocabulary of its own. */
 function eagle3(base, shape, fields) {
     const { hiddenSize: D } = shape;
     const target = drafts_whole(fields, 'target_hidden_size') ?? D;
-    const states = statesRead(fields, 'eagle_config', 'eagle_aux_hidden_state_layer_ids', eagle3States);
+    const states = eagle3States;
     return {
         ...base,
         // The target's table, which the draft's checkpoint holds and training leaves as it is.
@@ -38503,10 +38519,13 @@ function dflash(base, shape, fields) {
         head: [norm('norm.final', D), { kind: 'output', rows: D, columns: shape.vocabularySize, tied: true, bias: false }],
     };
 }
+/** One layer, and a list of three of the target's where there is a list: SpecForge's class has no other. */
+const isOfThree = (shape, fields) => shape.layers === 1 &&
+    statesRead(fields, 'eagle_config', 'eagle_aux_hidden_state_layer_ids', eagle3States) === eagle3States;
 /** The architecture of a draft, in the place of its target family's. */
 function asDraft(kind, name, base, shape, fields) {
     const biased = fields.ofFile('attention_bias') === true || fields.ofFile('mlp_bias') === true;
-    if (kind === 'other' || biased || (kind === 'eagle3' && shape.layers !== 1))
+    if (kind === 'other' || biased || (kind === 'eagle3' && !isOfThree(shape, fields)))
         throw unknownDraft(name);
     fields.assume('architectures', name, 'a draft for speculative decoding: counted by its own code, beside a target that is not counted');
     const plain = { ...base, prediction: [], predictionDepth: 0 };
@@ -38993,6 +39012,8 @@ const minimaxVision = (part) => {
 };
 /** MoonViT (Kimi-VL, arXiv:2504.07491): learned positions that are interpolated, a norm behind. */
 const moonvit = (part) => {
+    if (part.states('merge_kernel_size') && towers_pair(part, 'merge_kernel_size').some((side) => side !== 2))
+        throw part.wrong('merge_kernel_size', 'must be [2, 2], which every published model has', part.raw('merge_kernel_size')?.value);
     const D = part.integer(['vt_hidden_size', 'hidden_size']);
     const L = part.integer(['vt_num_hidden_layers', 'num_hidden_layers'], 0);
     const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
@@ -40382,6 +40403,7 @@ const findComposite = (modelType) => Object.hasOwn(composites, modelType)
 
 
 
+
 const llama = { source: modeling('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
 const qwen3 = {
     source: modeling('qwen3'),
@@ -40633,16 +40655,13 @@ const denseFamilies = {
     },
     baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
     xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
-    minicpm: {
-        ...llama,
-        source: 'openbmb/MiniCPM modeling_minicpm.py, MiniCPM-MoE-8x2B modeling_minicpm.py',
-        defaultsOf: 'llama',
-        tied: true,
-        // MiniCPM-MoE goes by the dense family's name.
-        mlps: (shape, fields) => each(shape, () => (fields.count('num_experts') > 0 ? 'experts' : 'dense')),
-        feedForward: (shape, fields, mlp) => mlp.kind === 'experts' ? pieces_experts(shape, fields, { width: shape.width }) : pieces_dense(shape.hiddenSize, shape.width),
+    minicpm: { ...llama, source: 'openbmb/MiniCPM4-8B modeling_minicpm.py', defaultsOf: 'llama', tied: true },
+    mimo: {
+        ...qwen2,
+        source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py',
+        defaultsOf: 'qwen2',
+        prediction: nextToken('dense'),
     },
-    mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
     aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
     orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorms, defaultsOf: 'llama' },
     internlm: {
@@ -41967,9 +41986,16 @@ const minimax = {
         })
         : grouped(shape),
     mlps: always('experts'),
+    feedForward: (shape, fields) => pieces_experts(shape, fields),
+};
+/** MiniMax's own code: a key for the width of an always-on expert, which is then as wide as the others, whatever the key says. */
+const minimaxOwn = {
+    ...minimax,
+    source: 'MiniMax-AI/MiniMax-M1 modeling_minimax_m1.py',
+    defaultsOf: 'minimax',
     feedForward: (shape, fields) => {
-        const width = fields.count('shared_intermediate_size');
-        return pieces_experts(shape, fields, vocabulary_alwaysOn(width, { gate: true }));
+        const beside = fields.count('shared_intermediate_size') > 0;
+        return pieces_experts(shape, fields, vocabulary_alwaysOn(beside ? shape.width : 0, { gate: true }));
     },
 };
 /** The heads that fill the inner width, where the config leaves their number out, as flash-linear-attention takes them. */
@@ -42037,6 +42063,8 @@ const recurrentFamilies = {
         feedForward: (shape, fields, mlp) => mlp.kind === 'dense' ? pieces_dense(shape.hiddenSize, shape.width) : pieces_experts(shape, fields),
     },
     minimax,
+    minimax_m1: minimaxOwn,
+    minimax_text_01: minimaxOwn,
 };
 
 ;// CONCATENATED MODULE: ./build/families/hybrid.js
@@ -43617,10 +43645,12 @@ const refinedWeb = {
 };
 /** TeleChat: biases on the attention's output and the feed-forward's last matrix, keys and values in one. */
 const telechat = {
-    source: 'Tele-AI/TeleChat2-7B modeling_telechat2.py',
-    attention: (shape, fields) => grouped(shape, { bias: { ...inputBiasBy(fields, 'attention_bias'), output: true } }),
+    source: 'Tele-AI/Telechat models/7B/modeling_telechat.py, Tele-AI/TeleChat2 model/115B/modeling_telechat.py',
+    defaults: { hidden_size: 4096, n_layer: 30, n_head: 32, vocab_size: 160_256, ffn_hidden_size: 12_288 },
+    attention: (shape) => grouped(shape, { bias: { query: false, key: false, value: false, output: true } }),
     feedForward: denseWith({ bias: { up: false, down: true } }),
-    tied: false,
+    embedding: ({ hiddenSize: D }, fields) => fields.boolean('embed_layernorm') ? [normOf({ source: '' }, 'norm.embedding', D)] : [],
+    tied: true,
 };
 const remoteFamilies = {
     bailing_moe_v2: ling2,
@@ -43734,7 +43764,9 @@ const namesOfRemoteCode = {
     llama_moe: [...llamaNames, 'num_experts'],
     molmo: llamaNames,
     mimo: [...llamaNames, 'head_dim'],
-    minicpm: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
+    minicpm: llamaNames,
+    minicpm_moe: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
+    kimi_k2: [...llamaNames, 'n_routed_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
     minimax_m1: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
     minimax_text_01: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
     'mixformer-sequential': [...gptNames, ...gptAliases, 'n_head_kv'],
@@ -43834,6 +43866,15 @@ const grok2 = {
         }),
     ],
     tied: false,
+};
+/** MiniCPM-MoE: a mixture in place of each feed-forward, each expert as wide as that of the dense model. */
+const minicpmMoe = {
+    source: 'openbmb/MiniCPM-MoE-8x2B modeling_minicpm.py',
+    defaultsOf: 'llama',
+    attention: groupedWith(),
+    mlps: always('experts'),
+    feedForward: (shape, fields) => pieces_experts(shape, fields, { width: shape.width }),
+    tied: true,
 };
 /** LLaMA-MoE (arXiv:2406.16554): Llama's feed-forward cut into experts, and a router of two matrices with a third for noise. */
 const llamaMoe = {
@@ -44139,6 +44180,7 @@ const decoderVariants = {
     glm1,
     grok2,
     llada_moe: lladaMoe,
+    minicpm_moe: minicpmMoe,
     phixtral,
 };
 
@@ -44488,8 +44530,6 @@ const sameAs = {
     granite4_vision_text: 'granite',
     glm4v_moe_text: 'glm4_moe',
     inkling_model: 'inkling_text',
-    // moonshotai/Kimi-K2-Instruct names DeepseekV3ForCausalLM: DeepSeek-V3 with other sizes.
-    kimi_k2: 'deepseek_v3',
     phi4_multimodal: 'phi3',
     qwen2_5_omni_text: 'qwen2',
     qwen2_5_vl_text: 'qwen2',
@@ -44500,8 +44540,6 @@ const sameAs = {
     Yi: 'llama',
     aquila2: 'llama',
     deepseek_ref: 'deepseek_v4',
-    minimax_m1: 'minimax',
-    minimax_text_01: 'minimax',
     'mixformer-sequential': 'phi-msft',
     mimo_v2: 'mimo_v2_flash',
     mistral4: 'deepseek_v2',
@@ -44730,6 +44768,12 @@ const variants = [
         name: 'llada_moe',
         types: ['llada'],
         is: (config) => variants_names(config, 'architectures', /^LLaDAMoE/) || has(config, 'expert_intermediate_size'),
+    },
+    // openbmb/MiniCPM-MoE-8x2B, whose code is not that of the dense models.
+    {
+        name: 'minicpm_moe',
+        types: ['minicpm'],
+        is: (config) => has(config, 'num_experts'),
     },
     // xai-org/grok-2 states the type of another model (`git`).
     {
@@ -45711,20 +45755,20 @@ function huggingface_read(source) {
         nameUnread(fields);
     // An unknown family is not exact as it is.
     const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
+    const evidence = evidenceFor(found, draft !== undefined, modelType, ofClass);
+    if (evidence === 'by-rule')
+        fields.assume('model_type', modelType, 'counted by rule: no official code that builds it was at hand');
     const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
     const { quantization, unknown } = readQuantization(value, text, architecture.order.length, outer);
     const elementBytes = bytesOfElement(text, value);
     const complete = {
         ...architecture,
-        restsOn: family === undefined
-            ? 'by-keys'
-            : draft !== undefined
-                ? 'by-rule'
-                : evidenceOf(rowOf(modelType, ofClass ?? type)),
+        restsOn: evidence,
         towers,
         // A type of its own may have code of its own, whatever class it names.
         exact: architecture.exact &&
             family !== undefined &&
+            evidence !== 'by-rule' &&
             foreign === undefined &&
             allRead &&
             // Said by formats whose file describes more than what is counted.
@@ -45756,6 +45800,17 @@ function codesOf(found, value, modelType, ofClass) {
     const shared = found.kind === 'composite' && found.text === value;
     const namesake = shared ? undefined : namesakeOf(found.type);
     return [modelType, found.type, ofClass, namesake].filter((type) => type !== undefined);
+}
+/** What the count rests on; where the text model of a composite is counted by rule, so is the whole. */
+function evidenceFor(found, draft, modelType, ofClass) {
+    if (found.family === undefined)
+        return 'by-keys';
+    // Drafts stand on the family of their target, and were counted as the code that trains them builds them.
+    if (draft)
+        return 'authors-code';
+    if (evidenceOf(found.type) === 'by-rule')
+        return 'by-rule';
+    return evidenceOf(rowOf(modelType, ofClass ?? found.type));
 }
 /** The type whose row counts the model: the file's own, or that of its text model or class. */
 const rowOf = (stated, inner) => (isKnown(stated) ? stated : inner);

@@ -1,6 +1,7 @@
 """Counts what authors' own modelling code builds, for families that no release of Transformers has.
 
-    python scripts/oracle/remote.py FOLDER > test/oracle/remote.json
+    python scripts/oracle/remote.py FOLDER                # every row, into test/oracle/remote.json
+    python scripts/oracle/remote.py FOLDER mimo minicpm   # these types alone; the other rows stay
 
 Needs torch 2.13.0, transformers 5.18.0 and einops. FOLDER holds a git repository for each name in CODE, with the commit that is
 named there. Only files of that list are run, on the meta device: no weight is made. A row is {model_type, variant, config, total}.
@@ -9,6 +10,7 @@ named there. Only files of that list are run, on the meta device: no weight is m
 import importlib
 import json
 import math
+import posixpath
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ import transformers.utils as utils
 import transformers.utils.import_utils as import_utils
 from transformers.configuration_utils import PretrainedConfig
 
+FILE = Path(__file__).resolve().parents[2] / "test" / "oracle" / "remote.json"
 utils.logging.set_verbosity_error()
 torch.distributions.Distribution.set_default_validate_args(False)
 
@@ -75,7 +78,31 @@ CODE = {
     "llada2_moe": (DLLM, "dllm/pipelines/llada2/models", "modeling_llada2_moe", "LLaDA2MoeModelLM", "configuration_llada2_moe", "LLaDA2MoeConfig"),
     "glm": (("colosssal-glm-demo", "5561ebc84c4efa6787d70001e88600ee62baf418"), "", "modeling_glm", "GLMModel", "configuration_glm", "GLMConfig"),
     "chatglm": (("chatglm-6b-huggingface", "867860a62b54cdc4d58e39ba768005977847d452"), "", "modeling_chatglm", "ChatGLMForConditionalGeneration", "configuration_chatglm", "ChatGLMConfig"),
+    "aquila": (("FlagAI", "9a885f3384bea3dc456eb07e061252a7be0df514"), "flagai/model/aquila2", "modeling_aquila", "AquilaForCausalLM", "configuration_aquila", "AquilaConfig"),
+    "telechat": (("Telechat", "9faf3bc40ee0393e65712acb80067b21c9d1aadb"), "models/7B", "modeling_telechat", "TelechatForCausalLM", "configuration_telechat", "TelechatConfig"),
+    "telechat2": (("TeleChat2", "cd9287f3084d617f6c339b4e09a058656be91633"), "llama_factory_training", "modeling_telechat2", "Telechat2ForCausalLM", "../model/115B/configuration_telechat", "TelechatConfig"),
+    "mimo": (("mimo_kor", "1bdf82cea25830db4d3a05464368fe4ad8a42422"), "", "modeling_mimo", "MiMoForCausalLM", "configuration_mimo", "MiMoConfig"),
+    "minimax_m1": (("MiniMax-M1", "2abb4f45a9df4154b4bde024d51874bd127edcee"), "", "modeling_minimax_m1", "MiniMaxM1ForCausalLM", "configuration_minimax_m1", "MiniMaxM1Config"),
+    "minicpm": (("nas_tuner", "316794f27329462e7e899a75a126972a6e44074b"), "", "modeling_minicpm", "MiniCPMForCausalLM", "configuration_minicpm", "MiniCPMConfig"),
+    "kimi_k2": (("FlagScale", "16a2dd5b5c413452ec09ec7a1fe7dea4810c6889"), "tools/checkpoint/moonlight_deepseek", "modeling_deepseek", "DeepseekV3ForCausalLM", "configuration_deepseek", "DeepseekV3Config"),
+    "kimi_k2 classifier": (("FlagScale", "16a2dd5b5c413452ec09ec7a1fe7dea4810c6889"), "tools/checkpoint/moonlight_deepseek", "modeling_deepseek", "DeepseekV3ForSequenceClassification", "configuration_deepseek", "DeepseekV3Config"),
+    "kimi_vl": (("transformers", "5c07b04c72185de4497149a9fd4586de5fcadae3"), "src/transformers/models/kimi_vl", "modeling_kimi_vl", "KimiVLForConditionalGeneration", "configuration_kimi_vl", "KimiVLConfig"),
 }  # fmt: skip
+
+# What is cut from the code so that it stands alone: how to generate, and imports from where its copy stood.
+CUT = {
+    "from .generation_utils import DreamGenerationMixin, DreamGenerationConfig": "class DreamGenerationMixin:\n    pass\n\nDreamGenerationConfig = object",
+    "from .generation_utils import History, TelechatIterTextStreamer": "History = TelechatIterTextStreamer = object",
+    "from .configuration_telechat2 import Telechat2Config": "from .configuration_telechat import TelechatConfig as Telechat2Config",
+    "from .utils import *": "",
+    ".float().half() / dim)).cuda()": ".float().half() / dim))",
+    "        flash_attn_unpadded_func = None": "        flash_attn_unpadded_func = object",
+    "from configuration_": "from .configuration_",
+    "from ..deepseek_v3.": "from transformers.models.deepseek_v3.",
+    "from ...": "from transformers.",
+    "nn.nn.LayerNorm": "nn.LayerNorm",
+    "self.rope_theta = config.rope_theta": "self.rope_theta = 10000",
+}
 
 # What the code reads without a default and no tensor follows from.
 BESIDE = {
@@ -89,6 +116,10 @@ BESIDE = {
 SMALL = dict(hidden_size=256, num_hidden_layers=4, num_attention_heads=8, vocab_size=1009, intermediate_size=704)
 LADA = dict(d_model=256, n_layers=3, n_heads=8, vocab_size=1000, embedding_size=1024, mlp_hidden_size=704, mlp_ratio=4, block_type="llama", layer_norm_type="rms", max_sequence_length=64)
 RAVEN = dict(n_embd=192, n_heads=4, num_attention_heads=4, num_key_value_heads=4, intermediate_size=520, vocab_size=1024, padding_multiple=64, mean_recurrence=3)
+TELE = dict(hidden_size=256, n_layer=4, n_head=8, vocab_size=1009, ffn_hidden_size=704)
+MINIMAX = dict(SMALL, head_dim=48, num_key_value_heads=2, attn_type_list=[0, 0, 0, 1], num_local_experts=4, num_experts_per_tok=2, layernorm_linear_attention_alpha=1.0, layernorm_linear_attention_beta=1.0, layernorm_full_attention_alpha=1.0, layernorm_full_attention_beta=1.0, layernorm_mlp_alpha=1.0, layernorm_mlp_beta=1.0, postnorm=True, rotary_dim=24)
+KIMI = dict(SMALL, num_key_value_heads=8, moe_intermediate_size=96, n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=2, n_group=1, topk_group=1, first_k_dense_replace=1, moe_layer_freq=1, q_lora_rank=64, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, topk_method="noaux_tc", scoring_func="sigmoid", aux_loss_alpha=0.001, seq_aux=True)
+MOON = dict(model_type="moonvit", patch_size=14, init_pos_emb_height=8, init_pos_emb_width=8, num_attention_heads=4, num_hidden_layers=3, hidden_size=128, intermediate_size=320, merge_kernel_size=[2, 2])
 SHAPES = {
     "llama_moe": [dict(SMALL, num_experts=8, num_selects=2), dict(SMALL, num_key_value_heads=2, num_experts=4, num_selects=3, gate_network="linear", gate_add_noise=False, attention_bias=True, tie_word_embeddings=True)],
     "huginn_raven": [dict(RAVEN), dict(RAVEN, n_layers_in_prelude=1, n_layers_in_recurrent_block=3, n_layers_in_coda=4, qk_bias=False, bias=True, tie_embeddings=False)],
@@ -100,13 +131,21 @@ SHAPES = {
     "llada2_moe": [dict(SMALL, num_key_value_heads=2, moe_intermediate_size=96, num_experts=8, num_experts_per_tok=2, num_shared_experts=1, first_k_dense_replace=1, use_bias=False, n_group=1, topk_group=1), dict(SMALL, num_key_value_heads=8, moe_intermediate_size=96, num_experts=4, num_experts_per_tok=1, num_shared_experts=2, first_k_dense_replace=2, use_qk_norm=False, use_qkv_bias=True, tie_word_embeddings=True, n_group=1, topk_group=1), dict(SMALL, num_key_value_heads=8, head_dim=48, moe_intermediate_size=96, num_experts=4, num_experts_per_tok=1, num_shared_experts=0, n_group=1, topk_group=1)],
     "glm": [dict(num_layers=4, hidden_size=256, num_attention_heads=8, vocab_size=1009, max_sequence_length=64, block_position_encoding=True), dict(num_layers=3, hidden_size=192, num_attention_heads=6, vocab_size=1009, max_sequence_length=96, block_position_encoding=False)],
     "chatglm": [dict(num_layers=4, hidden_size=256, num_attention_heads=8, inner_hidden_size=704, vocab_size=1009, max_sequence_length=64, position_encoding_2d=True)],
+    "aquila": [dict(SMALL, num_key_value_heads=2), dict(SMALL, tie_word_embeddings=True)],
+    "telechat": [dict(TELE), dict(TELE, tie_word_embeddings=False, embed_layernorm=True)],
+    "telechat2": [dict(TELE, num_key_value_heads=2), dict(TELE, tie_word_embeddings=False, embed_layernorm=True)],
+    "mimo": [dict(SMALL, num_key_value_heads=2, num_nextn_predict_layers=1, tie_word_embeddings=False), dict(SMALL, num_key_value_heads=8, tie_word_embeddings=True)],
+    "minimax_m1": [dict(MINIMAX), dict(MINIMAX, num_key_value_heads=8, shared_intermediate_size=96, tie_word_embeddings=True)],
+    "minicpm": [dict(SMALL, num_key_value_heads=2), dict(SMALL, attention_bias=True, tie_word_embeddings=False)],
+    "kimi_k2": [dict(KIMI), dict(KIMI, q_lora_rank=None, n_shared_experts=2, moe_layer_freq=2, attention_bias=True, tie_word_embeddings=True), dict(KIMI, topk_method="greedy", n_shared_experts=None)],
+    "kimi_k2 classifier": [dict(KIMI, num_labels=3)],
+    "kimi_vl": [dict(text_config=KIMI, vision_config=MOON), dict(text_config=dict(KIMI, q_lora_rank=None), vision_config=dict(MOON, hidden_size=96, init_pos_emb_width=6))],
 }  # fmt: skip
 
 
 def published():
     """The published models of these types, by the row of CODE that builds them."""
-    folder = Path(__file__).resolve().parents[2] / "test" / "oracle"
-    for row in json.loads((folder / "models.json").read_text()):
+    for row in json.loads((FILE.parent / "models.json").read_text()):
         config = row.get("config", {})
         kind = "llada moe" if config.get("architectures") == ["LLaDAMoEModelLM"] else config.get("model_type")
         if kind in CODE:
@@ -120,12 +159,12 @@ def load(folder, target, kind):
     package.mkdir(exist_ok=True)
     (package / "__init__.py").write_text("")
     for name in names[::2]:
-        file = f"{path}/{name}.py".lstrip("/")
+        file = posixpath.normpath(f"{path}/{name}.py").lstrip("/")
         text = subprocess.run(["git", "-C", str(folder / repository), "show", f"{commit}:{file}"], capture_output=True, text=True, check=True).stdout
-        # Dream's way to generate is not built.
-        text = text.replace("from .generation_utils import DreamGenerationMixin, DreamGenerationConfig", "class DreamGenerationMixin:\n    pass\n\nDreamGenerationConfig = object")
-        (package / f"{name}.py").write_text(text.replace("from configuration_", "from .configuration_"))
-    modeling_file, model, config_file, config = names
+        for cut, left in CUT.items():
+            text = text.replace(cut, left)
+        (package / posixpath.basename(file)).write_text(text)
+    modeling_file, model, config_file, config = [posixpath.basename(name) for name in names]
     return (
         getattr(importlib.import_module(f"{package.name}.{modeling_file}"), model),
         getattr(importlib.import_module(f"{package.name}.{config_file}"), config),
@@ -150,19 +189,29 @@ def build(kind, config, classes):
     tensors = {id(one): one for one in built.parameters()}.values()
     # Correction biases of routers: buffers here, tensors in checkpoints.
     stored = [one for name, one in built.named_buffers() if name.endswith("expert_bias")]
-    return sum(math.prod(one.shape) for one in (*tensors, *stored))
+    total = sum(math.prod(one.shape) for one in (*tensors, *stored))
+    ahead = sum(one.numel() for name, one in built.named_parameters() if ".mtp_layers." in name)
+    return dict(total=total - ahead, mtp=ahead) if ahead else dict(total=total)
+
+
+def rows(folder, kinds):
+    """The rows of these kinds, in the order of CODE."""
+    cases = [(kind, name, config) for kind, name, config in published()]
+    for kind, shapes in SHAPES.items():
+        cases += [(kind, variant, shape) for variant, shape in zip(("small", "switched", "odd", "norms"), shapes)]
+    with tempfile.TemporaryDirectory() as target:
+        sys.path.insert(0, target)
+        for kind in kinds:
+            classes = load(folder, target, kind)
+            for _, variant, config in [case for case in cases if case[0] == kind]:
+                named = {"model_type": kind.split(" ")[0], "architectures": [CODE[kind][3]], **config}
+                yield dict(model_type=kind.split(" ")[0], variant=variant, config=named, **build(kind, config, classes))
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    with tempfile.TemporaryDirectory() as target:
-        sys.path.insert(0, target)
-        found = []
-        classes = {kind: load(folder, target, kind) for kind in CODE}
-        cases = [(kind, name, config) for kind, name, config in published()]
-        for kind, shapes in SHAPES.items():
-            cases += [(kind, variant, shape) for variant, shape in zip(("small", "switched", "odd", "norms"), shapes)]
-        for kind, variant, config in sorted(cases, key=lambda case: list(CODE).index(case[0])):
-            named = {"model_type": kind.split(" ")[0], "architectures": [CODE[kind][3]], **config}
-            found.append(dict(model_type=kind.split(" ")[0], variant=variant, config=named, total=build(kind, config, classes[kind])))
-    print("[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in found) + "\n]")
+    wanted = sys.argv[2:] or list(CODE)
+    found = list(rows(Path(sys.argv[1]), wanted))
+    kept = [row for row in json.loads(FILE.read_text()) if row["model_type"] not in {kind.split(" ")[0] for kind in wanted}]
+    order = [kind.split(" ")[0] for kind in CODE]
+    found = sorted([*kept, *found], key=lambda row: order.index(row["model_type"]))
+    FILE.write_text("[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in found) + "\n]\n")

@@ -11,6 +11,8 @@ const classified: Readonly<Partial<Record<ModelClass, ReadonlySet<string>>>> = {
       'hunyuan_v1_dense hunyuan_v1_moe jamba jetmoe llama mbart minicpm3 minimax ministral ministral3 mistral',
       'mixtral mpt mt5 nemotron olmo olmo2 olmo3 openai-gpt opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3',
       'qwen3_5_text qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2 t5 umt5 zamba zamba2',
+      // With the code of its authors (`scripts/oracle/remote.py`).
+      'kimi_k2',
     ]
       .join(' ')
       .split(' '),
@@ -48,16 +50,16 @@ const letters = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-
 /** A family's name as its classes start with it: without what marks the text model of a composite. */
 const stemOf = (name: string): string => letters(name).replace(/(text)?(model)?$/, '');
 
-/** Families whose classes start with another name than their type. */
+/** Families whose classes start with other names than their type: all that they have. */
 const aliases: Readonly<Record<string, readonly string[]>> = {
   'gpt-sw3': ['GPT2'],
   'nemotron-nas': ['DeciLM'],
   'openai-gpt': ['OpenAIGPT'],
-  'phi-msft': ['Phi'],
+  'phi-msft': ['phi-msft', 'Phi'],
   phixtral: ['Phi'],
   chatglm1: ['ChatGLM'],
   deci: ['DeciLM'],
-  deepseek_ref: ['DeepseekV4'],
+  deepseek_ref: ['DeepseekRef', 'DeepseekV4'],
   glm1: ['GLM'],
   glmga: ['Glm46V'],
   grok2: ['Grok1'],
@@ -66,17 +68,19 @@ const aliases: Readonly<Record<string, readonly string[]>> = {
   hunyuan_v1_moe: ['HunYuanMoEV1'],
   llada_moe: ['LLaDAMoE'],
   inkling_mm_model: ['Inkling'],
+  kimi_k2: ['DeepseekV3'],
   jina_xlm_roberta: ['XLMRoberta', 'XLMRobertaLoRA'],
-  minimax_m3_vl: ['MiniMaxM3Sparse'],
-  ministral3: ['Mistral3'],
+  minicpm_moe: ['MiniCPM'],
+  minimax_m3_vl: ['MiniMaxM3VL', 'MiniMaxM3Sparse'],
+  ministral3: ['Ministral3', 'Mistral3'],
   RefinedWeb: ['RW'],
   RefinedWebModel: ['RW'],
-  step3p7: ['Step3p7Flash'],
+  step3p7: ['Step3p7', 'Step3p7Flash'],
 };
 
 /** Whether a class is of a type, by its name. */
 const startsAs = ({ stem }: NamedClass, type: string): boolean =>
-  [type, ...(Object.hasOwn(aliases, type) ? (aliases[type] ?? []) : [])].some((name) => stemOf(name) === stemOf(stem));
+  ((Object.hasOwn(aliases, type) ? aliases[type] : undefined) ?? [type]).some((name) => stemOf(name) === stemOf(stem));
 
 /**
  * What a count under a class does not rest on: undefined where the class is of one of the types whose code builds the model, or

@@ -16,6 +16,7 @@ import {
   table,
 } from './pieces.ts';
 import { always, denseFirst, each, fullEvery, listedOr, slidingPlan, sparseByStep } from './plan.ts';
+import { nextToken } from './prediction.ts';
 import type { Shape } from './shape.ts';
 import {
   alwaysOn,
@@ -332,17 +333,13 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
   xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
-  minicpm: {
-    ...llama,
-    source: 'openbmb/MiniCPM modeling_minicpm.py, MiniCPM-MoE-8x2B modeling_minicpm.py',
-    defaultsOf: 'llama',
-    tied: true,
-    // MiniCPM-MoE goes by the dense family's name.
-    mlps: (shape, fields) => each(shape, () => (fields.count('num_experts') > 0 ? 'experts' : 'dense')),
-    feedForward: (shape, fields, mlp) =>
-      mlp.kind === 'experts' ? experts(shape, fields, { width: shape.width }) : dense(shape.hiddenSize, shape.width),
+  minicpm: { ...llama, source: 'openbmb/MiniCPM4-8B modeling_minicpm.py', defaultsOf: 'llama', tied: true },
+  mimo: {
+    ...qwen2,
+    source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py',
+    defaultsOf: 'qwen2',
+    prediction: nextToken('dense'),
   },
-  mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
   aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
   orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorms, defaultsOf: 'llama' },
   internlm: {

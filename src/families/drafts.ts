@@ -65,14 +65,14 @@ function whole(fields: Fields, key: string): number | undefined {
 /** No width or vocabulary is larger. */
 const largest = 2 ** 40;
 
-/** EAGLE-3 (SpecForge, specforge/modeling/draft/llama3_eagle.py) joins three hidden states where its config lists no layers. */
+/** How many hidden states EAGLE-3 joins (SpecForge, specforge/modeling/draft/llama3_eagle.py). */
 const eagle3States = 3;
 
 /** One layer whose queries, keys and values read the token beside the joined states, and an output over a vocabulary of its own. */
 function eagle3(base: Architecture, shape: Shape, fields: Fields): Architecture {
   const { hiddenSize: D } = shape;
   const target = whole(fields, 'target_hidden_size') ?? D;
-  const states = statesRead(fields, 'eagle_config', 'eagle_aux_hidden_state_layer_ids', eagle3States);
+  const states = eagle3States;
   return {
     ...base,
     // The target's table, which the draft's checkpoint holds and training leaves as it is.
@@ -131,10 +131,15 @@ function dflash(base: Architecture, shape: Shape, fields: Fields): Architecture 
   };
 }
 
+/** One layer, and a list of three of the target's where there is a list: SpecForge's class has no other. */
+const isOfThree = (shape: Shape, fields: Fields): boolean =>
+  shape.layers === 1 &&
+  statesRead(fields, 'eagle_config', 'eagle_aux_hidden_state_layer_ids', eagle3States) === eagle3States;
+
 /** The architecture of a draft, in the place of its target family's. */
 export function asDraft(kind: Draft, name: string, base: Architecture, shape: Shape, fields: Fields): Architecture {
   const biased = fields.ofFile('attention_bias') === true || fields.ofFile('mlp_bias') === true;
-  if (kind === 'other' || biased || (kind === 'eagle3' && shape.layers !== 1)) throw unknownDraft(name);
+  if (kind === 'other' || biased || (kind === 'eagle3' && !isOfThree(shape, fields))) throw unknownDraft(name);
   fields.assume(
     'architectures',
     name,

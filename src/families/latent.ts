@@ -103,6 +103,19 @@ const deepseekV3: Family = {
   copiesEmbeddings: true,
 };
 
+/** Kimi K2 by the code that its files name, DeepSeek's own: it reads how often experts come, and adds a bias for one way to choose. */
+const kimiK2: Family = {
+  ...deepseekV3,
+  source: 'deepseek-ai/DeepSeek-V3 modeling_deepseek.py, which moonshotai/Kimi-K2-Instruct carries',
+  defaultsOf: 'deepseek_v3',
+  defaults: { topk_method: 'noaux_tc' },
+  feedForward: (shape, fields, mlp) =>
+    denseOrExperts({
+      shared: { times: 'n_shared_experts' },
+      correctionBias: fields.string('topk_method') === 'noaux_tc',
+    })(shape, fields, mlp),
+};
+
 const deepseekV32: Family = {
   ...deepseekV3,
   source: modeling('deepseek_v32'),
@@ -331,6 +344,7 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
   youtu: { ...latentDense, source: modeling('youtu') },
   deepseek_v2: deepseekV2,
   deepseek_v3: deepseekV3,
+  kimi_k2: kimiK2,
   deepseek_v32: deepseekV32,
   glm4_moe_lite: {
     ...deepseekV3,

@@ -83,9 +83,17 @@ const minimax: Family = {
         })
       : grouped(shape),
   mlps: always('experts'),
+  feedForward: (shape, fields) => experts(shape, fields),
+};
+
+/** MiniMax's own code: a key for the width of an always-on expert, which is then as wide as the others, whatever the key says. */
+const minimaxOwn: Family = {
+  ...minimax,
+  source: 'MiniMax-AI/MiniMax-M1 modeling_minimax_m1.py',
+  defaultsOf: 'minimax',
   feedForward: (shape, fields) => {
-    const width = fields.count('shared_intermediate_size');
-    return experts(shape, fields, alwaysOn(width, { gate: true }));
+    const beside = fields.count('shared_intermediate_size') > 0;
+    return experts(shape, fields, alwaysOn(beside ? shape.width : 0, { gate: true }));
   },
 };
 
@@ -155,4 +163,6 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
       mlp.kind === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
   },
   minimax,
+  minimax_m1: minimaxOwn,
+  minimax_text_01: minimaxOwn,
 };

@@ -200,10 +200,13 @@ const refinedWeb: Family = {
 
 /** TeleChat: biases on the attention's output and the feed-forward's last matrix, keys and values in one. */
 const telechat: Family = {
-  source: 'Tele-AI/TeleChat2-7B modeling_telechat2.py',
-  attention: (shape, fields) => grouped(shape, { bias: { ...inputBiasBy(fields, 'attention_bias'), output: true } }),
+  source: 'Tele-AI/Telechat models/7B/modeling_telechat.py, Tele-AI/TeleChat2 model/115B/modeling_telechat.py',
+  defaults: { hidden_size: 4096, n_layer: 30, n_head: 32, vocab_size: 160_256, ffn_hidden_size: 12_288 },
+  attention: (shape) => grouped(shape, { bias: { query: false, key: false, value: false, output: true } }),
   feedForward: denseWith({ bias: { up: false, down: true } }),
-  tied: false,
+  embedding: ({ hiddenSize: D }, fields) =>
+    fields.boolean('embed_layernorm') ? [normOf({ source: '' }, 'norm.embedding', D)] : [],
+  tied: true,
 };
 
 export const remoteFamilies: Readonly<Record<string, Family>> = {
@@ -321,7 +324,9 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   llama_moe: [...llamaNames, 'num_experts'],
   molmo: llamaNames,
   mimo: [...llamaNames, 'head_dim'],
-  minicpm: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
+  minicpm: llamaNames,
+  minicpm_moe: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
+  kimi_k2: [...llamaNames, 'n_routed_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
   minimax_m1: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
   minimax_text_01: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
   'mixformer-sequential': [...gptNames, ...gptAliases, 'n_head_kv'],

@@ -95,6 +95,16 @@ const grok2: Family = {
   tied: false,
 };
 
+/** MiniCPM-MoE: a mixture in place of each feed-forward, each expert as wide as that of the dense model. */
+const minicpmMoe: Family = {
+  source: 'openbmb/MiniCPM-MoE-8x2B modeling_minicpm.py',
+  defaultsOf: 'llama',
+  attention: groupedWith(),
+  mlps: always('experts'),
+  feedForward: (shape, fields) => experts(shape, fields, { width: shape.width }),
+  tied: true,
+};
+
 /** LLaMA-MoE (arXiv:2406.16554): Llama's feed-forward cut into experts, and a router of two matrices with a third for noise. */
 const llamaMoe: Family = {
   source: 'llama-moe/LLaMA-MoE-v1-3_5B-4_16 modeling_llama_moe_hf.py',
@@ -446,5 +456,6 @@ export const decoderVariants: Readonly<Record<string, Family>> = {
   glm1,
   grok2,
   llada_moe: lladaMoe,
+  minicpm_moe: minicpmMoe,
   phixtral,
 };

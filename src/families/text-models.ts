@@ -158,8 +158,6 @@ export const sameAs: Readonly<Record<string, string>> = {
   granite4_vision_text: 'granite',
   glm4v_moe_text: 'glm4_moe',
   inkling_model: 'inkling_text',
-  // moonshotai/Kimi-K2-Instruct names DeepseekV3ForCausalLM: DeepSeek-V3 with other sizes.
-  kimi_k2: 'deepseek_v3',
   phi4_multimodal: 'phi3',
   qwen2_5_omni_text: 'qwen2',
   qwen2_5_vl_text: 'qwen2',
@@ -170,8 +168,6 @@ export const sameAs: Readonly<Record<string, string>> = {
   Yi: 'llama',
   aquila2: 'llama',
   deepseek_ref: 'deepseek_v4',
-  minimax_m1: 'minimax',
-  minimax_text_01: 'minimax',
   'mixformer-sequential': 'phi-msft',
   mimo_v2: 'mimo_v2_flash',
   mistral4: 'deepseek_v2',

@@ -491,6 +491,12 @@ const minimaxVision: Encoder = (part) => {
 
 /** MoonViT (Kimi-VL, arXiv:2504.07491): learned positions that are interpolated, a norm behind. */
 export const moonvit: Encoder = (part) => {
+  if (part.states('merge_kernel_size') && pair(part, 'merge_kernel_size').some((side) => side !== 2))
+    throw part.wrong(
+      'merge_kernel_size',
+      'must be [2, 2], which every published model has',
+      part.raw('merge_kernel_size')?.value,
+    );
   const D = part.integer(['vt_hidden_size', 'hidden_size']);
   const L = part.integer(['vt_num_hidden_layers', 'num_hidden_layers'], 0);
   const F = part.integer(['vt_intermediate_size', 'intermediate_size']);

@@ -72,6 +72,12 @@ const variants: readonly Variant[] = [
     types: ['llada'],
     is: (config) => names(config, 'architectures', /^LLaDAMoE/) || has(config, 'expert_intermediate_size'),
   },
+  // openbmb/MiniCPM-MoE-8x2B, whose code is not that of the dense models.
+  {
+    name: 'minicpm_moe',
+    types: ['minicpm'],
+    is: (config) => has(config, 'num_experts'),
+  },
   // xai-org/grok-2 states the type of another model (`git`).
   {
     name: 'grok2',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { countParameters } from '../../src/cost/count/parameters.ts';
 import { expand } from '../../src/cost/expand/model.ts';
@@ -39,7 +40,18 @@ const dflash = {
   num_target_layers: 36,
 };
 
+const built: readonly { variant: string; config: object; total: number }[] = JSON.parse(
+  readFileSync(new URL('../oracle/drafts.json', import.meta.url), 'utf8'),
+);
+
 describe('a draft for speculative decoding', () => {
+  it.each(built)("$variant counts as SpecForge's own code builds it", ({ config, total: expected }) => {
+    const reading = read(config);
+    if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+    const counted = countParameters(reading.architecture, expand(reading.architecture));
+    expect(counted).toMatchObject({ total: expected, exact: true, restsOn: 'authors-code' });
+  });
+
   // Summed from the shapes of specforge/modeling/draft/llama3_eagle.py and dflash.py.
   it('of EAGLE-3 holds the target table, three joined states and its own output', () => {
     expect(total(eagle3)).toBe(950_026_240);
@@ -59,6 +71,7 @@ describe('a draft for speculative decoding', () => {
 
   it.each([
     { ...eagle3, num_hidden_layers: 2 },
+    { ...eagle3, eagle_config: { eagle_aux_hidden_state_layer_ids: [1, 4] } },
     { ...eagle3, architectures: ['LlamaForCausalLMEagle'] },
     { ...eagle3, attention_bias: true },
     { ...eagle3, architectures: ['MedusaModel'], model_type: 'medusa', medusa_num_heads: 4 },

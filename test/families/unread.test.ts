@@ -97,12 +97,12 @@ const total = (config: object) => {
 };
 
 describe('variants that share a model_type', () => {
-  // By hand: 40 (4 D^2 + 8 x 3 D F + 8 D + 2 D) + V D + D; openbmb/MiniCPM-MoE-8x2B.
+  // By hand, and so not exact: 40 (4 D^2 + 8 x 3 D F + 8 D + 2 D) + V D + D; openbmb/MiniCPM-MoE-8x2B.
   it('MiniCPM with experts has them', () => {
     const config = { model_type: 'minicpm', hidden_size: 2304, num_hidden_layers: 40, num_attention_heads: 36 };
     const more = { num_key_value_heads: 36, intermediate_size: 5760, vocab_size: 122753 };
     const sparse = { num_experts: 8, num_experts_per_tok: 2 };
-    expect(total({ ...config, ...more, ...sparse })).toEqual({ total: 13_873_291_776, exact: true });
+    expect(total({ ...config, ...more, ...sparse })).toEqual({ total: 13_873_291_776, exact: false });
   });
 
   // 32 (3072 x 5120 + 3072^2 + 2 x 3072 x 12288 + 6144) + 32768 x 3072 + 3072; replit/replit-code-v1_5-3b.
@@ -158,13 +158,13 @@ describe('variants that share a model_type', () => {
     expect(total({ ...config, ...more })).toEqual({ total: 9_880_682_496, exact: true });
   });
 
-  // 2 V D + D + 64 (2 x 8192^2 + 2 x 8192 x 1024 + 3 D 32768 + 8 x 3 D 16384 + 8 D + 4 D); xai-org/grok-2, 270 B as published.
+  // 2 V D + D + 64 (2 x 8192^2 + 2 x 8192 x 1024 + 3 D 32768 + 8 x 3 D 16384 + 8 D + 4 D); xai-org/grok-2, 270 B as published. By hand, and so not exact.
   it('Grok 2, which states the type of another model, has a dense feed-forward beside its experts', () => {
     const config = { model_type: 'git', hidden_size: 8192, num_hidden_layers: 64, num_attention_heads: 64 };
     const heads = { num_key_value_heads: 8, head_dim: 128, vocab_size: 131072, sliding_window_size: -1 };
     const sparse = { num_local_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 16384, residual_moe: true };
     const file = { ...config, ...heads, ...sparse, intermediate_size: 32768, architectures: ['Grok1ForCausalLM'] };
-    expect(total(file)).toEqual({ total: 269_515_497_472, exact: true });
+    expect(total(file)).toEqual({ total: 269_515_497_472, exact: false });
   });
 
   it('a loop runs its layers again and keeps their keys each time, with the weights of the first', () => {

@@ -49,10 +49,10 @@ describe('a type whose code is another type', () => {
     expect(under(type, 'MambaForCausalLM')?.reason).toContain("not of this family's code");
   });
 
-  // Transformers 5.18.0 has a classifier on DeepSeek-V3, and no class that is named after Kimi.
-  it('takes a classifier of that type where there is one, and none under its own name', () => {
+  // Its code is DeepSeek's own, which has a classifier, and no class that is named after Kimi.
+  it('takes a classifier of its code, and none under its own name', () => {
     expect(under('kimi_k2', 'DeepseekV3ForSequenceClassification')).toBeUndefined();
-    expect(under('kimi_k2', 'KimiK2ForSequenceClassification')?.reason).toContain('no class of such a name');
+    expect(under('kimi_k2', 'KimiK2ForSequenceClassification')?.reason).toContain("not of this family's code");
   });
 
   it('the text model of a composite takes them in a config of its own', () => {

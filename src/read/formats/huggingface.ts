@@ -1,4 +1,4 @@
-import { evidenceOf } from '../../facts/evidence.ts';
+import { type Evidence, evidenceOf } from '../../facts/evidence.ts';
 import { build, readShape } from '../../families/build.ts';
 import { foreignClass } from '../../families/class-names.ts';
 import { namedClass } from '../../families/classes.ts';
@@ -116,22 +116,21 @@ function read(source: Source): Reading {
   if (family === undefined) nameUnread(fields);
   // An unknown family is not exact as it is.
   const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
+  const evidence = evidenceFor(found, draft !== undefined, modelType, ofClass);
+  if (evidence === 'by-rule')
+    fields.assume('model_type', modelType, 'counted by rule: no official code that builds it was at hand');
   const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
   const { quantization, unknown } = readQuantization(value, text, architecture.order.length, outer);
   const elementBytes = bytesOfElement(text, value);
   const complete: Architecture = {
     ...architecture,
-    restsOn:
-      family === undefined
-        ? 'by-keys'
-        : draft !== undefined
-          ? 'by-rule'
-          : evidenceOf(rowOf(modelType, ofClass ?? type)),
+    restsOn: evidence,
     towers,
     // A type of its own may have code of its own, whatever class it names.
     exact:
       architecture.exact &&
       family !== undefined &&
+      evidence !== 'by-rule' &&
       foreign === undefined &&
       allRead &&
       // Said by formats whose file describes more than what is counted.
@@ -164,6 +163,15 @@ function codesOf(found: Found, value: Dictionary, modelType: string, ofClass: st
   const shared = found.kind === 'composite' && found.text === value;
   const namesake = shared ? undefined : namesakeOf(found.type);
   return [modelType, found.type, ofClass, namesake].filter((type) => type !== undefined);
+}
+
+/** What the count rests on; where the text model of a composite is counted by rule, so is the whole. */
+function evidenceFor(found: Found, draft: boolean, modelType: string, ofClass: string | undefined): Evidence {
+  if (found.family === undefined) return 'by-keys';
+  // Drafts stand on the family of their target, and were counted as the code that trains them builds them.
+  if (draft) return 'authors-code';
+  if (evidenceOf(found.type) === 'by-rule') return 'by-rule';
+  return evidenceOf(rowOf(modelType, ofClass ?? found.type));
 }
 
 /** The type whose row counts the model: the file's own, or that of its text model or class. */
