@@ -4,7 +4,7 @@ import { recipePairs } from './read/recipes.ts';
 import { isReadIn } from './read/scripts.ts';
 import type { Described } from './settings/describe.ts';
 import type { Settings } from './settings/settings.ts';
-import { syntaxOf } from './text/syntax.ts';
+import { isHostfile, syntaxOf } from './text/syntax.ts';
 import type { Changes, ConfigPair, ConfigSide, Files, InTime, Missed } from './world.ts';
 
 /** What a door is asked for: files of a side, or the list of all files of the head; `everywhere`, whatever that takes. */
@@ -148,8 +148,11 @@ function mayConcernJobs({ touched = [] }: Changes, settings: Settings): boolean 
   return touched.some((path) => isFollowed(path) && !described.has(path));
 }
 
+/** Whether a script reads such a file in, or hands it to its launcher, by its name. */
+const isBeside = (path: string): boolean => isReadIn(path) || isHostfile(path);
+
 /** Whether a file is one that readers follow, by its name. */
-const isFollowed = (path: string): boolean => isReadIn(path) || (syntaxOf(path) !== undefined && !isCode(path));
+const isFollowed = (path: string): boolean => isBeside(path) || (syntaxOf(path) !== undefined && !isCode(path));
 
 /** undefined where there is no text. */
 function readAlone(side: ConfigSide | undefined, path: string, inTime: InTime): JobReading | Late | undefined {
@@ -163,7 +166,7 @@ function readAlone(side: ConfigSide | undefined, path: string, inTime: InTime): 
  * of files that include each other, or it is a script that other scripts source. So may one that takes too long to be read.
  */
 function isPart(side: ConfigSide | undefined, path: string, inTime: InTime): boolean {
-  if (side?.kind === 'bytes' && isReadIn(path)) return true;
+  if (side?.kind === 'bytes' && isBeside(path)) return true;
   const reading = readAlone(side, path, inTime);
   if (reading?.kind === 'late') return true;
   if (reading === undefined || reading.kind === 'needs') return false;

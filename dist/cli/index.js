@@ -26308,9 +26308,11 @@ const syntax_broken = (message, line) => ({
 });
 /** The syntax of a config of a model or a training by its file's name, as trainers read it. */
 const trainersSyntaxOf = (path) => {
-    const syntax = syntaxOf(path);
+    const syntax = syntaxOf(path) ?? (isHostfile(path) ? 'hosts' : undefined);
     return syntax === 'yaml' ? 'yaml-1.1' : syntax;
 };
+/** Whether a file may list machines, by its name: `hostfile`, `hosts_2_nodes.txt`, `cluster.hosts`. */
+const isHostfile = (path) => /^(?:[^.]*(?:host|machine)[^.]*(?:\.txt)?|[^.]*\.hosts?(?:file)?)$/i.test(path.split('/').at(-1) ?? '');
 /** The syntax that a file's name promises. */
 function syntaxOf(path) {
     if (/\.jsonc?$/i.test(path))
@@ -26338,7 +26340,7 @@ function syntax_parse(bytes, syntax) {
         return syntax_broken('The file is neither UTF-8 nor UTF-16 text.');
     if (text.trim() === '')
         return syntax_broken('The file is empty.');
-    const marks = ['json', 'shell', 'python'].includes(syntax) ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
+    const marks = ['json', 'shell', 'python', 'hosts'].includes(syntax) ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
     if (marks > limits.marks)
         return syntax_broken(`The file has more than ${limits.marks} lines and values.`);
     const parsed = parsers[syntax](text);
@@ -26354,6 +26356,7 @@ const parsers = {
     toml: (text) => parseTomlText(text),
     shell: (text) => parseShell(text),
     python: (text) => parsePython(text),
+    hosts: (text) => parseHosts(text),
 };
 function count(text, mark) {
     let found = 0;
@@ -26387,6 +26390,12 @@ function exceeds(root) {
                 stack.push([child, depth + 1]);
     }
     return undefined;
+}
+/** Machines with what is said of each, in the order of the file. */
+function parseHosts(text) {
+    const lines = text.split(/\r?\n/).map((line) => line.replace(/#.*/, '').trim());
+    const value = lines.flatMap((line) => line === '' ? [] : [{ slots: /\sslots\s*=\s*(\d{1,4})(?:\s|$)/.exec(line)?.[1] }]);
+    return { kind: 'parsed', value, lines: new Map(), problems: [] };
 }
 // --- JSON -------------------------------------------------------------------------------------------------------------
 function parseJson(text) {
@@ -48994,7 +49003,21 @@ function hf_training_args_sayAdapters(say, name) {
     }, bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name));
 }
 
+;// CONCATENATED MODULE: ./build/read/hosts.js
+
+
+/** What a hostfile lists; undefined where it is not in the repository, or lists a machine without its slots. */
+function hostsIn(name, script, beside) {
+    const path = trainer_pathOf(name.replace(/^(\.\/)+/, ''), script.path, beside);
+    const listed = path === undefined ? undefined : beside(path)?.source.value;
+    if (path === undefined || !Array.isArray(listed) || listed.length === 0)
+        return undefined;
+    const slots = listed.map((one) => Number(isDictionary(one) ? own(one, 'slots') : undefined));
+    return slots.every(Number.isInteger) ? { path, slots } : undefined;
+}
+
 ;// CONCATENATED MODULE: ./build/read/scripts.js
+
 
 
 
@@ -49066,7 +49089,7 @@ const ownNames = { gpus: 'launch_gpus', nodes: 'launch_nodes', gpus_per_node: 'l
  * What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. Where a part of
  * that is open, so is the number of GPUs.
  */
-function scripts_launched(script, names = ownNames) {
+function scripts_launched(script, beside, names = ownNames) {
     const { value } = script.source;
     const launch = isDictionary(value) ? own(value, 'launch') : undefined;
     const found = new Map();
@@ -49086,10 +49109,25 @@ function scripts_launched(script, names = ownNames) {
         else
             found.set(names.gpus, { value: `<${String(given).slice(0, 60)}>`, at });
     }
+    for (const [name, argument] of hostsOf(script, found, names, beside))
+        found.set(name, argument);
     const one = { value: 1, at: { file: script.path, key: 'nodes' } };
     if (found.has(names.gpus_per_node) && !found.has(names.nodes) && !found.has(names.gpus))
         found.set(names.nodes, one);
     return found;
+}
+/** How much is started by the file of hosts that the launcher is given, where nothing else says how many they are. */
+function hostsOf(script, found, names, beside) {
+    const name = flagsOf(script).get('hostfile');
+    if (typeof name?.value !== 'string' || found.has(names.nodes) || found.has(names.gpus))
+        return new Map();
+    const hosts = hostsIn(name.value, script, beside);
+    if (hosts === undefined)
+        return new Map([[names.gpus, { value: `<the hosts of ${name.value.slice(0, 100)}>`, at: name.at }]]);
+    const at = { file: hosts.path, key: 'slots' };
+    if (found.has(names.gpus_per_node))
+        return new Map([[names.nodes, { value: hosts.slots.length, at }]]);
+    return new Map([[names.gpus, { value: hosts.slots.reduce((sum, slots) => sum + slots, 0), at }]]);
 }
 /** The text under a key of a script's dictionary; '' where there is none. */
 function wordsOf({ source: { value } }, key) {
@@ -49168,8 +49206,8 @@ function overridesOf(script) {
     }));
 }
 /** Like `sayLaunch`, for statements that are not made of flags. */
-function sayLaunchAs(say, script) {
-    for (const [name, { value, at }] of scripts_launched(script)) {
+function sayLaunchAs(say, script, beside) {
+    for (const [name, { value, at }] of scripts_launched(script, beside)) {
         const field = { launch_gpus: 'gpus', launch_nodes: 'nodes', launch_gpus_per_node: 'gpus_per_node' }[name];
         if (field !== undefined)
             say.runIs(field, value, at.key);
@@ -49213,7 +49251,7 @@ const launchScript = {
 };
 function launch_script_states(script, beside) {
     const flags = scripts_spelled(flagsOf(script));
-    const say = statingArguments(script, launchScript.id, scripts_launched(script));
+    const say = statingArguments(script, launchScript.id, scripts_launched(script, beside));
     sayLaunch(say);
     referToConfigs(say, script, beside);
     const { run, ...rest } = hfTrainingArgs.states(asFile(script, flags), beside, wordsOf(script, 'program'));
@@ -50521,8 +50559,8 @@ const megatronShell = {
     },
     states: megatron_shell_states,
 };
-function megatron_shell_states(script) {
-    const given = arguments_joined(scripts_launched(script, megatronNames), ofDeepSpeed(script), named(scripts_spelled(flagsOf(script))));
+function megatron_shell_states(script, beside) {
+    const given = arguments_joined(scripts_launched(script, beside, megatronNames), ofDeepSpeed(script), named(scripts_spelled(flagsOf(script))));
     const say = statingArguments(script, megatronShell.id, given);
     const program = wordsOf(script, 'program');
     const other = /(?:(?:pretrain|finetune|train)_|\/)(bert|t5|retro|ict|vision\w*|vlm|mimo|biencoder|mamba)\b/i.exec(program)?.[1];
@@ -51529,8 +51567,8 @@ const openrlhf = {
     signature: { like: [['module', /^openrlhf\.cli\.train_\w+$/]] },
     states: openrlhf_states,
 };
-function openrlhf_states(script) {
-    const say = statingArguments(script, openrlhf.id, arguments_joined(scripts_spelled(flagsOf(script)), scripts_launched(script)));
+function openrlhf_states(script, beside) {
+    const say = statingArguments(script, openrlhf.id, arguments_joined(scripts_spelled(flagsOf(script)), scripts_launched(script, beside)));
     const online = /ppo|grpo/.test(wordsOf(script, 'module'));
     const key = ['actor.model_name_or_path', 'model.model_name_or_path', 'pretrain'].find((one) => say.text(one) !== undefined);
     const name = key === undefined ? undefined : say.text(key);
@@ -53121,7 +53159,7 @@ function trainer_script_states(script, beside) {
     const file = asFile(script, flags);
     if (matches(llamafactory.signature, file.source.value))
         return ofFactory(script, file, beside);
-    const say = statingArguments(script, trainerScript.id, arguments_joined(flags, scripts_launched(script)));
+    const say = statingArguments(script, trainerScript.id, arguments_joined(flags, scripts_launched(script, beside)));
     sayLaunch(say);
     if (say.flag('tune_mm_mlp_adapter') === true || say.flag('freeze_backbone') === true)
         throw say.refuse('The script trains only a projector between two models, which is not counted.', 'model_name_or_path', OtherModel);
@@ -53135,7 +53173,7 @@ function trainer_script_states(script, beside) {
 }
 /** LLaMA-Factory's arguments mean on a command line what they mean in its files. */
 function ofFactory(script, file, beside) {
-    const say = statingArguments(script, trainerScript.id, scripts_launched(script));
+    const say = statingArguments(script, trainerScript.id, scripts_launched(script, beside));
     sayLaunch(say);
     referToConfigs(say, script, beside);
     return { ...joinedStatements(say.statement(), llamafactory.states(file, beside)), format: trainerScript.id };
@@ -53175,12 +53213,12 @@ const verlShell = {
         some: [[1, ['sections.actor_rollout_ref', 'sections.data']]],
         like: [['module', /^(verl|recipe)\.|(^|\/)(main_\w+|fsdp_sft_trainer|sft_trainer)\.py$/]],
     },
-    states: (file) => {
+    states: (file, beside) => {
         const say = statingArguments(file, verlShell.id, overridesOf(file));
         const words = `${wordsOf(file, 'module')} ${configName(file)} ${wordsOf(file, 'program')}`;
         const supervised = say.at(`${verl_model}.path`) === undefined && /sft/.test(words);
         if (supervised)
-            sayLaunchAs(say, file);
+            sayLaunchAs(say, file, beside);
         return verl_stated(say, supervised, /megatron/.test(words));
     },
 };
@@ -62262,8 +62300,10 @@ function mayConcernJobs({ touched = [] }, settings) {
     const described = new Set(base?.kind === 'read' ? base.files : []);
     return touched.some((path) => isFollowed(path) && !described.has(path));
 }
+/** Whether a script reads such a file in, or hands it to its launcher, by its name. */
+const isBeside = (path) => isReadIn(path) || isHostfile(path);
 /** Whether a file is one that readers follow, by its name. */
-const isFollowed = (path) => isReadIn(path) || (syntaxOf(path) !== undefined && !isCode(path));
+const isFollowed = (path) => isBeside(path) || (syntaxOf(path) !== undefined && !isCode(path));
 /** undefined where there is no text. */
 function readAlone(side, path, inTime) {
     if (side?.kind !== 'bytes')
@@ -62276,7 +62316,7 @@ function readAlone(side, path, inTime) {
  * of files that include each other, or it is a script that other scripts source. So may one that takes too long to be read.
  */
 function jobs_isPart(side, path, inTime) {
-    if (side?.kind === 'bytes' && isReadIn(path))
+    if (side?.kind === 'bytes' && isBeside(path))
         return true;
     const reading = readAlone(side, path, inTime);
     if (reading?.kind === 'late')

@@ -6,6 +6,7 @@ import type { Files } from '../world.ts';
 import { type Argument, type Arguments, argumentName } from './arguments.ts';
 import { type Beside, type ParsedFile, placeOf } from './format.ts';
 import { pathInside } from './gather.ts';
+import { hostsIn } from './hosts.ts';
 import { numeric, type Stating } from './stating.ts';
 import { pathOf } from './trainer.ts';
 
@@ -84,7 +85,7 @@ const ownNames: LaunchNames = { gpus: 'launch_gpus', nodes: 'launch_nodes', gpus
  * What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. Where a part of
  * that is open, so is the number of GPUs.
  */
-export function launched(script: ParsedFile, names: LaunchNames = ownNames): Arguments {
+export function launched(script: ParsedFile, beside: Beside, names: LaunchNames = ownNames): Arguments {
   const { value } = script.source;
   const launch = isDictionary(value) ? own(value, 'launch') : undefined;
   const found = new Map<string, Argument>();
@@ -100,9 +101,22 @@ export function launched(script: ParsedFile, names: LaunchNames = ownNames): Arg
     if (typeof numeric(given) === 'number') found.set(names[name], { value: given, at });
     else found.set(names.gpus, { value: `<${String(given).slice(0, 60)}>`, at });
   }
+  for (const [name, argument] of hostsOf(script, found, names, beside)) found.set(name, argument);
   const one = { value: 1, at: { file: script.path, key: 'nodes' } };
   if (found.has(names.gpus_per_node) && !found.has(names.nodes) && !found.has(names.gpus)) found.set(names.nodes, one);
   return found;
+}
+
+/** How much is started by the file of hosts that the launcher is given, where nothing else says how many they are. */
+function hostsOf(script: ParsedFile, found: Arguments, names: LaunchNames, beside: Beside): Arguments {
+  const name = flagsOf(script).get('hostfile');
+  if (typeof name?.value !== 'string' || found.has(names.nodes) || found.has(names.gpus)) return new Map();
+  const hosts = hostsIn(name.value, script, beside);
+  if (hosts === undefined)
+    return new Map([[names.gpus, { value: `<the hosts of ${name.value.slice(0, 100)}>`, at: name.at }]]);
+  const at = { file: hosts.path, key: 'slots' };
+  if (found.has(names.gpus_per_node)) return new Map([[names.nodes, { value: hosts.slots.length, at }]]);
+  return new Map([[names.gpus, { value: hosts.slots.reduce((sum, slots) => sum + slots, 0), at }]]);
 }
 
 /** The text under a key of a script's dictionary; '' where there is none. */
@@ -193,8 +207,8 @@ export function overridesOf(script: ParsedFile): Arguments {
 }
 
 /** Like `sayLaunch`, for statements that are not made of flags. */
-export function sayLaunchAs(say: Stating, script: ParsedFile): void {
-  for (const [name, { value, at }] of launched(script)) {
+export function sayLaunchAs(say: Stating, script: ParsedFile, beside: Beside): void {
+  for (const [name, { value, at }] of launched(script, beside)) {
     const field = ({ launch_gpus: 'gpus', launch_nodes: 'nodes', launch_gpus_per_node: 'gpus_per_node' } as const)[
       name
     ];

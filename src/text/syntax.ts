@@ -38,8 +38,11 @@ export type Source = {
 
 export type Parsed = ({ readonly kind: 'parsed' } & Source) | { readonly kind: 'broken'; readonly problem: Problem };
 
-/** `yaml-1.1` is how trainers read YAML (PyYAML): `32_000` is a number there, `yes` and `off` are answers. */
-export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml' | 'shell' | 'python';
+/**
+ * `yaml-1.1` is how trainers read YAML (PyYAML): `32_000` is a number there, `yes` and `off` are answers. `hosts` is the list of a
+ * cluster's machines that launchers take (`--hostfile`): `worker-1 slots=8` a line.
+ */
+export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml' | 'shell' | 'python' | 'hosts';
 
 const broken = (message: string, line?: number): Parsed => ({
   kind: 'broken',
@@ -48,9 +51,13 @@ const broken = (message: string, line?: number): Parsed => ({
 
 /** The syntax of a config of a model or a training by its file's name, as trainers read it. */
 export const trainersSyntaxOf = (path: string): Syntax | undefined => {
-  const syntax = syntaxOf(path);
+  const syntax = syntaxOf(path) ?? (isHostfile(path) ? 'hosts' : undefined);
   return syntax === 'yaml' ? 'yaml-1.1' : syntax;
 };
+
+/** Whether a file may list machines, by its name: `hostfile`, `hosts_2_nodes.txt`, `cluster.hosts`. */
+export const isHostfile = (path: string): boolean =>
+  /^(?:[^.]*(?:host|machine)[^.]*(?:\.txt)?|[^.]*\.hosts?(?:file)?)$/i.test(path.split('/').at(-1) ?? '');
 
 /** The syntax that a file's name promises. */
 export function syntaxOf(path: string): Syntax | undefined {
@@ -73,7 +80,7 @@ export function parse(bytes: Uint8Array, syntax: Syntax): Parsed {
   const text = decode(bytes);
   if (text === undefined) return broken('The file is neither UTF-8 nor UTF-16 text.');
   if (text.trim() === '') return broken('The file is empty.');
-  const marks = ['json', 'shell', 'python'].includes(syntax) ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
+  const marks = ['json', 'shell', 'python', 'hosts'].includes(syntax) ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
   if (marks > limits.marks) return broken(`The file has more than ${limits.marks} lines and values.`);
   const parsed = parsers[syntax](text);
   if (parsed.kind === 'broken') return parsed;
@@ -88,6 +95,7 @@ const parsers: Readonly<Record<Syntax, (text: string) => Parsed>> = {
   toml: (text) => parseTomlText(text),
   shell: (text) => parseShell(text),
   python: (text) => parsePython(text),
+  hosts: (text) => parseHosts(text),
 };
 
 function count(text: string, mark: RegExp): number {
@@ -120,6 +128,15 @@ function exceeds(root: unknown): string | undefined {
       for (const child of Object.values(value)) stack.push([child, depth + 1]);
   }
   return undefined;
+}
+
+/** Machines with what is said of each, in the order of the file. */
+function parseHosts(text: string): Parsed {
+  const lines = text.split(/\r?\n/).map((line) => line.replace(/#.*/, '').trim());
+  const value = lines.flatMap((line) =>
+    line === '' ? [] : [{ slots: /\sslots\s*=\s*(\d{1,4})(?:\s|$)/.exec(line)?.[1] }],
+  );
+  return { kind: 'parsed', value, lines: new Map(), problems: [] };
 }
 
 // --- JSON -------------------------------------------------------------------------------------------------------------

@@ -145,6 +145,20 @@ describe('a change of one file of a job', () => {
     expect(own.ran.outputs['verdict']).toBe('fail');
   });
 
+  it('only the hosts of a launcher, whose file no format reads', async () => {
+    const script =
+      'deepspeed --hostfile hosts train.py --model_name_or_path meta-llama/Llama-3.1-8B --per_device_train_batch_size 1 --bf16 true --deepspeed ds.json\n';
+    const both = { 'train.sh': script, 'ds.json': deepspeed(3), [policyName]: budget('30GiB') };
+    const { ran, report } = await judged(
+      { ...both, hosts: 'a slots=8\nb slots=8\nc slots=8\n' },
+      { ...both, hosts: 'a slots=8\n' },
+    );
+    expect(report.comparisons).toMatchObject([
+      { path: 'train.sh', base: { run: { gpus: 24 } }, head: { run: { gpus: 8 } } },
+    ]);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
   it('only the number of nodes of a Slurm script', async () => {
     const both = { [policyName]: budget('55GiB') };
     const { ran, report, body } = await judged({ ...both, 'train.sh': slurm(8) }, { ...both, 'train.sh': slurm(1) });

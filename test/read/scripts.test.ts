@@ -44,6 +44,32 @@ it('follows the scripts that a script reads in, beside it or at the root, and wh
   expect(read).toMatchObject({ format: 'megatron-shell', layers: 12, run: { gpus: 4, parallelism: { tensor: 2 } } });
 });
 
+describe('a file of hosts', () => {
+  const script = (flags: string) =>
+    `deepspeed --hostfile ${flags} train.py --model_name_or_path gpt2 --per_device_train_batch_size 1 --bf16 true`;
+  const two = 'worker-1 slots=8\nworker-2 slots=8\n';
+
+  it.each([
+    ['each of its machines has as many GPUs as it has slots', 'conf/hosts', two, { gpus: 16 }],
+    ['as many as the launcher takes of each', 'conf/hosts --num_gpus 4', two, { gpus: 8 }],
+    ['machines may differ', './conf/hosts', 'a slots=8\n# a smaller one\n\nb slots=4', { gpus: 12 }],
+    ['what the command itself says goes before it', 'conf/hosts --num_nodes 3 --num_gpus 8', two, { gpus: 24 }],
+  ])('says how many GPUs there are: %s', (_, flags, hosts, run) => {
+    const { run: settled, problems } = job({ 'run.sh': script(flags), 'conf/hosts': hosts });
+    expect(settled).toMatchObject(run);
+    expect(problems).toEqual([]);
+  });
+
+  it.each([
+    ['it is not in the repository', {}],
+    ['a machine has no slots', { 'conf/hosts': 'a\nb slots=8\n' }],
+  ])('leaves the GPUs open where %s', (_, files) => {
+    const { run, problems } = job({ 'run.sh': script('conf/hosts'), ...files });
+    expect(run).toMatchObject({ gpus: 8 });
+    expect(problems.join()).toContain('"<the hosts of conf/hosts>" (run.sh:1), which says no gpus: 8 is assumed.');
+  });
+});
+
 it('takes from the policy what a script is started with, and names it where nobody says it', () => {
   const script = `N=$1\ntorchrun --nproc_per_node $GPUS pretrain_gpt.py --num-layers $N --tensor-model-parallel-size \${TP:-1} ${small}`;
   const alone = job({ 'a.sh': script });

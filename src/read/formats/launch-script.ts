@@ -47,7 +47,7 @@ export const launchScript: Format = {
 
 function states(script: ParsedFile, beside: Beside): Statement {
   const flags = spelled(flagsOf(script));
-  const say = statingArguments(script, launchScript.id, launched(script));
+  const say = statingArguments(script, launchScript.id, launched(script, beside));
   sayLaunch(say);
   referToConfigs(say, script, beside);
   const { run, ...rest } = hfTrainingArgs.states(asFile(script, flags), beside, wordsOf(script, 'program'));

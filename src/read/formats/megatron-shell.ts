@@ -2,7 +2,7 @@ import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { parse } from '../../text/syntax.ts';
 import { type Arguments, joined, statingArguments } from '../arguments.ts';
-import type { Format, ParsedFile } from '../format.ts';
+import type { Beside, Format, ParsedFile } from '../format.ts';
 import { leftOpen } from '../open.ts';
 import { flagsOf, launched, spelled, wordsOf, writtenBy } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
@@ -46,8 +46,8 @@ export const megatronShell: Format = {
   states,
 };
 
-function states(script: ParsedFile): Statement {
-  const given = joined(launched(script, megatronNames), ofDeepSpeed(script), named(spelled(flagsOf(script))));
+function states(script: ParsedFile, beside: Beside): Statement {
+  const given = joined(launched(script, beside, megatronNames), ofDeepSpeed(script), named(spelled(flagsOf(script))));
   const say = statingArguments(script, megatronShell.id, given);
   const program = wordsOf(script, 'program');
   const other = /(?:(?:pretrain|finetune|train)_|\/)(bert|t5|retro|ict|vision\w*|vlm|mimo|biencoder|mamba)\b/i.exec(

@@ -1,7 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { OpenModel } from '../../text/fields.ts';
 import { joined, statingArguments } from '../arguments.ts';
-import type { Format, ParsedFile } from '../format.ts';
+import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayPreference } from '../preference.ts';
 import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { flagsOf, launched, sayLaunch, spelled, wordsOf } from '../scripts.ts';
@@ -20,8 +20,8 @@ export const openrlhf: Format = {
   states,
 };
 
-function states(script: ParsedFile): Statement {
-  const say = statingArguments(script, openrlhf.id, joined(spelled(flagsOf(script)), launched(script)));
+function states(script: ParsedFile, beside: Beside): Statement {
+  const say = statingArguments(script, openrlhf.id, joined(spelled(flagsOf(script)), launched(script, beside)));
   const online = /ppo|grpo/.test(wordsOf(script, 'module'));
   const key = ['actor.model_name_or_path', 'model.model_name_or_path', 'pretrain'].find(
     (one) => say.text(one) !== undefined,

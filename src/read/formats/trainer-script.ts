@@ -55,7 +55,7 @@ function states(script: ParsedFile, beside: Beside): Statement {
   const flags = tuned(script);
   const file = asFile(script, flags);
   if (matches(llamafactory.signature, file.source.value)) return ofFactory(script, file, beside);
-  const say = statingArguments(script, trainerScript.id, joined(flags, launched(script)));
+  const say = statingArguments(script, trainerScript.id, joined(flags, launched(script, beside)));
   sayLaunch(say);
   if (say.flag('tune_mm_mlp_adapter') === true || say.flag('freeze_backbone') === true)
     throw say.refuse(
@@ -76,7 +76,7 @@ function states(script: ParsedFile, beside: Beside): Statement {
 
 /** LLaMA-Factory's arguments mean on a command line what they mean in its files. */
 function ofFactory(script: ParsedFile, file: ParsedFile, beside: Beside): Statement {
-  const say = statingArguments(script, trainerScript.id, launched(script));
+  const say = statingArguments(script, trainerScript.id, launched(script, beside));
   sayLaunch(say);
   referToConfigs(say, script, beside);
   return { ...joinedStatements(say.statement(), llamafactory.states(file, beside)), format: trainerScript.id };

@@ -36,11 +36,11 @@ export const verlShell: Format = {
     some: [[1, ['sections.actor_rollout_ref', 'sections.data']]],
     like: [['module', /^(verl|recipe)\.|(^|\/)(main_\w+|fsdp_sft_trainer|sft_trainer)\.py$/]],
   },
-  states: (file) => {
+  states: (file, beside) => {
     const say = statingArguments(file, verlShell.id, overridesOf(file));
     const words = `${wordsOf(file, 'module')} ${configName(file)} ${wordsOf(file, 'program')}`;
     const supervised = say.at(`${model}.path`) === undefined && /sft/.test(words);
-    if (supervised) sayLaunchAs(say, file);
+    if (supervised) sayLaunchAs(say, file, beside);
     return stated(say, supervised, /megatron/.test(words));
   },
 };
