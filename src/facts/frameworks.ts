@@ -365,6 +365,8 @@ export type FrameworkExecution = {
   readonly reducedBytes: number;
   /** A layer of experts costs the host a fixed time besides its launches; measured for Megatron-LM only. */
   readonly hostTimeOfExperts: boolean;
+  /** It pads vocabularies, so that their matrices are aligned. */
+  readonly padsVocabulary: boolean;
   /** Its runs are eager fine-tuning, whose error band is wider. */
   readonly eagerFineTuning: boolean;
   /** Runs of this framework use different attention kernels, so one that names none has a wider error band. */
@@ -387,6 +389,7 @@ const pytorch = {
   gathersBesideForward: false,
   reducedBytes: inCode(2, 'byte/element'),
   hostTimeOfExperts: false,
+  padsVocabulary: false,
   eagerFineTuning: false,
   attentionKernelVaries: false,
   ringOfPyTorch: true,
@@ -403,11 +406,12 @@ export const frameworkExecution = numbers({
     gathersBesideForward: true,
     reducedBytes: inCode(4, 'byte/element'),
     hostTimeOfExperts: true,
+    padsVocabulary: true,
     eagerFineTuning: false,
     attentionKernelVaries: false,
     ringOfPyTorch: false,
     source:
-      'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
+      'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); `make_vocab_size_divisible_by` is 128; recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
   },
   fsdp: {
     ...pytorch,

@@ -442,6 +442,18 @@ export const kernelShape = numbers({
 });
 
 /**
+ * Matrices whose rows do not begin at multiples of 16 bytes, such as an output over 50,257 or 119,547 tokens in 16 bits: cuBLAS's best
+ * kernels cannot load them.
+ */
+export const unaligned = numbers({
+  row: definition(sources.cublas)(16, 'byte'),
+  /** time of such a product over that of an aligned one */
+  slower: measured(sources.netflix)(3, 'ratio'),
+  /** narrower matrices are vectors to the kernels, and bound by memory */
+  fewest: judged('the side of the smallest tile that is taken', '2026-11-28')(64, 'element'),
+});
+
+/**
  * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
  * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
  */

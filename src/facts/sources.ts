@@ -119,6 +119,18 @@ export const sources = {
       'counted operation by operation, as PyTorch dispatches layers of Transformers 5.18.0: every tensor read and written once (scripts/oracle/traffic.py)',
     date: '2026-11-28',
   },
+  netflix: {
+    title:
+      'Netflix Technology Blog, Scaling LLM Post-Training at Netflix: vocabularies that send the output to a CUTLASS kernel take three times as long',
+    url: 'https://netflixtechblog.com/scaling-llm-post-training-at-netflix-0046f8790194',
+    date: '2026-11-28',
+  },
+  cublas: {
+    title:
+      "NVIDIA, Matrix Multiplication Background User's Guide, section 2.2: dimensions that are multiples of 16 bytes",
+    url: 'https://docs.nvidia.com/deeplearning/performance/dl-performance-matrix-multiplication/index.html',
+    date: '2026-11-28',
+  },
   counted: {
     title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
     date: '2026-11-25',

@@ -1,4 +1,5 @@
-import type { GemmFacts, KernelFacts } from '../../facts/kernels.ts';
+import { frameworkExecution } from '../../facts/frameworks.ts';
+import { type GemmFacts, type KernelFacts, unaligned } from '../../facts/kernels.ts';
 import { bytesOf, precisions } from '../../facts/precisions.ts';
 import { castBytes, gradientTraffic } from '../../facts/steps.ts';
 import type { Linear, Operation } from '../../model/operation.ts';
@@ -50,10 +51,29 @@ export function productSeconds(operation: Linear, columns: number, run: Training
   const n = operation.sharding === 'column' ? columns / tp : columns;
   const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
   const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
+  const slower = isUnaligned(operation, [n, k], how.operand, run, context) ? unaligned.slower : 1;
   const time = (mm: number, nn: number, kk: number, output: number) =>
-    gemmSeconds(chip, how, { m: mm, n: nn, k: kk }, output);
+    slower * gemmSeconds(chip, how, { m: mm, n: nn, k: kk }, output);
   return [time(m, n, k, bytesOf.bf16), time(m, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, m, accumulated))];
 }
+
+/** A matrix whose rows, or those of its output, do not begin where NVIDIA's kernels load from. */
+function isUnaligned(
+  { component }: Linear,
+  sides: readonly number[],
+  operand: number,
+  { framework }: TrainingRun,
+  { chip }: Context,
+): boolean {
+  if (otherVendors.has(chip.generation)) return false;
+  if (component === 'output' && frameworkExecution[framework].padsVocabulary) return false;
+  return (
+    sides.every((side) => side >= unaligned.fewest) && sides.some((side) => (side * operand) % unaligned.row !== 0)
+  );
+}
+
+/** Whose libraries are not cuBLAS. */
+const otherVendors: ReadonlySet<string> = new Set(['cdna', 'gaudi', 'tpu', 'neuron']);
 
 /** Seconds of the two products of an adapter, whose bytes are counted beside (`memory-bound.ts`); both of its factors are trained. */
 export function adapterProductSeconds(
