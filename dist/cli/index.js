@@ -9003,6 +9003,26 @@ const sources = {
         title: 'counted operation by operation, as PyTorch dispatches layers of Transformers 5.18.0: every tensor read and written once (scripts/oracle/traffic.py)',
         date: '2026-11-28',
     },
+    sdpa: {
+        title: 'PyTorch, aten/src/ATen/native/transformers/cuda/sdp_utils.cpp at 001f694: what each attention kernel refuses',
+        url: 'https://github.com/pytorch/pytorch/blob/001f694/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp',
+        date: '2026-11-28',
+    },
+    xformers: {
+        title: 'xFormers pull requests 389 (forward, 8,096 keys, heads of 128 on A100: 49.8 ms for 160 heads) and 362 (backward, 55 % slower than FlashAttention): the memory-efficient kernel that PyTorch took over',
+        url: 'https://github.com/facebookresearch/xformers/pull/389',
+        date: '2026-11-28',
+    },
+    netflix: {
+        title: 'Netflix Technology Blog, Scaling LLM Post-Training at Netflix: vocabularies that send the output to a CUTLASS kernel take three times as long',
+        url: 'https://netflixtechblog.com/scaling-llm-post-training-at-netflix-0046f8790194',
+        date: '2026-11-28',
+    },
+    cublas: {
+        title: "NVIDIA, Matrix Multiplication Background User's Guide, section 2.2: dimensions that are multiples of 16 bytes",
+        url: 'https://docs.nvidia.com/deeplearning/performance/dl-performance-matrix-multiplication/index.html',
+        date: '2026-11-28',
+    },
     counted: {
         title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
         date: '2026-11-25',
@@ -9252,6 +9272,8 @@ const inCode = definition({ title: "the row's source: the framework's own code",
 const pytorch = {
     profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
     attentionOnHopper: 'flash2',
+    attentionByPyTorch: true,
+    masksWindows: false,
     cudaGraphs: false,
     overlapsTensorParallel: false,
     sendsShares: false,
@@ -9259,6 +9281,7 @@ const pytorch = {
     gathersBesideForward: false,
     reducedBytes: inCode(2, 'byte/element'),
     hostTimeOfExperts: false,
+    padsVocabulary: false,
     eagerFineTuning: false,
     attentionKernelVaries: false,
     ringOfPyTorch: true,
@@ -9267,6 +9290,8 @@ const frameworkExecution = numbers({
     megatron: {
         profile: { decidedBy: 'flashAttention', on: 'megatron', off: 'legacy' },
         attentionOnHopper: 'cudnn',
+        attentionByPyTorch: false,
+        masksWindows: false,
         cudaGraphs: true,
         overlapsTensorParallel: true,
         sendsShares: true,
@@ -9274,10 +9299,11 @@ const frameworkExecution = numbers({
         gathersBesideForward: true,
         reducedBytes: inCode(4, 'byte/element'),
         hostTimeOfExperts: true,
+        padsVocabulary: true,
         eagerFineTuning: false,
         attentionKernelVaries: false,
         ringOfPyTorch: false,
-        source: 'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
+        source: 'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); `make_vocab_size_divisible_by` is 128; recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
     },
     fsdp: {
         ...pytorch,
@@ -9292,8 +9318,9 @@ const frameworkExecution = numbers({
         profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers', compiled: 'compiled' },
         // scaled_dot_product_attention of torch 2.11 runs cuDNN's kernel there, at 540 to 620 TFLOP/s (test/oracle/gpu.jsonl).
         attentionOnHopper: 'cudnn',
+        masksWindows: true,
         eagerFineTuning: true,
-        source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
+        source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits; masking_utils.py, _ignore_causal_mask_sdpa (kv_length >= local_attention_size)',
     },
 });
 
@@ -9821,7 +9848,8 @@ const offloads = ['none', 'optimizer', 'parameters', 'activations'];
 const colocatedRoles = ['reference', 'critic', 'reward_model', 'teacher'];
 const holdings = ['weights', 'states'];
 const besides = ['states', 'weights', 'nothing'];
-const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'];
+/** `sdpa`: PyTorch's scaled_dot_product_attention chooses one of them for each call. */
+const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn', 'sdpa'];
 const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'];
 const fp8Recipes = ['tensorwise', 'rowwise', 'blockwise'];
 const dtypeNames = ['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4'];
@@ -10506,7 +10534,7 @@ function* groupedCore(part, { query, key, value }) {
         span: part.span,
         causal: part.causal,
         parameters: part.sinks ? H : 0,
-        ...given({ softcapped: part.softcapped, byHead: part.byHead }),
+        ...given({ softcapped: part.softcapped, dropout: part.dropout, byHead: part.byHead }),
         query,
         key,
         value,
@@ -14537,6 +14565,17 @@ const kernelShape = numbers({
     },
 });
 /**
+ * Matrices whose rows do not begin at multiples of 16 bytes, such as an output over 50,257 or 119,547 tokens in 16 bits: cuBLAS's best
+ * kernels cannot load them.
+ */
+const unaligned = numbers({
+    row: definition(sources.cublas)(16, 'byte'),
+    /** time of such a product over that of an aligned one */
+    slower: measured(sources.netflix)(3, 'ratio'),
+    /** narrower matrices are vectors to the kernels, and bound by memory */
+    fewest: judged('the side of the smallest tile that is taken', '2026-11-28')(64, 'element'),
+});
+/**
  * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
  * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
  */
@@ -14546,6 +14585,14 @@ const olderAttention = numbers({
         hopper: kernels_attention(onOwnPlots, 0.19, 0.216, 200, 0.95),
     },
     flash2: { hopper: kernels_attention(onOwnPlots, 0.345, 0.307, 520, 0.97) },
+    /**
+     * PyTorch's memory-efficient kernel, the one that takes a mask: it meets every key, masked or not. On Hopper it gains what
+     * FlashAttention-2 gains there, which has the same instructions.
+     */
+    efficient: {
+        ampere: kernels_attention(benchmark(sources.xformers), 0.358, 0.358, 300, 0.6),
+        hopper: kernels_attention(judged("A100's share times what FlashAttention-2 gains on H100 in its plots (1.57), backward as there", '2026-11-28'), 0.177, 0.177, 300, 0.97),
+    },
     /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
     hopperPeak: onOwnPlots(989.4e12, 'FLOP/s'),
     /** Heads wider than this (latent attention) keep a share of the rate in FlashAttention-2. */
@@ -14570,6 +14617,8 @@ const olderAttention = numbers({
 });
 /** What fused attention kernels have in common. */
 const fusedAttention = numbers({
+    /** cuDNN's kernel drops out shares that are multiples of one over this: PyTorch takes FlashAttention-2 for all others */
+    dropoutSteps: definition(sources.sdpa)(16, 'count'),
     /** heads at least this wide run at the rate of wide ones; the plots have widths of 64 and 128 */
     wideFrom: judged('three quarters of the wider of the two widths that were measured')(96, 'element'),
     /** FLOPs of the backward pass over those of the forward pass: five products for two */
@@ -15065,7 +15114,7 @@ function leftOpen(run, { chip }, experts) {
             'whether tensor-parallel collectives overlap',
         ],
         [run.gpus > chip.fast.domain && run.interNodeGbpsPerGpu === undefined, 'the network'],
-        [attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined, 'the attention kernel'],
+        [attentionKernelVaries && run.flashAttention && (run.attentionKernel ?? 'sdpa') === 'sdpa', 'the attention kernel'],
         [experts && run.cudaGraphs === undefined, 'CUDA graphs'],
     ];
     return facts.filter(([open]) => open).map(([, name]) => name);
@@ -15377,7 +15426,7 @@ function accumulationSeconds({ trained: { dense, experts } }, run, context, micr
 
 /** Seconds of an attention core on one GPU, by the vintage of its kernel. */
 function attentionSeconds(core, run, context) {
-    const kernel = attentionKernel(run, context.chip);
+    const kernel = attentionKernel(core, run, context.chip);
     return kernel === 'unfused' ? unfusedSeconds(core, run, context) : fusedSeconds(core, kernel, run, context);
 }
 /** Batched products, and scores that are written out and read back. */
@@ -15412,9 +15461,10 @@ function fusedSeconds(core, kernel, run, context) {
     const best = core.queryKeyDim >= wideFrom ? facts.wide : facts.narrow;
     const share = best * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
     const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
-    const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
+    const masked = kernel === 'efficient';
+    const reach = masked ? S : Math.min(S, spanTokens(core) ?? S);
     const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
-    const seen = meanContext(core.span, core.causal, S);
+    const seen = masked ? S : meanContext(core.span, core.causal, S);
     const width = core.queryKeyDim + core.valueDim;
     const work = 2 * sequencesAtOnce(run) * (core.heads / tp) * width * ((S * seen) / cp);
     const scale = context.power * context.step.attention;
@@ -15423,22 +15473,49 @@ function fusedSeconds(core, kernel, run, context) {
         scale * ((backwardFlops * work) / (rate * facts.backward) + start.backward),
     ];
 }
-/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
-function attentionKernel(run, chip) {
+const spanTokens = ({ span }) => span.kind === 'window' || span.kind === 'chunk' ? span.tokens : undefined;
+/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ, and where that refuses. */
+function attentionKernel(core, run, { generation }) {
     if (!run.flashAttention)
         return 'unfused';
-    if (run.attentionKernel !== undefined)
+    if (run.attentionKernel !== undefined && run.attentionKernel !== 'sdpa')
         return run.attentionKernel;
-    return chip.generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
+    if (isMasked(core, run) && takesMasks.has(generation))
+        return 'efficient';
+    const usual = generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
+    return usual === 'cudnn' && refusesDropout(core, run) ? 'flash2' : usual;
 }
+/** Windows that the sequence fills are masks, which no flash kernel takes. */
+function isMasked(core, run) {
+    const window = spanTokens(core);
+    return (frameworkExecution[run.framework].masksWindows &&
+        run.attentionKernel === 'sdpa' &&
+        window !== undefined &&
+        run.sequenceLength >= window);
+}
+/** Generations for which PyTorch has the memory-efficient kernel. */
+const takesMasks = new Set([
+    'volta',
+    'turing',
+    'ampere',
+    'ada',
+    'hopper',
+    'blackwell',
+    'blackwell-workstation',
+]);
+/** PyTorch asks cuDNN for shares of dropout that it can draw, and FlashAttention-2 for others. */
+const refusesDropout = ({ dropout = 0 }, run) => frameworkExecution[run.framework].attentionByPyTorch &&
+    run.dropout === true &&
+    !Number.isInteger(dropout * fusedAttention.dropoutSteps);
 /** The facts of a kernel that is not the chip's best; undefined for the best. */
-function olderFacts(kernel, chip) {
-    const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
+function olderFacts(kernel, { generation }) {
+    const old = generation === 'ampere' || generation === 'volta' || generation === 'turing';
     if (kernel === 'flash1')
         return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
-    if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
-        return olderAttention.flash2.hopper;
-    return undefined;
+    const modern = generation === 'hopper' || generation === 'blackwell';
+    if (kernel === 'efficient')
+        return modern ? olderAttention.efficient.hopper : olderAttention.efficient.ampere;
+    return kernel === 'flash2' && modern ? olderAttention.flash2.hopper : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/gemm.js
@@ -15491,6 +15568,8 @@ function computeSeconds(chip, { facts, peak }, { m, n, k, experts: E = 1 }) {
 
 
 
+
+
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
 function fusedProducts(list, context) {
     const groups = new Map();
@@ -15528,9 +15607,20 @@ function productSeconds(operation, columns, run, context) {
     const n = operation.sharding === 'column' ? columns / tp : columns;
     const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
     const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
-    const time = (mm, nn, kk, output) => gemmSeconds(chip, how, { m: mm, n: nn, k: kk }, output);
+    const slower = isUnaligned(operation, [n, k], how.operand, run, context) ? unaligned.slower : 1;
+    const time = (mm, nn, kk, output) => slower * gemmSeconds(chip, how, { m: mm, n: nn, k: kk }, output);
     return [time(m, n, k, bytesOf.bf16), time(m, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, m, accumulated))];
 }
+/** A matrix whose rows, or those of its output, do not begin where NVIDIA's kernels load from. */
+function isUnaligned({ component }, sides, operand, { framework }, { chip }) {
+    if (otherVendors.has(chip.generation))
+        return false;
+    if (component === 'output' && frameworkExecution[framework].padsVocabulary)
+        return false;
+    return (sides.every((side) => side >= unaligned.fewest) && sides.some((side) => (side * operand) % unaligned.row !== 0));
+}
+/** Whose libraries are not cuBLAS. */
+const otherVendors = new Set(['cdna', 'gaudi', 'tpu', 'neuron']);
 /** Seconds of the two products of an adapter, whose bytes are counted beside (`memory-bound.ts`); both of its factors are trained. */
 function adapterProductSeconds(operation, { rank }, run, { T, kernels, peak16, slowdown }) {
     const [rows, columns] = localShape(operation, run.parallelism.tensor);
@@ -37990,7 +38080,7 @@ const runSchema = lazily(() => strictObject({
     expandable_segments: schemas_boolean().optional().describe('PyTorch’s allocator with `expandable_segments:True`'),
     attention_kernel: schemas_enum(attentionKernels)
         .optional()
-        .describe('which attention kernel runs; it decides time, not memory'),
+        .describe('which attention kernel runs (`sdpa`: PyTorch chooses it for each call); it decides time, not memory'),
     overlap_tensor_parallel: schemas_boolean()
         .optional()
         .describe('tensor-parallel collectives overlap with matrix products'),
@@ -45773,6 +45863,7 @@ function huggingface_read(source) {
     const complete = {
         ...architecture,
         restsOn: evidence,
+        layers: withDropout(architecture.layers, value),
         towers,
         // A type of its own may have code of its own, whatever class it names.
         exact: architecture.exact &&
@@ -45834,10 +45925,20 @@ const dropouts = [
     'residual_dropout',
 ];
 /** The config states a share of the residual stream that training drops out. */
-const dropsOut = (value) => dropouts.some((key) => {
-    const share = own(value, key);
-    return typeof share === 'number' && share > 0 && share < 1;
-});
+const dropsOut = (value) => dropouts.some((key) => isShare(own(value, key)));
+const isShare = (value) => typeof value === 'number' && value > 0 && value < 1;
+/** Keys of Transformers' classes for what is dropped out of the scores of attention. */
+const attentionDropouts = ['attention_dropout', 'attention_probs_dropout_prob', 'attn_pdrop'];
+/** Layers whose attention drops out as many of its scores as the config states. */
+function withDropout(layers, value) {
+    const dropout = attentionDropouts.map((key) => own(value, key)).find(isShare);
+    if (dropout === undefined)
+        return layers;
+    return layers.map((layer) => ({
+        ...layer,
+        parts: layer.parts.map((part) => (part.kind === 'attention' ? { ...part, dropout } : part)),
+    }));
+}
 /** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
 const huggingface_letters = (name) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 /** The type whose class the config names in `architectures`, where it is one of ours. */
@@ -46697,7 +46798,7 @@ function sayPrecision(say, bf16, fp16) {
 /** Attention as `attn_implementation` names it: all but `eager` leave the scores unwritten. */
 function sayAttention(say, keys) {
     say.run('flash_attention', keys, (word) => word !== 'eager' && word !== 'disabled');
-    say.run('attention_kernel', keys, (word) => ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3' })[textOf(word)]);
+    say.run('attention_kernel', keys, (word) => ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3', sdpa: 'sdpa' })[textOf(word)]);
     say.byDefault('flash_attention', true, `SDPA where nothing else is asked for (${transformersRead})`);
 }
 /** Trainer's `gradient_checkpointing`: every layer is computed again. */
@@ -47440,6 +47541,8 @@ function sayKernels(say) {
     for (const key of ['flash_attention', 'sdp_attention', 'xformers_attention'])
         if (say.flag(key) === true)
             say.runIs('flash_attention', true, key);
+    if (say.flag('sdp_attention') === true)
+        say.runIs('attention_kernel', 'sdpa', 'sdp_attention');
     const plugins = say.at('plugins');
     const cut = Array.isArray(plugins) && plugins.slice(0, 50).some((plugin) => textOf(plugin).includes('cut_cross_entropy'));
     if (say.flag('cut_cross_entropy') === false)
@@ -53903,6 +54006,7 @@ function settleRun(sources, architecture) {
         tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength * (desk.stated.sequencesPerSample ?? 1)),
         parallelism,
         ...shardGroup(desk),
+        ...settle_attentionKernel(desk),
         ...dropout(desk, architecture),
         ...readByEncoders(desk, architecture),
     };
@@ -54130,6 +54234,16 @@ function shardGroup({ stated, relations, origins }) {
         return undefined;
     origins['shard_group'] = 'config';
     return { shardGroup: members };
+}
+/** The kernel of attention is PyTorch's choice where no file says more than that framework's default. */
+function settle_attentionKernel({ stated, origins }) {
+    const origin = origins['flash_attention'];
+    if (stated.attentionKernel !== undefined || stated.flashAttention === false || stated.framework === undefined)
+        return undefined;
+    if (!frameworkExecution[stated.framework].masksWindows || (origin !== 'default' && origin !== 'framework'))
+        return undefined;
+    origins['attention_kernel'] = 'framework';
+    return { attentionKernel: 'sdpa' };
 }
 /** Frameworks that train with Transformers' own code drop out what the config says; Megatron has settings of its own. */
 function dropout({ stated, origins }, architecture) {

@@ -351,6 +351,10 @@ export type FrameworkExecution = {
   };
   /** Attention kernel on Hopper where the run names none: on other chips all take the chip's best. */
   readonly attentionOnHopper: 'flash2' | 'cudnn';
+  /** That kernel is chosen by PyTorch's scaled_dot_product_attention, for each call. */
+  readonly attentionByPyTorch: boolean;
+  /** Attention within a window gets a mask where the sequence is as long as the window or longer. */
+  readonly masksWindows: boolean;
   /** It replays CUDA graphs where asked to, and is taken to do so in 8 and 4 bits where the run does not say. */
   readonly cudaGraphs: boolean;
   /** Tensor-parallel collectives are taken to overlap with products in 8 and 4 bits where the run does not say. */
@@ -382,6 +386,8 @@ const inCode = definition({ title: "the row's source: the framework's own code",
 const pytorch = {
   profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
   attentionOnHopper: 'flash2',
+  attentionByPyTorch: true,
+  masksWindows: false,
   cudaGraphs: false,
   overlapsTensorParallel: false,
   sendsShares: false,
@@ -399,6 +405,8 @@ export const frameworkExecution = numbers({
   megatron: {
     profile: { decidedBy: 'flashAttention', on: 'megatron', off: 'legacy' },
     attentionOnHopper: 'cudnn',
+    attentionByPyTorch: false,
+    masksWindows: false,
     cudaGraphs: true,
     overlapsTensorParallel: true,
     sendsShares: true,
@@ -427,7 +435,9 @@ export const frameworkExecution = numbers({
     profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers', compiled: 'compiled' },
     // scaled_dot_product_attention of torch 2.11 runs cuDNN's kernel there, at 540 to 620 TFLOP/s (test/oracle/gpu.jsonl).
     attentionOnHopper: 'cudnn',
+    masksWindows: true,
     eagerFineTuning: true,
-    source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
+    source:
+      'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits; masking_utils.py, _ignore_causal_mask_sdpa (kv_length >= local_attention_size)',
   },
 }) satisfies Readonly<Record<keyof typeof frameworks, FrameworkExecution>>;

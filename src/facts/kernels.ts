@@ -463,6 +463,23 @@ export const olderAttention = numbers({
     hopper: attention(onOwnPlots, 0.19, 0.216, 200, 0.95),
   },
   flash2: { hopper: attention(onOwnPlots, 0.345, 0.307, 520, 0.97) },
+  /**
+   * PyTorch's memory-efficient kernel, the one that takes a mask: it meets every key, masked or not. On Hopper it gains what
+   * FlashAttention-2 gains there, which has the same instructions.
+   */
+  efficient: {
+    ampere: attention(benchmark(sources.xformers), 0.358, 0.358, 300, 0.6),
+    hopper: attention(
+      judged(
+        "A100's share times what FlashAttention-2 gains on H100 in its plots (1.57), backward as there",
+        '2026-11-28',
+      ),
+      0.177,
+      0.177,
+      300,
+      0.97,
+    ),
+  },
   /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
   hopperPeak: onOwnPlots(989.4e12, 'FLOP/s'),
   /** Heads wider than this (latent attention) keep a share of the rate in FlashAttention-2. */
@@ -488,6 +505,8 @@ export const olderAttention = numbers({
 
 /** What fused attention kernels have in common. */
 export const fusedAttention = numbers({
+  /** cuDNN's kernel drops out shares that are multiples of one over this: PyTorch takes FlashAttention-2 for all others */
+  dropoutSteps: definition(sources.sdpa)(16, 'count'),
   /** heads at least this wide run at the rate of wide ones; the plots have widths of 64 and 128 */
   wideFrom: judged('three quarters of the wider of the two widths that were measured')(96, 'element'),
   /** FLOPs of the backward pass over those of the forward pass: five products for two */

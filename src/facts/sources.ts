@@ -119,6 +119,18 @@ export const sources = {
       'counted operation by operation, as PyTorch dispatches layers of Transformers 5.18.0: every tensor read and written once (scripts/oracle/traffic.py)',
     date: '2026-11-28',
   },
+  sdpa: {
+    title:
+      'PyTorch, aten/src/ATen/native/transformers/cuda/sdp_utils.cpp at 001f694: what each attention kernel refuses',
+    url: 'https://github.com/pytorch/pytorch/blob/001f694/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp',
+    date: '2026-11-28',
+  },
+  xformers: {
+    title:
+      'xFormers pull requests 389 (forward, 8,096 keys, heads of 128 on A100: 49.8 ms for 160 heads) and 362 (backward, 55 % slower than FlashAttention): the memory-efficient kernel that PyTorch took over',
+    url: 'https://github.com/facebookresearch/xformers/pull/389',
+    date: '2026-11-28',
+  },
   netflix: {
     title:
       'Netflix Technology Blog, Scaling LLM Post-Training at Netflix: vocabularies that send the output to a CUTLASS kernel take three times as long',

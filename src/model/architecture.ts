@@ -275,6 +275,8 @@ export type GroupedAttention = {
   /** One learned logit for each head. */
   /** Scores go through a tanh before the softmax. */
   readonly softcapped?: boolean;
+  /** Share of the scores that training drops out, where dropout is on. */
+  readonly dropout?: number;
   readonly sinks?: boolean;
   /** Gate on the attention's output: one value for each element or for each head. */
   readonly outputGate?: 'element' | 'head';

@@ -88,6 +88,8 @@ export type AttentionCore = Common & {
   readonly causal: boolean;
   /** Scores go through a tanh first, where they are written out. */
   readonly softcapped?: boolean;
+  /** Share of the scores that training drops out, where dropout is on. */
+  readonly dropout?: number;
   /** What comes out is laid out by head, and copied for the next matrix. */
   readonly byHead?: boolean;
   /** Learned elements (sinks). */

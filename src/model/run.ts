@@ -121,7 +121,8 @@ export const colocatedRoles = ['reference', 'critic', 'reward_model', 'teacher']
 export type ColocatedRole = (typeof colocatedRoles)[number];
 export const holdings = ['weights', 'states'] as const;
 export const besides = ['states', 'weights', 'nothing'] as const;
-export const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'] as const;
+/** `sdpa`: PyTorch's scaled_dot_product_attention chooses one of them for each call. */
+export const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn', 'sdpa'] as const;
 export const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'] as const;
 export type Precision = (typeof precisionNames)[number];
 export const fp8Recipes = ['tensorwise', 'rowwise', 'blockwise'] as const;

@@ -54,7 +54,9 @@ export function sayAttention(say: Stating, keys: readonly string[]): void {
     'attention_kernel',
     keys,
     (word) =>
-      ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3' })[textOf(word)],
+      ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3', sdpa: 'sdpa' })[
+        textOf(word)
+      ],
   );
   say.byDefault('flash_attention', true, `SDPA where nothing else is asked for (${transformersRead})`);
 }

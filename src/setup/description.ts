@@ -202,7 +202,7 @@ export const runSchema = lazily(() =>
     attention_kernel: z
       .enum(attentionKernels)
       .optional()
-      .describe('which attention kernel runs; it decides time, not memory'),
+      .describe('which attention kernel runs (`sdpa`: PyTorch chooses it for each call); it decides time, not memory'),
     overlap_tensor_parallel: z
       .boolean()
       .optional()

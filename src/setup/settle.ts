@@ -1,5 +1,5 @@
 import { findAccelerator } from '../facts/accelerators.ts';
-import { earlierDefaults } from '../facts/frameworks.ts';
+import { earlierDefaults, frameworkExecution } from '../facts/frameworks.ts';
 import type { Architecture, Tower } from '../model/architecture.ts';
 import { freezableOf } from '../model/freezable.ts';
 import { written } from '../model/names.ts';
@@ -111,6 +111,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength * (desk.stated.sequencesPerSample ?? 1)),
     parallelism,
     ...shardGroup(desk),
+    ...attentionKernel(desk),
     ...dropout(desk, architecture),
     ...readByEncoders(desk, architecture),
   };
@@ -385,6 +386,17 @@ function shardGroup({ stated, relations, origins }: Desk): Pick<TrainingRun, 'sh
   if (stated.shardGroup !== undefined || members === undefined || copies === 1) return undefined;
   origins['shard_group'] = 'config';
   return { shardGroup: members };
+}
+
+/** The kernel of attention is PyTorch's choice where no file says more than that framework's default. */
+function attentionKernel({ stated, origins }: Desk): Pick<TrainingRun, 'attentionKernel'> | undefined {
+  const origin = origins['flash_attention'];
+  if (stated.attentionKernel !== undefined || stated.flashAttention === false || stated.framework === undefined)
+    return undefined;
+  if (!frameworkExecution[stated.framework].masksWindows || (origin !== 'default' && origin !== 'framework'))
+    return undefined;
+  origins['attention_kernel'] = 'framework';
+  return { attentionKernel: 'sdpa' };
 }
 
 /** Frameworks that train with Transformers' own code drop out what the config says; Megatron has settings of its own. */

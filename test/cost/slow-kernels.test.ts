@@ -31,3 +31,50 @@ describe('matrices whose rows do not begin at multiples of 16 bytes', () => {
     expect(products(vocabulary, run) / products(50_304, run)).toBeCloseTo(1, 2);
   });
 });
+
+describe('attention whose kernel PyTorch chooses', () => {
+  const attention = (run: object, config: object) => parts(run, config).attention;
+  const mistral = { model_type: 'mistral', hidden_size: 512, num_attention_heads: 4, sliding_window: 1024 };
+  const window = (sequence: number, run: object = {}) => attention({ sequence_length: sequence, ...run }, mistral);
+  const unbounded = (sequence: number) =>
+    attention({ sequence_length: sequence }, { ...mistral, sliding_window: null });
+
+  it('a window longer than the sequence needs no mask, one that is filled does', () => {
+    expect(window(1023)).toBeCloseTo(unbounded(1023), 12);
+    expect(window(1024)).toBeGreaterThan(3 * unbounded(1024));
+  });
+
+  it('a mask hides nothing from the kernel: its work grows with all pairs, not with the window', () => {
+    expect(window(8192) / window(4096)).toBeGreaterThan(3.5);
+    expect(window(8192, { attention_kernel: 'flash2' }) / window(4096, { attention_kernel: 'flash2' })).toBeLessThan(
+      2.5,
+    );
+  });
+
+  it.each([
+    ['the run names a kernel', { attention_kernel: 'cudnn' }],
+    ['the run says that scores are never written', { flash_attention: true }],
+    ['Megatron has windows in its kernels', { framework: 'megatron' }],
+    ['layers of torchtitan and the like', { framework: 'fsdp' }],
+    ['other vendors have no such kernel', { accelerator: 'mi300x' }],
+  ])('no mask: %s', (_, run) => {
+    expect(window(4096, run)).toBeLessThan(window(4096, { ...run, attention_kernel: 'flash2' }) + 1e-12);
+  });
+
+  const gpt2 = { model_type: 'gpt2', n_embd: 512, n_layer: 4, n_head: 8, n_positions: 4096, resid_pdrop: 0.1 };
+  const dropping = (share: number, run: object = {}) => attention(run, { ...gpt2, attn_pdrop: share });
+
+  it('cuDNN drops out sixteenths; FlashAttention-2 runs for other shares', () => {
+    const flash = dropping(0, { attention_kernel: 'flash2' });
+    expect(dropping(0.1)).toBe(flash);
+    expect(dropping(0.125)).toBe(dropping(0));
+    expect(dropping(0)).toBeLessThan(flash);
+  });
+
+  it.each([
+    ['dropout is off', { dropout: false }],
+    ['Megatron asks cuDNN by itself', { framework: 'megatron', dropout: true }],
+  ])('or not: %s', (_, run) => {
+    expect(dropping(0.1, run)).toBe(dropping(0, run));
+  });
+});

@@ -119,7 +119,7 @@ function* groupedCore(part: GroupedAttention, { query, key, value }: Heads): Blo
     span: part.span,
     causal: part.causal,
     parameters: part.sinks ? H : 0,
-    ...given({ softcapped: part.softcapped, byHead: part.byHead }),
+    ...given({ softcapped: part.softcapped, dropout: part.dropout, byHead: part.byHead }),
     query,
     key,
     value,

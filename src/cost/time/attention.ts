@@ -7,11 +7,11 @@ import { meanContext } from '../count/forward.ts';
 import type { Context } from './context.ts';
 import type { Passes } from './parts.ts';
 
-type Kernel = NonNullable<TrainingRun['attentionKernel']>;
+type Kernel = Exclude<TrainingRun['attentionKernel'], 'sdpa' | undefined> | 'efficient';
 
 /** Seconds of an attention core on one GPU, by the vintage of its kernel. */
 export function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Context): Passes {
-  const kernel = attentionKernel(run, context.chip);
+  const kernel = attentionKernel(core, run, context.chip);
   return kernel === 'unfused' ? unfusedSeconds(core, run, context) : fusedSeconds(core, kernel, run, context);
 }
 
@@ -48,9 +48,10 @@ function fusedSeconds(core: AttentionCore, kernel: Kernel, run: TrainingRun, con
   const best = core.queryKeyDim >= wideFrom ? facts.wide : facts.narrow;
   const share = best * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
   const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
-  const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
+  const masked = kernel === 'efficient';
+  const reach = masked ? S : Math.min(S, spanTokens(core) ?? S);
   const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
-  const seen = meanContext(core.span, core.causal, S);
+  const seen = masked ? S : meanContext(core.span, core.causal, S);
   const width = core.queryKeyDim + core.valueDim;
   const work = 2 * sequencesAtOnce(run) * (core.heads / tp) * width * ((S * seen) / cp);
   const scale = context.power * context.step.attention;
@@ -60,18 +61,51 @@ function fusedSeconds(core: AttentionCore, kernel: Kernel, run: TrainingRun, con
   ];
 }
 
-/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
-function attentionKernel(run: TrainingRun, chip: Accelerator): Kernel {
+const spanTokens = ({ span }: AttentionCore): number | undefined =>
+  span.kind === 'window' || span.kind === 'chunk' ? span.tokens : undefined;
+
+/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ, and where that refuses. */
+function attentionKernel(core: AttentionCore, run: TrainingRun, { generation }: Accelerator): Kernel {
   if (!run.flashAttention) return 'unfused';
-  if (run.attentionKernel !== undefined) return run.attentionKernel;
-  return chip.generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
+  if (run.attentionKernel !== undefined && run.attentionKernel !== 'sdpa') return run.attentionKernel;
+  if (isMasked(core, run) && takesMasks.has(generation)) return 'efficient';
+  const usual = generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
+  return usual === 'cudnn' && refusesDropout(core, run) ? 'flash2' : usual;
 }
 
+/** Windows that the sequence fills are masks, which no flash kernel takes. */
+function isMasked(core: AttentionCore, run: TrainingRun): boolean {
+  const window = spanTokens(core);
+  return (
+    frameworkExecution[run.framework].masksWindows &&
+    run.attentionKernel === 'sdpa' &&
+    window !== undefined &&
+    run.sequenceLength >= window
+  );
+}
+
+/** Generations for which PyTorch has the memory-efficient kernel. */
+const takesMasks: ReadonlySet<string> = new Set([
+  'volta',
+  'turing',
+  'ampere',
+  'ada',
+  'hopper',
+  'blackwell',
+  'blackwell-workstation',
+]);
+
+/** PyTorch asks cuDNN for shares of dropout that it can draw, and FlashAttention-2 for others. */
+const refusesDropout = ({ dropout = 0 }: AttentionCore, run: TrainingRun): boolean =>
+  frameworkExecution[run.framework].attentionByPyTorch &&
+  run.dropout === true &&
+  !Number.isInteger(dropout * fusedAttention.dropoutSteps);
+
 /** The facts of a kernel that is not the chip's best; undefined for the best. */
-function olderFacts(kernel: Kernel, chip: Accelerator): AttentionFacts | undefined {
-  const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
+function olderFacts(kernel: Kernel, { generation }: Accelerator): AttentionFacts | undefined {
+  const old = generation === 'ampere' || generation === 'volta' || generation === 'turing';
   if (kernel === 'flash1') return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
-  if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
-    return olderAttention.flash2.hopper;
-  return undefined;
+  const modern = generation === 'hopper' || generation === 'blackwell';
+  if (kernel === 'efficient') return modern ? olderAttention.efficient.hopper : olderAttention.efficient.ampere;
+  return kernel === 'flash2' && modern ? olderAttention.flash2.hopper : undefined;
 }

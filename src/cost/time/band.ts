@@ -50,7 +50,7 @@ function leftOpen(run: TrainingRun, { chip }: Context, experts: boolean): readon
       'whether tensor-parallel collectives overlap',
     ],
     [run.gpus > chip.fast.domain && run.interNodeGbpsPerGpu === undefined, 'the network'],
-    [attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined, 'the attention kernel'],
+    [attentionKernelVaries && run.flashAttention && (run.attentionKernel ?? 'sdpa') === 'sdpa', 'the attention kernel'],
     [experts && run.cudaGraphs === undefined, 'CUDA graphs'],
   ];
   return facts.filter(([open]) => open).map(([, name]) => name);

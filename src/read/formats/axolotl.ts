@@ -107,6 +107,7 @@ function sayKernels(say: Stating): void {
   sayAttention(say, ['attn_implementation']);
   for (const key of ['flash_attention', 'sdp_attention', 'xformers_attention'])
     if (say.flag(key) === true) say.runIs('flash_attention', true, key);
+  if (say.flag('sdp_attention') === true) say.runIs('attention_kernel', 'sdpa', 'sdp_attention');
   const plugins = say.at('plugins');
   const cut =
     Array.isArray(plugins) && plugins.slice(0, 50).some((plugin) => textOf(plugin).includes('cut_cross_entropy'));

@@ -125,6 +125,7 @@ function read(source: Source): Reading {
   const complete: Architecture = {
     ...architecture,
     restsOn: evidence,
+    layers: withDropout(architecture.layers, value),
     towers,
     // A type of its own may have code of its own, whatever class it names.
     exact:
@@ -190,11 +191,22 @@ const dropouts = [
 ];
 
 /** The config states a share of the residual stream that training drops out. */
-const dropsOut = (value: Dictionary): boolean =>
-  dropouts.some((key) => {
-    const share = own(value, key);
-    return typeof share === 'number' && share > 0 && share < 1;
-  });
+const dropsOut = (value: Dictionary): boolean => dropouts.some((key) => isShare(own(value, key)));
+
+const isShare = (value: unknown): value is number => typeof value === 'number' && value > 0 && value < 1;
+
+/** Keys of Transformers' classes for what is dropped out of the scores of attention. */
+const attentionDropouts = ['attention_dropout', 'attention_probs_dropout_prob', 'attn_pdrop'];
+
+/** Layers whose attention drops out as many of its scores as the config states. */
+function withDropout(layers: Architecture['layers'], value: Dictionary): Architecture['layers'] {
+  const dropout = attentionDropouts.map((key) => own(value, key)).find(isShare);
+  if (dropout === undefined) return layers;
+  return layers.map((layer) => ({
+    ...layer,
+    parts: layer.parts.map((part) => (part.kind === 'attention' ? { ...part, dropout } : part)),
+  }));
+}
 
 /** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
 const letters = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
