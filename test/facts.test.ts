@@ -152,7 +152,7 @@ describe('columns follow from what a chip is built of', () => {
     expectWithin(densePeak[dtype], arrays * width * width * 2 * megahertz * 1e6, 0.01);
   });
 
-  // Vector units of Hopper run at a clock of their own.
+  // Vector units of Hopper and Blackwell run at a clock of their own.
   it.each([
     ['h100-pcie-80gb', 1755],
     ['h100-sxm-80gb', 1980],
@@ -160,6 +160,10 @@ describe('columns follow from what a chip is built of', () => {
     ['h200-sxm-141gb', 1980],
     ['gh200-96gb', 1980],
     ['gh200-144gb', 1980],
+    ['b200-sxm', 1965],
+    ['b300-sxm', 1965],
+    ['gb200-nvl72', 2062],
+    ['gb300-nvl72', 2062],
   ] as const)('the fp32 peak of %s: 256 FLOPs a clock at %d MHz', (id, megahertz) => {
     const { multiprocessors, densePeak } = accelerators[id];
     expectWithin(densePeak.fp32, (multiprocessors ?? 0) * 256 * megahertz * 1e6, 0.01);
@@ -313,6 +317,29 @@ describe('links between chips', () => {
   ] as const)('%s beyond its domain, in %s: %d chips share %d cards of %d Gbit/s', (id, _, chips, cards, each) => {
     expectWithin(accelerators[id].network ?? 0, (cards * each * 1e9) / 8 / chips, 0.001);
   });
+});
+
+// Judged: three quarters of a link, of TPUs 85 % of the nine tenths that the Scaling Book (jax-ml) counts of one. Two tables have the link.
+it.each([
+  ['v100-sxm-32gb', 0.75],
+  ['t4', 0.75],
+  ['l4', 0.75],
+  ['l40s', 0.75],
+  ['rtx-4090', 0.75],
+  ['rtx-5090', 0.75],
+  ['rtx-pro-6000', 0.75],
+  ['mi300x', 0.75],
+  ['mi325x', 0.75],
+  ['mi355x', 0.75],
+  ['gaudi2', 0.75],
+  ['tpu-v4', 0.85],
+  ['tpu-v5e', 0.85 * 0.9],
+  ['tpu-v5p', 0.85 * 0.9],
+  ['tpu-v6e', 0.85 * 0.9],
+  ['tpu-v7', 0.85 * 0.9],
+] as const)('%s: collectives that nobody measured reach %d of a link', (id, share) => {
+  const { gather } = kernelsOf(accelerators[id]).collectives;
+  expectWithin(gather.bandwidth / accelerators[id].fast.perDirection, share, 0.01);
 });
 
 describe('rates that were measured elsewhere', () => {

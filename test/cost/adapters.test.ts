@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { costOf, mixture, small } from './estimates.ts';
+import { expand } from '../../src/cost/expand/model.ts';
+import { backwardPeak } from '../../src/cost/memory/backward.ts';
+import { costOf, mixture, modelOf, small } from './estimates.ts';
 
 const rank = 8;
 const [D, I, L] = [512, 1536, 4];
@@ -146,5 +148,25 @@ describe('the frozen base', () => {
     expect(casts({ precision: 'fp32' })).toBe(0);
     expect(casts({ precision: 'bf16', recompute: 'full' })).toBeLessThan(2 * (matrices / L + 1000 * D));
     expect(casts({ precision: 'bf16', weights_dtype: 'bf16' })).toBe(0);
+  });
+});
+
+describe('a quantised base in the backward pass', () => {
+  /** The most bytes that are alive while the gradient of one matrix's input is made. */
+  const alive = (config: object, base_bits: number, role: string) => {
+    const list =
+      expand(modelOf(config)).layers[0]?.operations.filter((one) => 'role' in one && one.role === role) ?? [];
+    expect(list.length).toBe(1);
+    const { run } = costOf(config, { framework: 'transformers', gpus: 1, lora: { rank, base_bits } }).run;
+    return backwardPeak(list, run, () => ({ making: 0, after: 0 }), []);
+  };
+
+  // bitsandbytes' MatMul4Bit.backward dequantises the weight for the product.
+  it.each([4, 8])('of %d bits is unpacked to 16 bits for each product', (bits) => {
+    expect(alive(small, bits, 'down') - alive(small, 16, 'down')).toBe(2 * D * I);
+  });
+
+  it('of experts stays packed', () => {
+    expect(alive(mixture, 4, 'down')).toBe(alive(mixture, 16, 'down'));
   });
 });

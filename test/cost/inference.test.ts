@@ -48,11 +48,24 @@ describe('what serving keeps of a sequence', () => {
     expect(of(2048)).toBe(of(4096) / 2);
   });
 
+  it('sparse attention keeps all tokens, compressed attention groups of them and a window besides', () => {
+    // DeepSeek-V3.2: a key and value of 512 + 64 elements and the indexer's key of 128, for all tokens of which 2,048 are selected.
+    const sparse = inference({ model_type: 'deepseek_v32' }, { sequenceLength: 4096 });
+    expect(sparse.cachePerSequence).toBe(61 * 4096 * 2 * (512 + 64 + 128));
+    // DeepSeek-V4: 23 layers keep one entry of 512 for 128 tokens, 20 one for 4 tokens and its indexer's key; all the last 128 tokens.
+    const of = (S: number) => inference({ model_type: 'deepseek_v4' }, { sequenceLength: S }).cachePerSequence;
+    const local = (S: number) => Math.min(S, 128);
+    const heavy = (S: number) => 23 * 512 * (S / 128 + local(S));
+    const light = (S: number) => 20 * (512 * (S / 4 + local(S)) + 128 * (S / 4));
+    for (const S of [64, 4096]) expect(of(S)).toBe(2 * (heavy(S) + light(S)));
+  });
+
   it('a recurrent state does not grow with the sequence', () => {
     const config = { model_type: 'mamba2', num_hidden_layers: 4, hidden_size: 512, num_heads: 16, head_dim: 64 };
     const of = (sequenceLength: number) => inference(config, { sequenceLength });
     expect(of(1024).cachePerToken).toBe(0);
-    expect(of(1024).cachePerSequence).toBeGreaterThan(0);
+    // Each head has a matrix of 64 x 128 in fp32, and the convolution the last three inputs of its 1,024 + 2 x 8 x 128 channels.
+    expect(of(1024).cachePerSequence).toBe(4 * (4 * 16 * 64 * 128 + 2 * 3 * (1024 + 2 * 8 * 128)));
     expect(of(65536).cachePerSequence).toBe(of(1024).cachePerSequence);
   });
 

@@ -190,16 +190,39 @@ describe('adapters and casts', () => {
 });
 
 describe('a recurrent layer', () => {
+  const [T, D, L, G] = [4096, 512, 4, 8];
+  const mamba = {
+    model_type: 'mamba2',
+    num_hidden_layers: L,
+    hidden_size: D,
+    num_heads: 16,
+    head_dim: 64,
+    n_groups: G,
+  };
+  const runOn = (tensor: number) => ({
+    gpus: tensor,
+    global_batch_size: 1,
+    sequence_length: T,
+    parallelism: { tensor },
+  });
+  const flopsOf = (sizes: object) => costOf({ ...mamba, ...sizes }, runOn(1)).flops.forward.lines['state_space'] ?? 0;
+  const secondsOf = (sizes: object, tensor = 1) => parts(runOn(tensor), { ...mamba, ...sizes }).memory_bound;
+
   it.each([1, 2])('runs its state update at a fifth of the peak, divided by tensor parallelism of %d', (tensor) => {
-    const [T, L] = [4096, 4];
-    const mamba = { model_type: 'mamba2', num_hidden_layers: L, hidden_size: 512, num_heads: 16, head_dim: 64 };
-    const run = { gpus: tensor, global_batch_size: 1, sequence_length: T, parallelism: { tensor } };
-    const of = (chunk_size: number) => costOf({ ...mamba, chunk_size }, run);
     // A chunk that is longer has more products within, and moves nothing more.
-    const flops =
-      T * ((of(256).flops.forward.lines['state_space'] ?? 0) - (of(64).flops.forward.lines['state_space'] ?? 0));
-    const seconds = of(256).throughput.parts.memory_bound - of(64).throughput.parts.memory_bound;
+    const [short, long] = [{ chunk_size: 64 }, { chunk_size: 256 }];
+    const flops = T * (flopsOf(long) - flopsOf(short));
+    const seconds = secondsOf(long, tensor) - secondsOf(short, tensor);
     expect(seconds / ((3 * flops) / (0.2 * 989.4e12 * tensor))).toBeCloseTo(1, 9);
+  });
+
+  it('moves what it reads and writes three times forward and six times backward', () => {
+    const [narrow, wide] = [{ state_size: 128 }, { state_size: 320 }];
+    const elements = 2 * G * (320 - 128);
+    const products = L * 2 * D * elements;
+    const work = (3 * T * (flopsOf(wide) - flopsOf(narrow) - products)) / (0.2 * 989.4e12);
+    const moved = ((3 + 6) * L * T * 2 * elements * 1.216) / streamed;
+    expect((secondsOf(wide) - secondsOf(narrow)) / (work + moved)).toBeCloseTo(1, 9);
   });
 });
 
