@@ -1,6 +1,6 @@
 // Changes one number or operator of a file at a time and prints what saw each change: a test of the unit part, the freeze and what else
 // was written by the program itself (they know that a figure moved, not that it was right), or nothing.
-//   node scripts/node24.mjs scripts/mutate.ts [--sample 200] [--seed 1] [--jobs 2] [--without-freeze] [--list] [path[:line] ...]
+//   node scripts/node24.mjs scripts/mutate.ts [--sample 200] [--seed 1] [--jobs 2] [--without-freeze] [--list] [path[:line[:column]] ...]
 // Works on copies in a temporary folder. Paths say what to change instead of src/cost and src/facts. Survivors that may stay are in
 // scripts/mutants-accepted.json, each with the reason.
 import { spawn } from 'node:child_process';
@@ -24,6 +24,7 @@ import { node24 } from './node24.mjs';
 type Mutant = {
   readonly file: string;
   readonly line: number;
+  readonly column: number;
   /** The text of the line, which stays the same when lines move. */
   readonly text: string;
   readonly start: number;
@@ -125,8 +126,9 @@ function mutantsOf(file: string): readonly Mutant[] {
     if (changed === undefined) continue;
     const { start, before, after } = changed;
     const line = source.slice(0, start).split('\n').length;
+    const column = start - source.lastIndexOf('\n', start - 1);
     const text = source.split('\n')[line - 1]?.trim() ?? '';
-    found.push({ file, line, text, start, end: start + before.length, before, after });
+    found.push({ file, line, column, text, start, end: start + before.length, before, after });
   }
   return found;
 }
@@ -282,16 +284,16 @@ const accepted: readonly Accepted[] = JSON.parse(
 const reasonOf = (mutant: Mutant): string | undefined =>
   accepted.find((one) => (['file', 'text', 'before', 'after'] as const).every((key) => one[key] === mutant[key]))
     ?.reason;
-const describe = ({ file, line, text, before, after }: Mutant): string =>
-  `${file}:${line}  ${before} -> ${after}    ${text}`;
+const describe = ({ file, line, column, text, before, after }: Mutant): string =>
+  `${file}:${line}:${column}  ${before} -> ${after}    ${text}`;
 
-/** All changes of what is under a path, or of one line of a file. */
+/** All changes of what is under a path, of one line of a file, or at one place. */
 function mutantsUnder(asked: string): readonly Mutant[] {
-  const [, path = asked, line] = /^(.*?)(?::(\d+))?$/.exec(asked) ?? [];
-  const inRoot = relative(root, resolve(path)).replaceAll('\\', '/');
-  return filesOf(inRoot)
+  const [, path = asked, line, column] = /^(.*?)(?::(\d+))?(?::(\d+))?$/.exec(asked) ?? [];
+  return filesOf(relative(root, resolve(path)).replaceAll('\\', '/'))
     .flatMap(mutantsOf)
-    .filter((mutant) => line === undefined || mutant.line === Number(line));
+    .filter((one) => line === undefined || one.line === Number(line))
+    .filter((one) => column === undefined || one.column === Number(column));
 }
 
 const all = (positionals.length > 0 ? positionals : ['src/cost', 'src/facts']).flatMap(mutantsUnder);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expand } from '../../src/cost/expand/model.ts';
+import { lossBytes } from '../../src/cost/memory/loss.ts';
 import { layerActivations } from '../../src/cost/memory/recompute.ts';
 import { costOf, mixture, modelOf, small } from './estimates.ts';
 
@@ -111,5 +112,59 @@ describe('experts by how they are run', () => {
     const plain = keptForToken(mixture, {});
     expect(keptForToken(mixture, { expert_imbalance: 1.5 }) - plain).toBeCloseTo(0.5 * rows, 6);
     expect(keptForToken(mixture, { expert_imbalance: 1.5, capacity_factor: 2 }) - plain).toBeCloseTo(rows, 6);
+  });
+});
+
+describe('selective recompute in torchtitan (every second product, b5bcd76)', () => {
+  const [D, I, a] = [512, 1536, 8];
+  const kept = (run: object) => keptForToken(small, { framework: 'fsdp', recompute: 'selective', ...run });
+
+  it('keeps the input, query, value, gate and down, and the attention with its log-sum-exp', () => {
+    expect(kept({})).toBe(2 * (D + D + D + I + D) + 2 * D + 4 * a);
+  });
+
+  it('keeps partial sums of row-wise products whole, and once more reduced', () => {
+    const [tensor, divided] = [2, 2 * (D + D + D + I) + 2 * D + 4 * a];
+    const reduced = 2 * D + 2 * D;
+    const run = { parallelism: { tensor, sequence_parallel: true } };
+    expect(kept(run)).toBe((divided + reduced) / tensor + 2 * D);
+  });
+
+  it('of a layer holds nothing beside what it saves and reads', () => {
+    const { layers, order } = expand(modelOf(small));
+    for (const recompute of ['none', 'selective'] as const) {
+      const { run } = costOf(small, { recompute, framework: 'fsdp' }).run;
+      expect(layerActivations(layers[0]?.operations ?? [], run, order.length).inputOnly).toBe(0);
+    }
+  });
+});
+
+describe("what Megatron's output product and loss allocate", () => {
+  const [T, D, V] = [1024, 512, 1000];
+  const of = (run: object) => {
+    const { run: settled } = costOf(small, { gpus: 8, sequence_length: T, ...run }).run;
+    return lossBytes(expand(modelOf(small)), settled);
+  };
+  const input = 2 * D * T;
+
+  // Forward: 16-bit logits and their fp32 copy, or 16 bits twice where one kernel makes the loss; what the final norm and the product read.
+  // Backward: 16-bit gradients of the logits, a weight gradient that stands in for the fused one, two inputs' gradients and the norm's.
+  it.each([
+    ['alone', {}, 6 * T * V + 2 * input, 2 * T * V + 2 * D * V + 2 * input + input],
+    ['fused', { fused_cross_entropy: true }, 4 * T * V + 2 * input, 2 * T * V + 2 * D * V + 2 * input + input],
+    [
+      'in tensor and sequence parallel',
+      { parallelism: { tensor: 2, sequence_parallel: true } },
+      (6 * T * V) / 2 + (2 * input) / 2 + input,
+      (2 * T * V) / 2 + (2 * D * V) / 2 + 2 * input + input / 2,
+    ],
+    [
+      'in tensor parallel',
+      { parallelism: { tensor: 2, sequence_parallel: false } },
+      (6 * T * V) / 2 + 2 * input,
+      (2 * T * V) / 2 + (2 * D * V) / 2 + 2 * input + input,
+    ],
+  ])('%s', (_, run, forward, backward) => {
+    expect(of(run)).toEqual({ forward, backward });
   });
 });

@@ -6,6 +6,7 @@ import { compare, loadMemory, median, quantile } from '../../scripts/memory.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { savedTensors, total } from '../../src/cost/memory/activations.ts';
+import { backwardPeak } from '../../src/cost/memory/backward.ts';
 import { heldBy } from '../../src/cost/memory/held.ts';
 import { lossBytes } from '../../src/cost/memory/loss.ts';
 import { totalOf } from '../../src/cost/memory/phase.ts';
@@ -256,6 +257,24 @@ describe('properties', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('stages of a pipeline that hold the same are looked at once, in their order', () => {
+    const config = { model_type: 'llama', num_hidden_layers: 8 };
+    const { run } = settled(config, { gpus: 4, parallelism: { tensor: 1, pipeline: 4 } });
+    const { stages } = heldBy(expand(read(config)), run);
+    expect(stages.map(({ stage }) => stage.index)).toEqual([0, 1, 3]);
+  });
+
+  it('ring attention holds two chunks of keys and values that come from a neighbour, and of their gradients', () => {
+    const config = { model_type: 'llama', num_attention_heads: 32, num_key_value_heads: 8, hidden_size: 4096 };
+    const list = (expand(read(config)).layers[0]?.operations ?? []).filter(({ kind }) => kind === 'attention');
+    const of = (contextParallelStyle: 'ring' | 'all_to_all') => {
+      const parallelism = { tensor: 1, context: 4 };
+      const { run } = settled(config, { gpus: 4, sequenceLength: 8192, parallelism, contextParallelStyle });
+      return backwardPeak(list, run, () => ({ making: 0, after: 0 }), []);
+    };
+    expect(of('ring') - of('all_to_all')).toBe(2 * 2 * (8192 / 4) * 2 * 8 * 128);
   });
 
   it('a model without an output matrix has no loss', () => {

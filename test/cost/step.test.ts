@@ -354,6 +354,12 @@ describe('FLOPs that recompute repeats', () => {
     expect(again(run)).toBeCloseTo(flops, 3);
   });
 
+  it('the module `moe` is the router and the two experts of a token, and of a layer without experts nothing', () => {
+    const run = { recompute: 'selective', recompute_modules: ['moe'] };
+    expect(again(run, mixture)).toBe(4 * 2 * (512 * 8 + 2 * 3 * 512 * 1024));
+    expect(again(run)).toBe(0);
+  });
+
   it('block counts from the first layer of each stage', () => {
     const run = { recompute: 'full', recompute_method: 'block', recompute_layers: 1, parallelism: { pipeline: 2 } };
     expect(again(run, { ...small, num_hidden_layers: 4 })).toBe(2 * layer);
@@ -361,6 +367,32 @@ describe('FLOPs that recompute repeats', () => {
     const virtual = { ...run, parallelism: { pipeline: 2, virtual_pipeline: 2 } };
     expect(again(virtual, { ...small, num_hidden_layers: 8 })).toBe(4 * layer);
   });
+});
+
+describe('seconds of full recompute', () => {
+  const wide = { hidden_size: 4096, intermediate_size: 14_336, num_attention_heads: 32, num_key_value_heads: 8 };
+  const of = (config: object, framework: string, recompute: string) =>
+    parts({ framework, gpus: 8, sequence_length: 4096, recompute }, { ...config, ...wide });
+
+  it("are those of the forward pass; PyTorch's checkpoint leaves out a layer's last product", () => {
+    // Products take a third of their time forward, of which the last is a product of 4,096 x 14,336 for 8,192 tokens or more.
+    const share = (framework: string) => {
+      const { matrix_products, attention, memory_bound } = of(small, framework, 'none');
+      const { recompute } = of(small, framework, 'full');
+      return recompute / (matrix_products + attention + memory_bound);
+    };
+    expect(share('megatron')).toBeGreaterThan(0.29);
+    expect(share('fsdp')).toBeLessThan(share('megatron') - 0.02);
+    expect(share('fsdp')).toBeGreaterThan(0.2);
+  });
+
+  it.each(['megatron', 'fsdp', 'transformers'])(
+    '%s: all of a layer of experts, whose products end in no single one',
+    (framework) => {
+      const { matrix_products, attention } = of(mixture, framework, 'none');
+      expect(of(mixture, framework, 'full').recompute).toBeGreaterThan((matrix_products + attention) / 3);
+    },
+  );
 });
 
 describe('how the forward pass grows with the sequence', () => {

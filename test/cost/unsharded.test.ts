@@ -26,6 +26,22 @@ function gatheredBy(more: object, config: object = small) {
   return unshardedOf(operations, run, stage);
 }
 
+describe('weights that FSDP1 and DeepSpeed gather', () => {
+  it('two layers as flat tensors, and the root, which is not quantised', () => {
+    const of = (more: object) => gatheredBy({ framework: 'transformers', ...more }).atLoss;
+    expect(of({})).toBe(2 * 2 * layer + 2 * (table + head));
+    expect(of({ precision: 'fp32' })).toBe(2 * 4 * layer + 4 * (table + head));
+    expect(of({ lora: { rank: 8, targets: ['q_proj'], base_bits: 8 } })).toBe(2 * 1 * layer + 2 * (table + head));
+  });
+
+  it('all weights, up to a billion elements that are needed again soon (stage3_max_live_parameters)', () => {
+    const of = (config: object) => gatheredBy({ framework: 'deepspeed' }, config).atLoss;
+    expect(of(small)).toBe(2 * (table + 4 * layer + head));
+    const wide = { ...small, hidden_size: 8192, intermediate_size: 28_672 };
+    expect(of(wide)).toBe(2 * (1e9 + 5e7));
+  });
+});
+
 describe('weights that FSDP2 gathers', () => {
   it('are freed layer by layer', () => {
     const { atLoss, inBackward, inReduction } = gatheredBy({});
