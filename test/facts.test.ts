@@ -7,6 +7,7 @@ import {
   type PeakDtype,
 } from '../src/facts/accelerators.ts';
 import { kernelsOf } from '../src/facts/kernels.ts';
+import { bytesOf, precisions } from '../src/facts/precisions.ts';
 
 /** A figure that sources round differently. */
 function expectWithin(figure: number | undefined, expected: number, share: number) {
@@ -400,5 +401,29 @@ describe('rates that were measured elsewhere', () => {
       expect(bandwidth).toBeLessThanOrEqual(0.9 * link);
       expect(bandwidth).toBeGreaterThan(0.7 * link);
     }
+  });
+});
+
+describe('bytes of an element', () => {
+  // Bits of a block of elements, and of what scales it.
+  it.each([
+    ['fp32', 1, 32, 0],
+    ['bf16', 1, 16, 0],
+    ['fp16', 1, 16, 0],
+    ['fp8', 1, 8, 0],
+    ['int8', 1, 8, 0],
+    // NVFP4: an 8-bit scale for 16 elements (arXiv:2509.25149).
+    ['fp4', 16, 16 * 4, 8],
+    // QLoRA: an 8-bit scale for 64 elements, of which 256 share an fp32 one (arXiv:2305.14314, section 3).
+    ['nf4', 64 * 256, 64 * 256 * 4, 256 * 8 + 32],
+  ] as const)('%s: %d take %d bits and %d of scales', (dtype, elements, bits, scales) => {
+    expectWithin(8 * bytesOf[dtype] * elements, bits + scales, 1e-4);
+  });
+
+  it('MXFP8 has an 8-bit scale for 32 elements (arXiv:2310.10537), products in other precisions read what is stored', () => {
+    const { mxfp8, ...others } = precisions;
+    expect(8 * mxfp8.operand * 32).toBe(32 * 8 + 8);
+    for (const [name, { operand }] of Object.entries(others))
+      expect(operand).toBe(bytesOf[name as keyof typeof others]);
   });
 });
