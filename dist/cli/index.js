@@ -25492,13 +25492,14 @@ const isSign = (token, ...signs) => token?.kind === 'sign' && signs.includes(tok
 
 ;// CONCATENATED MODULE: ./build/text/shell-machine.js
 
-/** What one script may cost: statements, how deep they nest, characters of one value and of all words together. */
+/** What one script may cost: statements, how deep they nest, turns of a loop, characters of one value and of all words together. */
 const shell_machine_limits = {
     statements: 20_000,
     calls: 8,
     depth: 40,
     value: 20_000,
     list: 2_000,
+    turns: 256,
     spent: 2_000_000,
 };
 /** Does something one level deeper: blocks within blocks, defaults within defaults. */
@@ -25655,7 +25656,9 @@ function variable(inside, machine) {
 function valueAt(name, place, machine) {
     if (place === undefined)
         return lookup(name, machine);
-    return place === '[@]' || place === '[*]' ? listOf(`${name}[@]`, machine)?.join(' ') : item(name, place, machine);
+    if (place !== '[@]' && place !== '[*]')
+        return item(name, place, machine);
+    return listOf(`${name}[@]`, machine)?.join(place === '[*]' ? (lookup('IFS', machine)?.[0] ?? ' ') : ' ');
 }
 const orWord = ({ name, value, machine }, word, operator) => {
     if (value !== undefined && !(operator.startsWith(':') && value === ''))
@@ -25726,7 +25729,9 @@ function trimmed(value, operator, pattern) {
         return value;
     return front ? value.slice(at + literal.length) : value.slice(0, at);
 }
-/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. Any other is one open value. */
+/** `cd "$(dirname "${BASH_SOURCE[0]}")" && pwd` */
+const ownFolder = /^cd\s+(?:--\s+)?"?\$\(dirname\s+(?:--\s+)?"?\$\{?BASH_SOURCE[^)]{0,10}\)"?\s*(?:(?:&|[12])?>\S+\s*){0,2}&&\s*pwd$/;
+/** Output of the few commands that compute: `echo`, `printf`, `expr`, arithmetic through `bc`. Any other is one open value. */
 function shell_expansion_output(inside, machine) {
     const text = inside.trim();
     const command = `$(${text.replaceAll(/(?:\\\r?\n|\s)+/g, ' ')})`;
@@ -25734,13 +25739,46 @@ function shell_expansion_output(inside, machine) {
     if (given?.list === false)
         return given.text;
     const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
+    const [, separator, rest = ''] = /^(IFS=\S*?(?:'[^']*'|"[^"]*")?)\s*;\s*(echo\s.*)$/s.exec(text) ?? [];
+    if (separator !== undefined)
+        return separated(separator, rest, machine);
+    if (text.startsWith('printf '))
+        return formatted(expandAll(shellTokens(text), machine).slice(1), machine) ?? shell_open_unknown(command, machine);
     if (sum !== undefined) {
         const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
         return /\|\s*bc|^expr/.test(text) ? shell_expansion_arithmetic(expanded, machine) : expanded;
     }
+    // A file that is read in says by this where it is itself; where the script is, nothing of it follows.
+    if (machine.folder !== '.' && ownFolder.test(text))
+        return machine.folder;
     if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text))
-        return text.startsWith('dirname') ? '.' : shell_open_unknown('<a path>', machine);
+        return text.startsWith('dirname')
+            ? /BASH_SOURCE/.test(text)
+                ? machine.folder
+                : '.'
+            : shell_open_unknown('<a path>', machine);
     return shell_open_unknown(command, machine);
+}
+/** What a command prints where lists are joined by another sign: `IFS=','; echo "${LIST[*]}"`. */
+function separated(assignment, command, machine) {
+    const { scope } = machine;
+    const [token] = shellTokens(assignment.slice('IFS='.length));
+    const text = token?.kind === 'word' ? expandText(token.pieces, machine) : '';
+    machine.scope = new Map([...scope, ['IFS', { list: false, text }]]);
+    const printed = shell_expansion_output(command, machine);
+    machine.scope = scope;
+    return printed;
+}
+/** What `printf` makes of a format with `%s` and `%d` and a word for each; undefined for other formats. */
+function formatted(words, machine) {
+    const [format, ...values] = words.map(({ text }) => text);
+    if (format === undefined || (format.match(/%./g) ?? []).some((sign) => !['%s', '%d', '%%'].includes(sign)))
+        return undefined;
+    const places = format.match(/%[sd]/g)?.length ?? 0;
+    if (values.length > places)
+        return undefined;
+    spend(values.join('').length, machine);
+    return format.replace(/%[sd%]/g, (sign) => (sign === '%%' ? '%' : (values.shift() ?? ''))).replace(/\\n$/, '');
 }
 /** The value of arithmetic as text, or an open value. */
 function shell_expansion_arithmetic(inside, machine) {
@@ -26021,12 +26059,21 @@ function changesVariables(words, machine) {
         machine.positional = machine.positional.slice(Number(rest[0] ?? 1));
     else if (name === 'set' && rest[0] === '--')
         machine.positional = rest.slice(1);
-    else if (['read', 'mapfile', 'readarray'].includes(name) || (name === 'printf' && rest[0] === '-v'))
+    else if (name === 'printf' && rest[0] === '-v')
+        print(words.slice(2), machine);
+    else if (['read', 'mapfile', 'readarray'].includes(name))
         for (const one of names)
             machine.scope.set(one, { list: false, text: shell_open_unknown(one, machine) });
     else
         return false;
     return true;
+}
+/** `printf -v NAME FORMAT ...` */
+function print([target, ...words], machine) {
+    const name = target?.text ?? '';
+    if (!variableName.test(name))
+        return;
+    machine.scope.set(name, { list: false, text: formatted(words, machine) ?? shell_open_unknown(name, machine) });
 }
 /** Variables that tell launchers how many processes to start. */
 const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'];
@@ -26055,15 +26102,18 @@ function shell_commands_call(body, words, machine) {
 }
 function readIn(file, machine) {
     // An unknown folder (`$DIR/model.sh`) is mostly the script's own.
-    const path = (isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\//, '') : file.text).replace(/^\/+/, '');
+    const path = isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\/+/, '') : file.text;
     if (path === '' || isOpen(path) || machine.sourced.length >= 8)
         return;
     machine.sourced.push(path);
     const text = machine.files(path);
     if (text !== undefined && machine.calls < shell_machine_limits.calls) {
+        const { folder } = machine;
+        machine.folder = path.replace(/\/?[^/]*$/, '') || '.';
         machine.calls += 1;
         machine.run(shellTokens(withoutOpen(text)), machine);
         machine.calls -= 1;
+        machine.folder = folder;
     }
 }
 
@@ -26090,6 +26140,7 @@ function readScript(written, files = () => undefined, inputs = {}) {
         sourced: [],
         written: new Map(),
         files,
+        folder: '.',
         positional: [],
         steps: 0,
         calls: 0,
@@ -26360,13 +26411,24 @@ function cases(tokens, machine) {
     if (taken !== undefined)
         shell_run(taken.body, machine);
 }
-/** A loop over words takes the first of them, and its variable is open where there are several; other loops are not followed. */
+/**
+ * A loop that counts (`for ((i = 0; i < n; i++))`) is followed to its end. One over words takes the first of them, and its variable
+ * is open where there are several; other loops are not followed.
+ */
 function loop(kind, tokens, machine) {
     const begins = split(tokens, ['do']);
     const body = tokens.slice(begins + 1);
     const itself = `<the ${kind} loop>`;
     const maybe = () => either([(into) => shell_run(body, into), () => { }], [itself], machine);
     if (kind !== 'for') {
+        maybe();
+        return;
+    }
+    if (isSign(tokens[0], '(')) {
+        const before = new Map(machine.scope);
+        if (counts(tokens.slice(0, begins), body, machine))
+            return;
+        machine.scope = before;
         maybe();
         return;
     }
@@ -26380,6 +26442,29 @@ function loop(kind, tokens, machine) {
     }
     machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_open_unknown(itself, machine) });
     shell_run(body, machine);
+}
+/** Goes through a counting loop; false where it cannot be told how often it runs, or where it is left from within. */
+function counts(head, body, machine) {
+    const parts = head
+        .slice(2, -1)
+        .map((token) => token.kind === 'sign' ? token.sign : token.kind === 'word' ? expandText(token.pieces, machine) : '')
+        .join('')
+        .replace(/\)*;?$/, '')
+        .split(';');
+    const [first = '', condition = '', step = ''] = parts;
+    if (parts.length !== 3 || body.some((token) => ['break', 'continue'].includes(shell_words_plain(token) ?? '')))
+        return false;
+    compute(first, machine);
+    for (let turn = 0; turn < shell_machine_limits.turns; turn++) {
+        const goesOn = compute(condition, machine);
+        if (goesOn.kind === 'open')
+            return false;
+        if (!goesOn.value)
+            return true;
+        shell_run(body, machine);
+        compute(step, machine);
+    }
+    return false;
 }
 
 ;// CONCATENATED MODULE: ./build/text/syntax.js
@@ -26545,8 +26630,12 @@ function parseYaml(text, dialect) {
         logLevel: 'error',
     });
     const [error] = document.errors;
-    if (error)
-        return syntax_broken(`The file is not valid YAML: ${sentence(error)}`, counter.linePos(error.pos[0]).line);
+    if (error) {
+        const { line } = counter.linePos(error.pos[0]);
+        return error.code === 'MULTIPLE_DOCS'
+            ? syntax_broken('The file holds several YAML documents; a config is one of its own.', line)
+            : syntax_broken(`The file is not valid YAML: ${sentence(error)}`, line);
+    }
     const { lines, problems, excess } = yamlKeys(document.contents, (offset) => counter.linePos(offset).line);
     if (excess !== undefined)
         return syntax_broken(excess);
@@ -44762,7 +44851,7 @@ const passedOver = {
     qwen3_5: ['moe_intermediate_size', 'num_experts', 'num_experts_per_tok', 'shared_expert_intermediate_size'],
 };
 /** The value means that there is something of the kind, and more than one of it. */
-const counts = (value) => value === true || (typeof value === 'number' && value > 1) || (Array.isArray(value) && value.length > 0);
+const unread_counts = (value) => value === true || (typeof value === 'number' && value > 1) || (Array.isArray(value) && value.length > 0);
 /** Keys that every reader of sizes knows, against which a mistyped one is held. */
 const spelled = [...Object.values(names).flat(), 'tie_word_embeddings', 'layer_types'].filter((name) => name.length >= 8);
 /** A value that a key of a size, a switch or a list of layers may have. */
@@ -44790,7 +44879,7 @@ function noteUnread(fields, type, reader) {
             exact = false;
             continue;
         }
-        const sized = sizes.test(key) && !noSize.test(key) && counts(value);
+        const sized = sizes.test(key) && !noSize.test(key) && unread_counts(value);
         const another = !/expert/.test(key) && read.has(value);
         if (Object.hasOwn(passedOver, type) && passedOver[type]?.includes(key))
             continue;
@@ -44810,7 +44899,7 @@ function nameUnread(fields) {
     const parts = fields
         .unread()
         .slice(0, 500)
-        .filter(([key, value]) => typeof value === 'number' && counts(value) && !noSize.test(key) && !noPart.test(key));
+        .filter(([key, value]) => typeof value === 'number' && unread_counts(value) && !noSize.test(key) && !noPart.test(key));
     for (const [key, value] of parts.slice(0, mostNamed))
         fields.assume(key, value, 'nothing reads it: if it is the size of a part of the model, the count is another');
 }
@@ -48125,6 +48214,8 @@ const megatron_model_uncounted = [
     ['retro_add_retriever', 'a retriever'],
     ['mm_cfg', 'an encoder of images'],
 ];
+/** The first argument that gives the model something that is not counted, and what that is. */
+const uncountedIn = (say) => megatron_model_uncounted.find(([name]) => ![undefined, false, 0].some((off) => say.at(name) === off));
 /** The architecture; nothing where the arguments are a run's alone. */
 function stateModel(say) {
     const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
@@ -48134,11 +48225,9 @@ function stateModel(say) {
         stateVocabulary(say, sizesOf(say, layers));
         return;
     }
-    for (const [name, what] of megatron_model_uncounted) {
-        const value = say.at(name);
-        if (value !== undefined && value !== false && value !== 0)
-            throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name, OtherModel);
-    }
+    const [name, what] = uncountedIn(say) ?? [];
+    if (name !== undefined)
+        throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name, OtherModel);
     if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
         return;
     // Every Primus file has the sizes of images among its defaults; on a command line they are meant.
@@ -49168,11 +49257,17 @@ function sourcedOf({ source: { value } }) {
 }
 /** Whether a file is one that scripts read in, by its name. */
 const isReadIn = (path) => /\.(sh|bash|env|conf|slurm)$/.test(path);
-/** Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. */
+/**
+ * Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. A path of the machine
+ * (`/root/slime/scripts/models/x.sh`) ends as one of the repository.
+ */
 function pathsOf(name, from) {
     if (!isReadIn(name))
         return [];
-    const paths = [pathInside(`./${name}`, from), pathInside(name.replace(/^(\.\/)+/, ''), from)];
+    const steps = name.split('/').filter((step) => step !== '');
+    const paths = name.startsWith('/')
+        ? Array.from({ length: Math.min(4, steps.length) }, (_, left) => steps.slice(left).join('/'))
+        : [`./${name}`, name.replace(/^(\.\/)+/, ''), name.replace(/^(\.\.?\/)+/, '')].map((path) => pathInside(path, from));
     return [...new Set(paths.flatMap((path) => (path === undefined || path === from ? [] : [path])))];
 }
 /** The flags of the command that a script is about, by their names with `_`, told of as they stand in the script. */
@@ -51390,14 +51485,20 @@ function nemo_rl_states(file, beside) {
     sayRoles(say, nemo_rl_rolesOf(say), engineOf(say));
     return say.statement();
 }
-/** Keys over those of the file that `defaults` names, in the same folder. */
+/** Keys over those of the files that `defaults` names, in the same folder, each over the one before it. */
 function withBase(value, path, beside, depth) {
     const named = own(value, 'defaults');
-    if (typeof named !== 'string' || depth >= 4)
+    const names = (Array.isArray(named) ? named : [named]).filter((name) => typeof name === 'string').slice(0, 8);
+    if (names.length === 0 || depth >= 4)
         return value;
-    const at = pathInside(`./${named}`, path);
-    const base = at === undefined ? undefined : beside(at)?.source.value;
-    return isDictionary(base) && at !== undefined ? overlaid(withBase(base, at, beside, depth + 1), value) : value;
+    let bases = {};
+    for (const name of names) {
+        const at = pathInside(`./${name}`, path);
+        const base = at === undefined ? undefined : beside(at)?.source.value;
+        if (isDictionary(base) && at !== undefined)
+            bases = overlaid(bases, withBase(base, at, beside, depth + 1));
+    }
+    return overlaid(bases, value);
 }
 function stateMegatron(say) {
     const key = (name) => `policy.megatron_cfg.${name}`;
@@ -52962,7 +53063,12 @@ function slime_states(script) {
     say.run('sequence_length', ['rollout_max_context_len', 'rollout_max_response_len']);
     if (say.at('num_layers') === undefined)
         throw say.refuse(`The model’s arguments are in none of the scripts that this one reads in (${sourcedBy(script)}), as far as the repository has them.`, undefined, OpenModel);
-    stateModel(say);
+    // Such a model is built by a plugin, which takes its sizes from the checkpoint's config.
+    const checkpoint = uncountedIn(say) === undefined ? undefined : say.text('hf_checkpoint');
+    if (checkpoint === undefined)
+        stateModel(say);
+    else
+        say.named(checkpoint, 'hf_checkpoint');
     say.byDefault('precision', 'bf16', 'slime trains in bf16 unless --fp16 says otherwise');
     say.byDefault('sharding', 'optimizer', 'slime switches Megatron’s distributed optimizer on');
     stateRun(say);
@@ -61378,7 +61484,7 @@ function complainOf(path, problem) {
  *
  * @param prose it is for readers only, and may be dressed for a terminal
  */
-function print(text, file, prose = false) {
+function print_print(text, file, prose = false) {
     if (file === undefined) {
         process.stdout.write(prose ? dressed(text) : text);
         return passed;
@@ -61441,7 +61547,7 @@ async function commentCommand(words) {
     const nothing = isEmpty(review);
     const budgetsFor = budgetsIn(review);
     const write = (earlier) => nothing ? resolvedComment(review, key, earlier) : comment_comment(review, { key, budgetsFor }, earlier);
-    const code = print(nothing ? 'No model config changed.\n' : `${write()}\n`, words.option('output'));
+    const code = print_print(nothing ? 'No model config changed.\n' : `${write()}\n`, words.option('output'));
     if (code !== passed || place === undefined)
         return code;
     const posted = await post(place, marker(key), commitIn(review.head?.sha), write, !nothing && tellsOfChange(review));
@@ -62693,7 +62799,7 @@ const tellsFindings = (words) => words.format === 'text' && words.option('output
 /** Prints what was found, and turns the verdict into an exit code. */
 function finish_finish(words, found, text) {
     const file = words.option('output');
-    const code = print(text, file, words.format === 'text');
+    const code = print_print(text, file, words.format === 'text');
     // A file says nothing to who waits at the terminal.
     const told = found.settings.length > 0 || found.verdict.findings.length > 0;
     if (code === passed && file !== undefined && told)
@@ -63724,7 +63830,7 @@ function history_history(words) {
         json: () => print_json(historyJson(found)),
         csv: () => historyCsv(found),
     });
-    return print(text, words.option('output'), words.format === 'text');
+    return print_print(text, words.option('output'), words.format === 'text');
 }
 function historyOf(question) {
     const { span, path, job } = question;
@@ -63923,7 +64029,7 @@ function list_list(words) {
         markdown: () => `${markdown_table([found.heading, ...found.rows])}\n`,
         json: () => print_json(found.plain),
     });
-    return print(text, words.option('output'));
+    return print_print(text, words.option('output'));
 }
 
 ;// CONCATENATED MODULE: ./build/local/mfu.js
@@ -63975,7 +64081,7 @@ function mfu(words, settings) {
             },
             assumptions: estimate.assumptions.map((one) => ({ ...one })),
         };
-        return print(print_json(report), words.option('output'));
+        return print_print(print_json(report), words.option('output'));
     }
     const lines = [
         ...(hfu > 1
@@ -63991,7 +64097,7 @@ function mfu(words, settings) {
                 `  projected: ${percent(estimate.throughput.mfu)}; \`calibration: ${((share / estimate.throughput.mfu) * (run.calibration ?? 1)).toPrecision(3)}\` in the run description scales projections to what was measured`,
             ]),
     ];
-    return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
+    return print_print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
 ;// CONCATENATED MODULE: ./build/plan/spelled.js
@@ -64689,7 +64795,7 @@ function sweep(words, path, text, answer) {
         markdown: () => sweepMarkdown(path, swept, steps),
         json: () => print_json(sweepJson(path, swept, steps)),
     });
-    return print(shownAs, words.option('output'));
+    return print_print(shownAs, words.option('output'));
 }
 /** @param shares how many searches share the time of one */
 function plan_answerOf(job, start, fixed, limits, shares) {
@@ -64714,7 +64820,7 @@ function plan_shown(words, answer) {
         markdown: () => planMarkdown(answer),
         json: () => print_json(planJson(answer)),
     });
-    return print(text, words.option('output'));
+    return print_print(text, words.option('output'));
 }
 /** Fields of the run that the command line states, and those that plans leave alone. */
 function wanted(words) {
@@ -64859,9 +64965,9 @@ async function main(argv) {
 function main_follow(words) {
     switch (words.command) {
         case 'help':
-            return print(help(words.topic), words.option('output'), true);
+            return print_print(help(words.topic), words.option('output'), true);
         case 'version':
-            return print(`${run_version}\n`, words.option('output'));
+            return print_print(`${run_version}\n`, words.option('output'));
         case 'list':
             return list_list(words);
         case 'report':

@@ -57,10 +57,18 @@ function sourcedOf({ source: { value } }: ParsedFile): readonly string[] {
 /** Whether a file is one that scripts read in, by its name. */
 export const isReadIn = (path: string): boolean => /\.(sh|bash|env|conf|slurm)$/.test(path);
 
-/** Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. */
+/**
+ * Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. A path of the machine
+ * (`/root/slime/scripts/models/x.sh`) ends as one of the repository.
+ */
 function pathsOf(name: string, from: string): readonly string[] {
   if (!isReadIn(name)) return [];
-  const paths = [pathInside(`./${name}`, from), pathInside(name.replace(/^(\.\/)+/, ''), from)];
+  const steps = name.split('/').filter((step) => step !== '');
+  const paths = name.startsWith('/')
+    ? Array.from({ length: Math.min(4, steps.length) }, (_, left) => steps.slice(left).join('/'))
+    : [`./${name}`, name.replace(/^(\.\/)+/, ''), name.replace(/^(\.\.?\/)+/, '')].map((path) =>
+        pathInside(path, from),
+      );
   return [...new Set(paths.flatMap((path) => (path === undefined || path === from ? [] : [path])))];
 }
 

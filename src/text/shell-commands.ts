@@ -1,4 +1,4 @@
-import { type Expanded, expandAll, expandText } from './shell-expansion.ts';
+import { type Expanded, expandAll, expandText, formatted } from './shell-expansion.ts';
 import { limits, type Machine, spend, type Told, type Value, type Word } from './shell-machine.ts';
 import { isOpen, needsOf, shown, unknown, withoutOpen } from './shell-open.ts';
 import { compute } from './shell-tests.ts';
@@ -152,10 +152,18 @@ function changesVariables(words: readonly Expanded[], machine: Machine): boolean
   else if (name === 'let') for (const one of rest) compute(one, machine);
   else if (name === 'shift') machine.positional = machine.positional.slice(Number(rest[0] ?? 1));
   else if (name === 'set' && rest[0] === '--') machine.positional = rest.slice(1);
-  else if (['read', 'mapfile', 'readarray'].includes(name) || (name === 'printf' && rest[0] === '-v'))
+  else if (name === 'printf' && rest[0] === '-v') print(words.slice(2), machine);
+  else if (['read', 'mapfile', 'readarray'].includes(name))
     for (const one of names) machine.scope.set(one, { list: false, text: unknown(one, machine) });
   else return false;
   return true;
+}
+
+/** `printf -v NAME FORMAT ...` */
+function print([target, ...words]: readonly Expanded[], machine: Machine): void {
+  const name = target?.text ?? '';
+  if (!variableName.test(name)) return;
+  machine.scope.set(name, { list: false, text: formatted(words, machine) ?? unknown(name, machine) });
 }
 
 /** Variables that tell launchers how many processes to start. */
@@ -190,13 +198,16 @@ function call(body: readonly Token[], words: readonly Expanded[], machine: Machi
 
 function readIn(file: Expanded, machine: Machine): void {
   // An unknown folder (`$DIR/model.sh`) is mostly the script's own.
-  const path = (isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\//, '') : file.text).replace(/^\/+/, '');
+  const path = isOpen(file.text[0] ?? '') ? file.text.replace(/^[^/]*\/+/, '') : file.text;
   if (path === '' || isOpen(path) || machine.sourced.length >= 8) return;
   machine.sourced.push(path);
   const text = machine.files(path);
   if (text !== undefined && machine.calls < limits.calls) {
+    const { folder } = machine;
+    machine.folder = path.replace(/\/?[^/]*$/, '') || '.';
     machine.calls += 1;
     machine.run(shellTokens(withoutOpen(text)), machine);
     machine.calls -= 1;
+    machine.folder = folder;
   }
 }

@@ -100,7 +100,8 @@ function variable(inside: string, machine: Machine): string {
 
 function valueAt(name: string, place: string | undefined, machine: Machine): string | undefined {
   if (place === undefined) return lookup(name, machine);
-  return place === '[@]' || place === '[*]' ? listOf(`${name}[@]`, machine)?.join(' ') : item(name, place, machine);
+  if (place !== '[@]' && place !== '[*]') return item(name, place, machine);
+  return listOf(`${name}[@]`, machine)?.join(place === '[*]' ? (lookup('IFS', machine)?.[0] ?? ' ') : ' ');
 }
 
 type Operator = (named: Named, word: string, operator: string) => string;
@@ -181,20 +182,56 @@ function trimmed(value: string, operator: string, pattern: string): string {
   return front ? value.slice(at + literal.length) : value.slice(0, at);
 }
 
-/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. Any other is one open value. */
+/** `cd "$(dirname "${BASH_SOURCE[0]}")" && pwd` */
+const ownFolder =
+  /^cd\s+(?:--\s+)?"?\$\(dirname\s+(?:--\s+)?"?\$\{?BASH_SOURCE[^)]{0,10}\)"?\s*(?:(?:&|[12])?>\S+\s*){0,2}&&\s*pwd$/;
+
+/** Output of the few commands that compute: `echo`, `printf`, `expr`, arithmetic through `bc`. Any other is one open value. */
 function output(inside: string, machine: Machine): string {
   const text = inside.trim();
   const command = `$(${text.replaceAll(/(?:\\\r?\n|\s)+/g, ' ')})`;
   const given = machine.scope.get(command);
   if (given?.list === false) return given.text;
   const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
+  const [, separator, rest = ''] = /^(IFS=\S*?(?:'[^']*'|"[^"]*")?)\s*;\s*(echo\s.*)$/s.exec(text) ?? [];
+  if (separator !== undefined) return separated(separator, rest, machine);
+  if (text.startsWith('printf '))
+    return formatted(expandAll(shellTokens(text), machine).slice(1), machine) ?? unknown(command, machine);
   if (sum !== undefined) {
     const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
     return /\|\s*bc|^expr/.test(text) ? arithmetic(expanded, machine) : expanded;
   }
+  // A file that is read in says by this where it is itself; where the script is, nothing of it follows.
+  if (machine.folder !== '.' && ownFolder.test(text)) return machine.folder;
   if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text))
-    return text.startsWith('dirname') ? '.' : unknown('<a path>', machine);
+    return text.startsWith('dirname')
+      ? /BASH_SOURCE/.test(text)
+        ? machine.folder
+        : '.'
+      : unknown('<a path>', machine);
   return unknown(command, machine);
+}
+
+/** What a command prints where lists are joined by another sign: `IFS=','; echo "${LIST[*]}"`. */
+function separated(assignment: string, command: string, machine: Machine): string {
+  const { scope } = machine;
+  const [token] = shellTokens(assignment.slice('IFS='.length));
+  const text = token?.kind === 'word' ? expandText(token.pieces, machine) : '';
+  machine.scope = new Map([...scope, ['IFS', { list: false, text }]]);
+  const printed = output(command, machine);
+  machine.scope = scope;
+  return printed;
+}
+
+/** What `printf` makes of a format with `%s` and `%d` and a word for each; undefined for other formats. */
+export function formatted(words: readonly Expanded[], machine: Machine): string | undefined {
+  const [format, ...values] = words.map(({ text }) => text);
+  if (format === undefined || (format.match(/%./g) ?? []).some((sign) => !['%s', '%d', '%%'].includes(sign)))
+    return undefined;
+  const places = format.match(/%[sd]/g)?.length ?? 0;
+  if (values.length > places) return undefined;
+  spend(values.join('').length, machine);
+  return format.replace(/%[sd%]/g, (sign) => (sign === '%%' ? '%' : (values.shift() ?? ''))).replace(/\\n$/, '');
 }
 
 /** The value of arithmetic as text, or an open value. */

@@ -21,13 +21,14 @@ export type Inputs = Readonly<Record<string, string>>;
 
 export type Sources = (path: string) => string | undefined;
 
-/** What one script may cost: statements, how deep they nest, characters of one value and of all words together. */
+/** What one script may cost: statements, how deep they nest, turns of a loop, characters of one value and of all words together. */
 export const limits = {
   statements: 20_000,
   calls: 8,
   depth: 40,
   value: 20_000,
   list: 2_000,
+  turns: 256,
   spent: 2_000_000,
 } as const;
 
@@ -44,6 +45,8 @@ export type Machine = {
   readonly sourced: string[];
   readonly written: Map<string, string>;
   readonly files: Sources;
+  /** The folder of the file that is being read, seen from that of the script. */
+  folder: string;
   positional: readonly string[];
   steps: number;
   calls: number;

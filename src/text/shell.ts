@@ -1,5 +1,5 @@
 import { assignment, assignmentOf, command, piecesOf } from './shell-commands.ts';
-import { expandAll } from './shell-expansion.ts';
+import { expandAll, expandText } from './shell-expansion.ts';
 import {
   type Command,
   deeper,
@@ -12,7 +12,7 @@ import {
   type Word,
 } from './shell-machine.ts';
 import { needsOf, noOpenValues, unknown, withoutOpen } from './shell-open.ts';
-import { isLike, type Truth, test } from './shell-tests.ts';
+import { compute, isLike, type Truth, test } from './shell-tests.ts';
 import { isSign, plain, ShellTooLarge, shellTokens, type Token } from './shell-words.ts';
 import { directivesOf, slurmVariables } from './slurm.ts';
 
@@ -47,6 +47,7 @@ export function readScript(written: string, files: Sources = () => undefined, in
     sourced: [],
     written: new Map(),
     files,
+    folder: '.',
     positional: [],
     steps: 0,
     calls: 0,
@@ -320,13 +321,23 @@ function cases(tokens: readonly Token[], machine: Machine): void {
   if (taken !== undefined) run(taken.body, machine);
 }
 
-/** A loop over words takes the first of them, and its variable is open where there are several; other loops are not followed. */
+/**
+ * A loop that counts (`for ((i = 0; i < n; i++))`) is followed to its end. One over words takes the first of them, and its variable
+ * is open where there are several; other loops are not followed.
+ */
 function loop(kind: string, tokens: readonly Token[], machine: Machine): void {
   const begins = split(tokens, ['do']);
   const body = tokens.slice(begins + 1);
   const itself = `<the ${kind} loop>`;
   const maybe = () => either([(into) => run(body, into), () => {}], [itself], machine);
   if (kind !== 'for') {
+    maybe();
+    return;
+  }
+  if (isSign(tokens[0], '(')) {
+    const before: Scope = new Map(machine.scope);
+    if (counts(tokens.slice(0, begins), body, machine)) return;
+    machine.scope = before;
     maybe();
     return;
   }
@@ -340,4 +351,27 @@ function loop(kind: string, tokens: readonly Token[], machine: Machine): void {
   }
   machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : unknown(itself, machine) });
   run(body, machine);
+}
+
+/** Goes through a counting loop; false where it cannot be told how often it runs, or where it is left from within. */
+function counts(head: readonly Token[], body: readonly Token[], machine: Machine): boolean {
+  const parts = head
+    .slice(2, -1)
+    .map((token) =>
+      token.kind === 'sign' ? token.sign : token.kind === 'word' ? expandText(token.pieces, machine) : '',
+    )
+    .join('')
+    .replace(/\)*;?$/, '')
+    .split(';');
+  const [first = '', condition = '', step = ''] = parts;
+  if (parts.length !== 3 || body.some((token) => ['break', 'continue'].includes(plain(token) ?? ''))) return false;
+  compute(first, machine);
+  for (let turn = 0; turn < limits.turns; turn++) {
+    const goesOn = compute(condition, machine);
+    if (goesOn.kind === 'open') return false;
+    if (!goesOn.value) return true;
+    run(body, machine);
+    compute(step, machine);
+  }
+  return false;
 }

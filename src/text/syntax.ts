@@ -202,7 +202,12 @@ function parseYaml(text: string, dialect: ParseOptions & DocumentOptions & Schem
     logLevel: 'error',
   });
   const [error] = document.errors;
-  if (error) return broken(`The file is not valid YAML: ${sentence(error)}`, counter.linePos(error.pos[0]).line);
+  if (error) {
+    const { line } = counter.linePos(error.pos[0]);
+    return error.code === 'MULTIPLE_DOCS'
+      ? broken('The file holds several YAML documents; a config is one of its own.', line)
+      : broken(`The file is not valid YAML: ${sentence(error)}`, line);
+  }
   const { lines, problems, excess } = yamlKeys(document.contents, (offset) => counter.linePos(offset).line);
   if (excess !== undefined) return broken(excess);
   try {

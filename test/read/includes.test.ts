@@ -85,6 +85,25 @@ describe('a Primus experiment', () => {
   });
 });
 
+describe('a NeMo RL run', () => {
+  it('is its own words over those of each file that its defaults name, the last one first', () => {
+    const files = {
+      'configs/ours.yaml': 'defaults: [base.yaml, other.yaml]\npolicy: { train_micro_batch_size: 3 }',
+      'configs/base.yaml':
+        'policy: { model_name: gpt2, train_micro_batch_size: 1, max_total_sequence_length: 512, train_global_batch_size: 24 }\ncluster: { gpus_per_node: 8, num_nodes: 1 }\ngrpo: {}',
+      'configs/other.yaml': 'defaults: deeper.yaml\npolicy: { max_total_sequence_length: 256 }',
+      'configs/deeper.yaml': 'policy: { max_total_sequence_length: 128, precision: bfloat16 }',
+    };
+    const reading = read(files, 'configs/ours.yaml');
+    expect(reading.kind === 'read' && reading.run[0]?.fields).toMatchObject({
+      microBatchSize: 3,
+      sequenceLength: 256,
+      precision: 'bf16',
+      globalBatchSize: 24,
+    });
+  });
+});
+
 describe('a FlagScale experiment', () => {
   it('is the task that its defaults name, on the devices that it makes visible', () => {
     const files = {

@@ -44,6 +44,31 @@ it('follows the scripts that a script reads in, beside it or at the root, and wh
   expect(read).toMatchObject({ format: 'megatron-shell', layers: 12, run: { gpus: 4, parallelism: { tensor: 2 } } });
 });
 
+describe('a script that is read in', () => {
+  const launch = (path: string) => `source ${path}\ntorchrun --nproc_per_node 4 pretrain_gpt.py "\${MODEL[@]}"\n`;
+  const sizes = `MODEL=(--num-layers 12 ${small})\n`;
+
+  it.each([
+    ['by its path on the machine', '/root/project/scripts/models/a.sh', { 'scripts/models/a.sh': sizes }],
+    ['past the root, from where nothing is', '"$DIR/../scripts/models/a.sh"', { 'scripts/models/a.sh': sizes }],
+    [
+      'and reads in one of its own folder',
+      '"$DIR/../models/b.sh"',
+      { 'models/b.sh': 'source "$(dirname -- "${BASH_SOURCE[0]}")/a.sh"\n', 'models/a.sh': sizes },
+    ],
+    [
+      'and says where it is by cd and pwd',
+      '$DIR/../models/b.sh',
+      {
+        'models/b.sh': 'source "$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" &>/dev/null && pwd)/a.sh"\n',
+        'models/a.sh': sizes,
+      },
+    ],
+  ])('is found %s', (_, path, files) => {
+    expect(job({ 'train/run.sh': launch(path), ...files })).toMatchObject({ layers: 12, run: { gpus: 4 } });
+  });
+});
+
 describe('a file of hosts', () => {
   const script = (flags: string) =>
     `deepspeed --hostfile ${flags} train.py --model_name_or_path gpt2 --per_device_train_batch_size 1 --bf16 true`;
@@ -271,6 +296,14 @@ describe('reinforcement learning on one set of GPUs', () => {
     expect(run).not.toHaveProperty('rollout');
     expect(problems.join()).toContain('sglang_mem_fraction_static');
   });
+});
+
+it('takes slime’s model from the checkpoint where a plugin builds it, and no argument has its sizes', () => {
+  const script = (model: string) =>
+    `python train.py --rollout-batch-size 8 --actor-num-nodes 1 --actor-num-gpus-per-node 8 --max-tokens-per-gpu 4096 --num-layers 12 --hidden-size 1024 --attention-output-gate ${model}`;
+  const named = job({ 'a.sh': script('--hf-checkpoint $BASE/Qwen3-Next-80B-A3B-Thinking') });
+  expect(named).toMatchObject({ format: 'slime', layers: 48, run: { gpus: 8 } });
+  expect(job({ 'a.sh': script('') }).problems[0]).toContain('attention_output_gate gives the model a gate');
 });
 
 it('says that no script gives slime’s model', () => {

@@ -36,6 +36,22 @@ describe('a launch script, followed and never run', () => {
     ['a part of a text by its place', 'X=abcdef\nrun ${X:1:3} ${X:2}', 'run bcd cdef'],
     ['a variable that is unset', 'X=5\nunset X\nrun ${X:-7}', 'run 7'],
     ['arguments of its own', 'set -- 5 6\nshift\nrun $1', 'run 6'],
+    ['a loop that counts', 'N=3\nA=()\nfor ((i=0; i<=N; i+=2)); do A+=($i); done\nrun "${A[@]}" end', 'run 0 2 end'],
+    [
+      'a loop that decides',
+      'A=()\nfor ((i=0; i<3; i++)); do if (( i < 1 )); then A+=(0); else A+=(1); fi; done\nrun "${A[*]}" end',
+      'run 0 1 1 end',
+    ],
+    ['a list joined by another sign', 'A=(1 2 3)\nB=$(IFS=", "; echo "${A[*]}")\nrun $B "${A[*]}"', 'run 1,2,3 1 2 3'],
+    ['printf', 'printf -v A "[%s]-%d%%" x 3\nrun $A $(printf "%s.json" y)', 'run [x]-3% y.json'],
+    ['a format that is not followed', 'printf -v A "%03d" 3\nrun --a $A', 'run --a $A'],
+    ['a loop whose end is not known', 'A=1\nfor ((i=0; i<N; i++)); do A=2; done\nrun --a $A', 'run --a <the for loop>'],
+    [
+      'a loop of more turns than are followed',
+      'A=1\nfor ((i=0; i<9999; i++)); do A=2; done\nrun --a $A',
+      'run --a <the for loop>',
+    ],
+    ['a loop that is left', 'A=1\nfor ((i=0; i<3; i++)); do A=2; break; done\nrun --a $A', 'run --a <the for loop>'],
     [
       'a name that several words describe',
       'while true; do A=1; done\nrun --a $A --b 2',

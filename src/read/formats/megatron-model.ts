@@ -24,6 +24,10 @@ const uncounted: readonly (readonly [name: string, what: string])[] = [
   ['mm_cfg', 'an encoder of images'],
 ];
 
+/** The first argument that gives the model something that is not counted, and what that is. */
+export const uncountedIn = (say: Stating): readonly [name: string, what: string] | undefined =>
+  uncounted.find(([name]) => ![undefined, false, 0].some((off) => say.at(name) === off));
+
 /** The architecture; nothing where the arguments are a run's alone. */
 export function stateModel(say: Stating): void {
   const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
@@ -33,15 +37,13 @@ export function stateModel(say: Stating): void {
     stateVocabulary(say, sizesOf(say, layers));
     return;
   }
-  for (const [name, what] of uncounted) {
-    const value = say.at(name);
-    if (value !== undefined && value !== false && value !== 0)
-      throw say.refuse(
-        `${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`,
-        name,
-        OtherModel,
-      );
-  }
+  const [name, what] = uncountedIn(say) ?? [];
+  if (name !== undefined)
+    throw say.refuse(
+      `${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`,
+      name,
+      OtherModel,
+    );
   if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined) return;
   // Every Primus file has the sizes of images among its defaults; on a command line they are meant.
   if (say.at('img_h') !== undefined && /--img-h$/.test(say.place('img_h').key))

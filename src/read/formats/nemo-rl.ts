@@ -49,13 +49,18 @@ function states(file: ParsedFile, beside: Beside): Statement {
   return say.statement();
 }
 
-/** Keys over those of the file that `defaults` names, in the same folder. */
+/** Keys over those of the files that `defaults` names, in the same folder, each over the one before it. */
 function withBase(value: Dictionary, path: string, beside: Beside, depth: number): Dictionary {
   const named = own(value, 'defaults');
-  if (typeof named !== 'string' || depth >= 4) return value;
-  const at = pathInside(`./${named}`, path);
-  const base = at === undefined ? undefined : beside(at)?.source.value;
-  return isDictionary(base) && at !== undefined ? overlaid(withBase(base, at, beside, depth + 1), value) : value;
+  const names = (Array.isArray(named) ? named : [named]).filter((name) => typeof name === 'string').slice(0, 8);
+  if (names.length === 0 || depth >= 4) return value;
+  let bases: Dictionary = {};
+  for (const name of names) {
+    const at = pathInside(`./${name}`, path);
+    const base = at === undefined ? undefined : beside(at)?.source.value;
+    if (isDictionary(base) && at !== undefined) bases = overlaid(bases, withBase(base, at, beside, depth + 1));
+  }
+  return overlaid(bases, value);
 }
 
 function stateMegatron(say: Stating): void {

@@ -5,7 +5,7 @@ import type { Format, ParsedFile } from '../format.ts';
 import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { flagsOf, spelled } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
-import { stateModel } from './megatron-model.ts';
+import { stateModel, uncountedIn } from './megatron-model.ts';
 import { stateRun } from './megatron-run.ts';
 
 /** slime's run scripts: Megatron's arguments, with those of the rollout beside them. */
@@ -39,7 +39,10 @@ function states(script: ParsedFile): Statement {
       undefined,
       OpenModel,
     );
-  stateModel(say);
+  // Such a model is built by a plugin, which takes its sizes from the checkpoint's config.
+  const checkpoint = uncountedIn(say) === undefined ? undefined : say.text('hf_checkpoint');
+  if (checkpoint === undefined) stateModel(say);
+  else say.named(checkpoint, 'hf_checkpoint');
   say.byDefault('precision', 'bf16', 'slime trains in bf16 unless --fp16 says otherwise');
   say.byDefault('sharding', 'optimizer', 'slime switches Megatron’s distributed optimizer on');
   stateRun(say);
