@@ -168,3 +168,21 @@ describe("what Megatron's output product and loss allocate", () => {
     expect(of(run)).toEqual({ forward, backward });
   });
 });
+
+describe("what PyTorch's loss allocates for each logit", () => {
+  const T = 1024;
+  const forward = (run: object, vocab_size: number) => {
+    const { run: settled } = costOf(small, { gpus: 8, sequence_length: T, ...run }).run;
+    return lossBytes(expand(modelOf({ ...small, vocab_size })), settled).forward;
+  };
+
+  it.each([
+    ['16-bit logits, their fp32 copy and its log-softmax', { framework: 'fsdp' }, 2 + 4 + 4],
+    ['fp32 logits and their log-softmax', { framework: 'fsdp', precision: 'fp32' }, 4 + 4],
+    ['under autocast', { framework: 'transformers' }, 2 + 4 + 4],
+    ['a part of them where the loss is cut in four', { framework: 'fsdp', loss_chunks: 4 }, (2 + 4 + 4) / 4],
+    ['those of one rank', { framework: 'fsdp', parallelism: { tensor: 2 } }, (2 + 4 + 4) / 2],
+  ])('%s', (_, run, bytes) => {
+    expect((forward(run, 6000) - forward(run, 2000)) / (T * 4000)).toBeCloseTo(bytes, 9);
+  });
+});
