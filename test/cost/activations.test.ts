@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expand } from '../../src/cost/expand/model.ts';
+import { layerMemory } from '../../src/cost/memory/layer.ts';
 import { lossBytes } from '../../src/cost/memory/loss.ts';
 import { layerActivations } from '../../src/cost/memory/recompute.ts';
 import { costOf, mixture, modelOf, small } from './estimates.ts';
@@ -56,6 +57,22 @@ describe('full recompute (Megatron-LM, --recompute-method)', () => {
   ])('%s', (_, method, expected) => {
     expect(keptForToken(small, { recompute: 'full', ...method })).toBeCloseTo(expected, 6);
   });
+});
+
+it('keys of latent attention are made whole, as wide as its queries (DeepSeek-V3: 128 heads of 128 + 64)', () => {
+  const { operations = [] } = expand(modelOf({ model_type: 'deepseek_v3' })).layers[0] ?? {};
+  const [rope] = operations.flatMap((one) => (one.kind === 'rope' ? [one] : []));
+  expect([rope?.query.elements, rope?.key.elements]).toEqual([128 * (128 + 64), 128 * (128 + 64)]);
+});
+
+it('layers that are recomputed together wait for each other with all that they read', () => {
+  const work = (recompute_layers: number) => {
+    const { operations = [] } = expand(modelOf(small)).layers[0] ?? {};
+    const { run } = costOf(small, { gpus: 8, sequence_length: 1024, recompute: 'full', recompute_layers }).run;
+    return layerMemory(operations, run, { embedding: false, order: [0, 0, 0, 0] }).work / 1024;
+  };
+  // The pair has one input where each alone has its own.
+  expect(work(2) - work(1)).toBeCloseTo(keptForToken(small, {}) + (2 * 512) / 2, 6);
 });
 
 describe('selective recompute of modules (Megatron-Core, recompute_modules)', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { adapterBytes } from '../../src/cost/count/lora.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { backwardPeak } from '../../src/cost/memory/backward.ts';
 import { costOf, mixture, modelOf, small } from './estimates.ts';
@@ -168,5 +169,22 @@ describe('a quantised base in the backward pass', () => {
 
   it('of experts stays packed', () => {
     expect(alive(mixture, 4, 'down')).toBe(alive(mixture, 16, 'down'));
+  });
+});
+
+describe("an adapter's element", () => {
+  const of = (more: object, base_bits = 16) =>
+    adapterBytes(costOf(small, { framework: 'transformers', gpus: 4, ...more, lora: { rank, base_bits } }).run.run);
+
+  it('is in fp32 where it is whole (PEFT, autocast_adapter_dtype)', () => {
+    expect(of({ sharding: 'none' }, 4)).toBe(4);
+    expect(of({ sharding: 'full', gpus: 1 }, 16)).toBe(4);
+  });
+
+  it('has the dtype of the base in a flat parameter, 16 bits of a quantised one', () => {
+    expect(of({ sharding: 'full', weights_dtype: 'bf16' })).toBe(2);
+    expect(of({ sharding: 'full', weights_dtype: 'fp32' })).toBe(4);
+    expect(of({ sharding: 'full' }, 8)).toBe(2);
+    expect(of({ sharding: 'full' }, 4)).toBe(2);
   });
 });

@@ -84,3 +84,16 @@ describe('collectives within the fast domain', () => {
     expectBest(`${id} ${kind}`, facts, (changes) => collectiveError(id, kind, rows, changes));
   });
 });
+
+it.each(['tpu-v3', 'tpu-v4', 'tpu-v5e', 'tpu-v5p', 'tpu-v6e', 'tpu-v7'] as const)(
+  '%s: a systolic array loses nothing to tiles and waves',
+  (id) => {
+    const { gemm, low } = kernelsOf(accelerators[id]);
+    for (const facts of low === null ? [gemm] : [gemm, low.fp8, low.fp4]) {
+      const how = { facts: { ...facts, launch: 0 }, peak: 1e15, operand: 0, slowdown: 1 };
+      const seconds = (m: number) => gemmSeconds(accelerators[id], how, { m, n: 4096, k: 4096 }, 0);
+      expect(seconds(128 * 7) / seconds(128 * 5)).toBeCloseTo(7 / 5, 9);
+      expect(seconds(64) / seconds(128)).toBeCloseTo(1 / 2, 9);
+    }
+  },
+);

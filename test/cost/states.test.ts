@@ -107,6 +107,10 @@ describe('states of an optimizer, besides its master weights', () => {
     expect(one.optimizer).toBeCloseTo(4 * psi + bytes, 2);
   });
 
+  it("Megatron's SGD has a momentum (--sgd-momentum 0.9)", () => {
+    expect(held({ framework: 'megatron', sharding: 'none', gpus: 1, optimizer: 'sgd' }).optimizer).toBe((4 + 4) * psi);
+  });
+
   it('16-bit moments take half', () => {
     const run = { framework: 'transformers', sharding: 'none', gpus: 1, optimizer_dtype: 'bf16' };
     expect(held({ ...run, optimizer: 'adamw' }).optimizer).toBe(4 * psi);

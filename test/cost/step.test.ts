@@ -327,6 +327,17 @@ describe('unfused attention', () => {
   });
 });
 
+it('FSDP exposes and copies as much of one layer as of each further one', () => {
+  const of = (num_hidden_layers: number) => {
+    const run = { framework: 'fsdp', gpus: 64, sequence_length: 512, inter_node_gbps_per_gpu: 1 };
+    const { exposed_data, memory_bound } = parts(run, { ...small, num_hidden_layers });
+    return { exposed_data, memory_bound };
+  };
+  const [one, two, three] = [of(1), of(2), of(3)];
+  for (const part of ['exposed_data', 'memory_bound'] as const)
+    expect((two[part] - one[part]) / (three[part] - two[part])).toBeCloseTo(1, 9);
+});
+
 describe('FLOPs that recompute repeats', () => {
   const again = (run: object, config: object = { ...small, num_hidden_layers: 5 }) => {
     const { hardware, training } = costOf(config, { sequence_length: 1024, ...run }).flops;
