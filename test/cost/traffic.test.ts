@@ -5,6 +5,7 @@ import { contextOf } from '../../src/cost/time/context.ts';
 import { elementaryTraffic } from '../../src/cost/time/elementary.ts';
 import { kernelsOf } from '../../src/facts/kernels.ts';
 import { stepFacts } from '../../src/facts/steps.ts';
+import type { Operation } from '../../src/model/operation.ts';
 import { costOf, modelOf } from './estimates.ts';
 
 type Row = {
@@ -16,12 +17,13 @@ type Row = {
 
 const rows = JSON.parse(readFileSync(new URL('../oracle/traffic.json', import.meta.url), 'utf8')) as readonly Row[];
 
-/** What we count of a layer, for each token. */
-function counted({ config, run: stated }: Row) {
+/** What we count of the operations of a layer, for each token. */
+function counted({ config, run: stated }: Pick<Row, 'config' | 'run'>, counts = (_: Operation) => true) {
   const { run, machine } = costOf(config, { accelerator: 'h200-sxm-141gb', ...stated }).run;
   if (machine === undefined) throw new Error('no such accelerator');
   const context = contextOf(run, machine, 1, { step: stepFacts, kernelsOf });
-  const { bytes, kernels } = elementaryTraffic(expand(modelOf(config)).layers[0]?.operations ?? [], run, context);
+  const list = expand(modelOf(config)).layers[0]?.operations ?? [];
+  const { bytes, kernels } = elementaryTraffic(list.filter(counts), run, context);
   return { bytes: [bytes[0] / context.T, bytes[1] / context.T], kernels };
 }
 
@@ -43,4 +45,9 @@ describe('what layers of Transformers move, as PyTorch dispatches them (scripts/
       expect(Math.abs((kernels[0] + kernels[1]) / all - 1)).toBeLessThan(0.25);
     },
   );
+
+  it('what runs in one kernel of its own, as attention does, moves nothing besides', () => {
+    const row = { config: { model_type: 'llama' }, run: { framework: 'transformers', weights_dtype: 'bf16' } };
+    expect(counted(row, ({ kind }) => kind === 'attention')).toEqual({ bytes: [0, 0], kernels: [0, 0] });
+  });
 });
