@@ -5,7 +5,7 @@ import { gemmSeconds } from '../../src/cost/time/gemm.ts';
 import { type AcceleratorId, accelerators } from '../../src/facts/accelerators.ts';
 import { type Collectives, type GemmFacts, kernelsOf } from '../../src/facts/kernels.ts';
 
-// Times that ai-dynamo/aiconfigurator published (scripts/oracle/kernels.py): the tables that the constants were fitted on.
+// Times that ai-dynamo/aiconfigurator published (scripts/oracle/kernel_tables.py): the tables that the constants were fitted on.
 
 type Kind = keyof Collectives;
 type Products = readonly (readonly [m: number, n: number, k: number, microseconds: number])[];

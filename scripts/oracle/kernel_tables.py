@@ -1,6 +1,6 @@
 """Samples kernel times that ai-dynamo/aiconfigurator (Apache-2.0) publishes: matrix products in 16 bits and NCCL's collectives.
 
-    python scripts/oracle/kernels.py CHECKOUT > test/oracle/kernels.json
+    python scripts/oracle/kernel_tables.py CHECKOUT > test/oracle/kernels.json
 
 CHECKOUT is a clone at 095f58a. Needs pyarrow. A product [m, k] x [k, n] has the shorter of its times under vLLM and TensorRT-LLM, in
 microseconds; a collective over so many GPUs has its gathered size in bytes, of which the table states 16-bit elements.
