@@ -6,6 +6,7 @@ import { countParameters } from '../src/cost/count/parameters.ts';
 import { expand } from '../src/cost/expand/model.ts';
 import { evidenceOf } from '../src/facts/evidence.ts';
 import { findComposite } from '../src/families/multimodal.ts';
+import { originals } from '../src/families/own-code.ts';
 import { familyNames, findFamily } from '../src/families/registry.ts';
 import { decoderVariants } from '../src/families/remote-decoders.ts';
 import { textEncoderVariants } from '../src/families/text-encoders.ts';
@@ -130,6 +131,14 @@ export function coveragePage(): string {
     '| model_type | exact (`scripts/oracle/remote.py`) |',
     '|---|---|',
     ...tally('remote.json'),
+    '',
+    '## Code beside a checkpoint',
+    '',
+    `A file whose \`auto_map\` names code of its own is run with that code. Its count is exact where the row was read from that code (the types above), and for these files of types that Transformers has too, which were counted or agree with a published count: ${Object.entries(
+      originals,
+    )
+      .map(([type, { files }]) => `\`${type}\` (${files.map((file) => `\`${file}.py\``).join(', ')})`)
+      .join(', ')}. With any other file it is approximate, and says so.`,
     '',
     '## Counted by rule',
     '',

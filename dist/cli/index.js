@@ -26882,8 +26882,12 @@ function namedClass(fields) {
     if (name === undefined || name.length > 100)
         return undefined;
     const found = endings.find(([ending]) => ending.test(name));
-    const stem = found === undefined ? name : name.replace(found[0], '');
-    return { name, kind: outputs.test(name) ? 'language' : found?.[1], stem };
+    return { name, kind: outputs.test(name) ? 'language' : found?.[1], stem: stemOfClass(name) };
+}
+/** What the name of a class starts with, before what says what stands on the body. */
+function stemOfClass(name) {
+    const found = endings.find(([ending]) => ending.test(name));
+    return found === undefined ? name : name.replace(found[0], '');
 }
 /** The encoder of a model of two stacks, without its decoder. */
 const encoderAlone = (fields, kinds) => {
@@ -38469,9 +38473,9 @@ function overlaid(below, above) {
 const evidences = ['official-code', 'authors-code', 'published', 'by-rule', 'by-keys'];
 const evidence_words = (...lines) => new Set(lines.flatMap((line) => line.split(' ')));
 /** Types whose authors' own code was built and counted, which no release of Transformers has. */
-const authorsCode = evidence_words('Dream aquila chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan kimi_k2 kimi_vl llada llada2_moe', 'llada_moe llama_moe mimo minicpm minimax_m1 retnet rwkv7 telechat telechat2 transformer yuan');
+const authorsCode = evidence_words('Dream aquila baichuan chatglm chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan kimi_k2', 'kimi_vl llada llada2_moe llada_moe llama_moe mimo minicpm minimax_m1 qwen retnet rwkv7 telechat telechat2', 'transformer yuan');
 /** Types of which a published model's count is known, and whose code was read and not built. */
-const publishedCount = evidence_words('RefinedWeb RefinedWebModel Yi arctic baichuan bailing_moe bailing_moe_linear bailing_moe_v2 chatglm deepseek deepseek_ref', 'grok-1 internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv minimax_text_01', 'mixformer-sequential molmo nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral qwen rwkv5 rwkv6 stablelm_epoch xverse');
+const publishedCount = evidence_words('RefinedWeb RefinedWebModel Yi arctic bailing_moe bailing_moe_linear bailing_moe_v2 deepseek deepseek_ref grok-1', 'internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv minimax_text_01', 'mixformer-sequential molmo nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral rwkv5 rwkv6', 'stablelm_epoch xverse');
 /** Types of which no count is known but ours: their row was read from a description of their code, or is another type's. */
 const byRule = evidence_words('aquila2 bailing_hybrid btlm deci exaone grok2 inkling_model llava_llama llava_mistral llava_qwen mimo_v2 minicpm_moe', 'orion skywork solar step3p5_flash');
 /** What the counts of a type with a row rest on. All others were built from the classes of Transformers and counted. */
@@ -38551,8 +38555,10 @@ const aliases = {
     RefinedWebModel: ['RW'],
     step3p7: ['Step3p7', 'Step3p7Flash'],
 };
-/** Whether a class is of a type, by its name. */
+/** Whether a class is of a type, by what its name starts with. */
 const startsAs = ({ stem }, type) => ((Object.hasOwn(aliases, type) ? aliases[type] : undefined) ?? [type]).some((name) => class_names_stemOf(name) === class_names_stemOf(stem));
+/** Whether a class of this name is of a type's code. */
+const classOfCode = (name, type) => startsAs({ stem: stemOfClass(name) }, type);
 /**
  * What a count under a class does not rest on: undefined where the class is of one of the types whose code builds the model, or
  * where the config names none.
@@ -40586,6 +40592,61 @@ const findComposite = (modelType) => Object.hasOwn(composites, modelType)
         ? variantComposites[modelType]
         : undefined;
 
+;// CONCATENATED MODULE: ./build/families/own-code.js
+
+
+/** By type; every file stands in `auto_map` of a row of the oracle (`test/oracle/remote.json`, `models.json`). */
+const originals = {
+    dbrx: { files: ['modeling_dbrx'] },
+    deepseek_v2: { files: ['modeling_deepseek'], where: { moe_layer_freq: 1 } },
+    deepseek_v3: { files: ['modeling_deepseek'], where: { moe_layer_freq: 1, topk_method: 'noaux_tc' } },
+    kimi_k25: { files: ['modeling_kimi_k25'] },
+    minimax_m2: { files: ['modeling_minimax_m2'] },
+    mpt: { files: ['modeling_mpt'] },
+    nemotron_h: {
+        files: ['modeling_nemotron_h'],
+        where: { attention_bias: false, mlp_bias: false, tie_word_embeddings: false },
+    },
+    nomic_bert: { files: ['modeling_hf_nomic_bert'] },
+    phi: { files: ['modeling_phi'] },
+    phi3: { files: ['modeling_phi3'] },
+    phimoe: { files: ['modeling_phimoe', 'modeling_slimmoe'] },
+    qwen2: { files: ['modeling_qwen', 'modeling_qwen2_rm'] },
+};
+const codeOf = (value) => {
+    if (typeof value !== 'string' || value.length > 300)
+        return undefined;
+    const [, file = '', model = ''] = /^(?:.*--)?(?:.*\.)?([^.]+)\.([^.]+)$/.exec(value) ?? [];
+    return { file, model };
+};
+/** The code of each model class that a config's `auto_map` names. */
+function codesBeside(fields) {
+    const map = fields.ofFile('auto_map');
+    if (!isDictionary(map))
+        return [];
+    const models = Object.entries(map).filter(([key]) => /^AutoModel/.test(key));
+    return models.slice(0, 50).flatMap(([, value]) => codeOf(value) ?? []);
+}
+/**
+ * The code that a config names and that no row was held against; undefined where there is none.
+ *
+ * @param types those whose code the row of the model is
+ * @param released the row is that of a class of Transformers, and not of its authors' code
+ */
+function unknownCode(fields, types, released) {
+    const unknown = codesBeside(fields).find(({ file, model }) => {
+        const own = types.filter((type) => classOfCode(model, type));
+        return own.length === 0 || (released && !own.some((type) => isOriginal(fields, type, file)));
+    });
+    return unknown && `${unknown.file}.${unknown.model}`.slice(0, 120);
+}
+function isOriginal(fields, type, file) {
+    const original = Object.hasOwn(originals, type) ? originals[type] : undefined;
+    if (original === undefined || !original.files.includes(file))
+        return false;
+    return Object.entries(original.where ?? {}).every(([key, value]) => (fields.ofFile(key) ?? value) === value);
+}
+
 ;// CONCATENATED MODULE: ./build/families/dense.js
 
 
@@ -40868,7 +40929,9 @@ const denseFamilies = {
     exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
     qwen: {
         source: 'Qwen/Qwen-7B modeling_qwen.py',
-        attention: multiHead({ bias: inputBias, fused: true }),
+        attention: (shape, fields) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fields.boolean('no_bias') ? inputBias : fullBias, fused: true }),
+        feedForwardBias: (fields) => !fields.boolean('no_bias'),
+        defaults: { no_bias: true },
         // The stated width is that of gate and up together.
         width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
         tied: false,
@@ -40877,9 +40940,14 @@ const denseFamilies = {
         source: 'THUDM/glm-4-9b modeling_chatglm.py',
         attention: (shape, fields) => {
             const grouping = fields.boolean('multi_query_attention');
-            const bias = fields.boolean('add_qkv_bias') || fields.boolean('add_bias_linear');
-            return grouped({ ...shape, keyValueHeads: grouping ? shape.keyValueHeads : shape.heads }, { bias: bias ? inputBias : noBias, fused: true });
+            const everywhere = fields.boolean('add_bias_linear');
+            const inputs = everywhere || fields.boolean('add_qkv_bias');
+            return grouped({ ...shape, keyValueHeads: grouping ? shape.keyValueHeads : shape.heads }, { bias: { query: inputs, key: inputs, value: inputs, output: everywhere }, fused: true });
         },
+        feedForwardBias: vocabulary_flag('add_bias_linear'),
+        normBias: (fields) => !fields.boolean('rmsnorm'),
+        finalNorm: (fields) => fields.boolean('post_layer_norm'),
+        defaults: { rmsnorm: true, post_layer_norm: true },
         tied: false,
     },
     qwen2,
@@ -45873,6 +45941,7 @@ function storedBy({ schemes, rules, whole }, ignored, method, { layers, first, r
 
 
 
+
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
 /** Keys under which multimodal configs describe what is not the text model. */
@@ -45934,18 +46003,20 @@ function huggingface_read(source) {
     if (found.kind === 'unknown composite' && family !== undefined) {
         outer.assume('model_type', modelType, `this tool does not know the family: its text model is ${type}; encoders are counted only where their type is known`);
     }
-    const foreign = family === undefined || draft !== undefined
-        ? undefined
-        : foreignClass(fields, codesOf(found, value, modelType, ofClass), built);
+    const evidence = evidenceFor(found, draft !== undefined, modelType, ofClass);
+    if (evidence === 'by-rule')
+        fields.assume('model_type', modelType, 'counted by rule: no official code that builds it was at hand');
+    const codes = family === undefined || draft !== undefined ? undefined : codesOf(found, value, modelType, ofClass);
+    const foreign = codes && foreignClass(fields, codes, built);
     if (foreign !== undefined)
         fields.assume('architectures', namedClass(fields)?.name, foreign);
+    const beside = codes && unknownCode(outer, codes, evidence === 'official-code');
+    if (beside !== undefined)
+        outer.assume('auto_map', beside, 'the file names code of its own, which no count of this family was held against');
     if (family === undefined)
         nameUnread(fields);
     // An unknown family is not exact as it is.
     const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
-    const evidence = evidenceFor(found, draft !== undefined, modelType, ofClass);
-    if (evidence === 'by-rule')
-        fields.assume('model_type', modelType, 'counted by rule: no official code that builds it was at hand');
     const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
     const { quantization, unknown } = readQuantization(value, text, architecture.order.length, outer);
     const elementBytes = bytesOfElement(text, value);
@@ -45959,6 +46030,7 @@ function huggingface_read(source) {
             family !== undefined &&
             evidence !== 'by-rule' &&
             foreign === undefined &&
+            beside === undefined &&
             allRead &&
             // Said by formats whose file describes more than what is counted.
             own(value, 'approximate') !== true &&
@@ -60914,7 +60986,7 @@ function nextOfStandardInput(piece) {
             return (0,external_node_fs_namespaceObject.readSync)(0, piece);
         }
         catch (error) {
-            const code = codeOf(error);
+            const code = files_codeOf(error);
             // Windows says so at the end of a pipe.
             if (code === 'EOF')
                 return 0;
@@ -60939,9 +61011,9 @@ const files_reasons = {
     EISDIR: 'that is a folder.',
     ENOSPC: 'the disk is full.',
 };
-const codeOf = (error) => typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+const files_codeOf = (error) => typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 function files_reasonOf(error) {
-    return files_reasons[codeOf(error)] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+    return files_reasons[files_codeOf(error)] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
 }
 /** Writes a result; a sentence where that was impossible. */
 function writeText(path, text) {

@@ -86,8 +86,27 @@ CODE = {
     "minicpm": (("nas_tuner", "316794f27329462e7e899a75a126972a6e44074b"), "", "modeling_minicpm", "MiniCPMForCausalLM", "configuration_minicpm", "MiniCPMConfig"),
     "kimi_k2": (("FlagScale", "16a2dd5b5c413452ec09ec7a1fe7dea4810c6889"), "tools/checkpoint/moonlight_deepseek", "modeling_deepseek", "DeepseekV3ForCausalLM", "configuration_deepseek", "DeepseekV3Config"),
     "kimi_k2 classifier": (("FlagScale", "16a2dd5b5c413452ec09ec7a1fe7dea4810c6889"), "tools/checkpoint/moonlight_deepseek", "modeling_deepseek", "DeepseekV3ForSequenceClassification", "configuration_deepseek", "DeepseekV3Config"),
+    **{
+        kind: (("intel-extension-for-pytorch", "6d3ba89cf9c40eb7184d6092ab7fa9b5231553c1"), f"tests/cpu/hf_configs/{folder}", f"modeling_{name}", model, f"configuration_{name}", config)
+        for kind, folder, name, model, config in (
+            ("qwen", "qwen", "qwen", "QWenLMHeadModel", "QWenConfig"),
+            ("baichuan", "baichuan", "baichuan", "BaichuanForCausalLM", "BaichuanConfig"),
+            ("chatglm 2", "chatglm", "chatglm", "ChatGLMForConditionalGeneration", "ChatGLMConfig"),
+            ("phi", "phi", "phi", "PhiForCausalLM", "PhiConfig"),
+            ("phi3", "phi3", "phi3", "Phi3ForCausalLM", "Phi3Config"),
+            ("deepseek_v2", "deepseekv2", "deepseek", "DeepseekV2ForCausalLM", "DeepseekV2Config"),
+            ("deepseek_v3", "deepseekv3", "deepseek", "DeepseekV3ForCausalLM", "DeepseekV3Config"),
+        )
+    },
+    "nemotron_h": (("AI-ku_development", "1d30c636983c8378302f5e51988e40db14d88d1e"), "", "modeling_nemotron_h", "NemotronHForCausalLM", "configuration_nemotron_h", "NemotronHConfig"),
+    "nomic_bert": (("nomic-embed-text-v1.5", "3185eb0cda4624b21ca40e3909242b1240f34a99"), "", "modeling_hf_nomic_bert", "NomicBertModel", "configuration_hf_nomic_bert", "NomicBertConfig"),
+    "dbrx": (("dbrx", "a3200393e678387a6f30f3e903108c650625eb21"), "model", "modeling_dbrx", "DbrxForCausalLM", "configuration_dbrx", "DbrxConfig"),
+    "phimoe": (("slm-aplit", "2570b0a72ac99321887bdc5ecd7f0faadc21864c"), "", "modeling_slimmoe", "PhiMoEForCausalLM", "configuration_slimmoe", "PhiMoEConfig"),
     "kimi_vl": (("transformers", "5c07b04c72185de4497149a9fd4586de5fcadae3"), "src/transformers/models/kimi_vl", "modeling_kimi_vl", "KimiVLForConditionalGeneration", "configuration_kimi_vl", "KimiVLConfig"),
 }  # fmt: skip
+
+# Types that Transformers has, too: their rows say which file they were counted with.
+RELEASED = ("phi", "phi3", "deepseek_v2", "deepseek_v3", "nemotron_h", "nomic_bert", "dbrx", "phimoe")
 
 # What is cut from the code so that it stands alone: how to generate, and imports from where its copy stood.
 CUT = {
@@ -96,13 +115,18 @@ CUT = {
     "from .configuration_telechat2 import Telechat2Config": "from .configuration_telechat import TelechatConfig as Telechat2Config",
     "from .utils import *": "",
     ".float().half() / dim)).cuda()": ".float().half() / dim))",
+    'raise ImportError("mamba-ssm is required by the Mamba model but cannot be imported")': "rmsnorm_fn = None",
     "        flash_attn_unpadded_func = None": "        flash_attn_unpadded_func = object",
     "from configuration_": "from .configuration_",
     "from ..deepseek_v3.": "from transformers.models.deepseek_v3.",
     "from ...": "from transformers.",
     "nn.nn.LayerNorm": "nn.LayerNorm",
     "self.rope_theta = config.rope_theta": "self.rope_theta = 10000",
+    "self.max_sequence_length = config.max_length": "self.max_sequence_length = 64",
 }
+
+# Files beside, which the code imports.
+MORE = {"qwen": ["qwen_generation_utils"]}
 
 # What the code reads without a default and no tensor follows from.
 BESIDE = {
@@ -111,6 +135,9 @@ BESIDE = {
     "llada moe": dict(shared_expert_intermediate_size=None),
     "Dream": dict(pad_token_id=1),
     "llada2_moe": dict(pad_token_id=1),
+    "chatglm 2": dict(use_cache=True, original_rope=True),
+    "phi": dict(pad_token_id=1),
+    "dbrx": dict(pad_token_id=1),
 }  # fmt: skip
 
 SMALL = dict(hidden_size=256, num_hidden_layers=4, num_attention_heads=8, vocab_size=1009, intermediate_size=704)
@@ -119,6 +146,10 @@ RAVEN = dict(n_embd=192, n_heads=4, num_attention_heads=4, num_key_value_heads=4
 TELE = dict(hidden_size=256, n_layer=4, n_head=8, vocab_size=1009, ffn_hidden_size=704)
 MINIMAX = dict(SMALL, head_dim=48, num_key_value_heads=2, attn_type_list=[0, 0, 0, 1], num_local_experts=4, num_experts_per_tok=2, layernorm_linear_attention_alpha=1.0, layernorm_linear_attention_beta=1.0, layernorm_full_attention_alpha=1.0, layernorm_full_attention_beta=1.0, layernorm_mlp_alpha=1.0, layernorm_mlp_beta=1.0, postnorm=True, rotary_dim=24)
 KIMI = dict(SMALL, num_key_value_heads=8, moe_intermediate_size=96, n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=2, n_group=1, topk_group=1, first_k_dense_replace=1, moe_layer_freq=1, q_lora_rank=64, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, topk_method="noaux_tc", scoring_func="sigmoid", aux_loss_alpha=0.001, seq_aux=True)
+GLM2 = dict(num_layers=4, padded_vocab_size=1009, hidden_size=256, ffn_hidden_size=704, kv_channels=32, num_attention_heads=8, seq_length=64)
+NEMOTRON = dict(vocab_size=1009, hidden_size=256, intermediate_size=704, num_hidden_layers=5, hybrid_override_pattern="M-*ME", num_attention_heads=8, head_dim=32, num_key_value_heads=2, ssm_state_size=16, mamba_num_heads=8, mamba_head_dim=64, n_groups=2, conv_kernel=4, chunk_size=64, n_routed_experts=4, n_shared_experts=1, moe_intermediate_size=96, moe_shared_expert_intermediate_size=160, num_experts_per_tok=2, use_mamba_kernels=False)
+NOMIC = dict(n_embd=256, n_layer=4, n_head=8, n_inner=704, n_positions=64, vocab_size=1009, type_vocab_size=2, pad_vocab_size_multiple=64, activation_function="swiglu", rotary_emb_fraction=1.0, mlp_fc1_bias=False, mlp_fc2_bias=False, qkv_proj_bias=False, prenorm=False, use_rms_norm=False)
+DBRX = dict(d_model=256, n_heads=8, n_layers=4, vocab_size=1009, max_seq_len=64)
 MOON = dict(model_type="moonvit", patch_size=14, init_pos_emb_height=8, init_pos_emb_width=8, num_attention_heads=4, num_hidden_layers=3, hidden_size=128, intermediate_size=320, merge_kernel_size=[2, 2])
 SHAPES = {
     "llama_moe": [dict(SMALL, num_experts=8, num_selects=2), dict(SMALL, num_key_value_heads=2, num_experts=4, num_selects=3, gate_network="linear", gate_add_noise=False, attention_bias=True, tie_word_embeddings=True)],
@@ -139,6 +170,17 @@ SHAPES = {
     "minicpm": [dict(SMALL, num_key_value_heads=2), dict(SMALL, attention_bias=True, tie_word_embeddings=False)],
     "kimi_k2": [dict(KIMI), dict(KIMI, q_lora_rank=None, n_shared_experts=2, moe_layer_freq=2, attention_bias=True, tie_word_embeddings=True), dict(KIMI, topk_method="greedy", n_shared_experts=None)],
     "kimi_k2 classifier": [dict(KIMI, num_labels=3)],
+    "qwen": [dict(SMALL, seq_length=64, kv_channels=32), dict(SMALL, seq_length=64, kv_channels=32, no_bias=False)],
+    "baichuan": [dict(SMALL), dict(SMALL, num_hidden_layers=3, tie_word_embeddings=True)],
+    "chatglm 2": [dict(GLM2, multi_query_attention=True, multi_query_group_num=2, add_qkv_bias=True), dict(GLM2, add_bias_linear=True, rmsnorm=False, post_layer_norm=False)],
+    "phi": [dict(SMALL, num_key_value_heads=2), dict(SMALL, qk_layernorm=True, tie_word_embeddings=True)],
+    "phi3": [dict(SMALL, num_key_value_heads=2, pad_token_id=1), dict(SMALL, attention_bias=True, tie_word_embeddings=True, pad_token_id=1)],
+    "deepseek_v2": [dict(KIMI, topk_method="greedy", scoring_func="softmax"), dict(KIMI, q_lora_rank=None, topk_method="greedy", scoring_func="softmax", attention_bias=True, tie_word_embeddings=True)],
+    "deepseek_v3": [dict(KIMI), dict(KIMI, q_lora_rank=None, n_shared_experts=2, attention_bias=True, tie_word_embeddings=True)],
+    "nemotron_h": [dict(NEMOTRON), dict(NEMOTRON, hybrid_override_pattern="ME*ME", use_bias=True, mamba_proj_bias=True, use_conv_bias=False)],
+    "nomic_bert": [dict(NOMIC), dict(NOMIC, num_experts=4, moe_top_k=2, moe_every_n_layers=2, activation_function="gelu", mlp_fc1_bias=True, mlp_fc2_bias=True, qkv_proj_bias=True, type_vocab_size=1)],
+    "dbrx": [dict(DBRX, attn_config=dict(kv_n_heads=2), ffn_config=dict(ffn_hidden_size=704, moe_num_experts=4, moe_top_k=2)), dict(DBRX, n_layers=3, attn_config=dict(kv_n_heads=8), ffn_config=dict(ffn_hidden_size=96, moe_num_experts=6, moe_top_k=1), tie_word_embeddings=False)],
+    "phimoe": [dict(SMALL, num_key_value_heads=2, num_local_experts=4), dict(SMALL, num_key_value_heads=8, num_local_experts=6, head_dim=48, attention_bias=True, lm_head_bias=True)],
     "kimi_vl": [dict(text_config=KIMI, vision_config=MOON), dict(text_config=dict(KIMI, q_lora_rank=None), vision_config=dict(MOON, hidden_size=96, init_pos_emb_width=6))],
 }  # fmt: skip
 
@@ -158,7 +200,7 @@ def load(folder, target, kind):
     package = Path(target) / kind.replace(" ", "_")
     package.mkdir(exist_ok=True)
     (package / "__init__.py").write_text("")
-    for name in names[::2]:
+    for name in (*names[::2], *MORE.get(kind, [])):
         file = posixpath.normpath(f"{path}/{name}.py").lstrip("/")
         text = subprocess.run(["git", "-C", str(folder / repository), "show", f"{commit}:{file}"], capture_output=True, text=True, check=True).stdout
         for cut, left in CUT.items():
@@ -180,7 +222,8 @@ def build(kind, config, classes):
     made = settings(**{**BESIDE.get(kind, {}), **json.loads(json.dumps(config))})
     with torch.device("meta"):
         if kind != "llada":
-            built = model(made)
+            # As Nomic's `from_pretrained` builds it.
+            built = model(made, **(dict(add_pooling_layer=False) if kind == "nomic_bert" else {}))
         else:
             inner = module.create_model_config_from_pretrained_config(made)
             inner.init_device = "meta"
@@ -188,7 +231,7 @@ def build(kind, config, classes):
         built.tie_weights()
     tensors = {id(one): one for one in built.parameters()}.values()
     # Correction biases of routers: buffers here, tensors in checkpoints.
-    stored = [one for name, one in built.named_buffers() if name.endswith("expert_bias")]
+    stored = [one for name, one in built.named_buffers() if name.endswith(("expert_bias", "e_score_correction_bias"))]
     total = sum(math.prod(one.shape) for one in (*tensors, *stored))
     ahead = sum(one.numel() for name, one in built.named_parameters() if ".mtp_layers." in name)
     return dict(total=total - ahead, mtp=ahead) if ahead else dict(total=total)
@@ -204,14 +247,16 @@ def rows(folder, kinds):
         for kind in kinds:
             classes = load(folder, target, kind)
             for _, variant, config in [case for case in cases if case[0] == kind]:
-                named = {"model_type": kind.split(" ")[0], "architectures": [CODE[kind][3]], **config}
+                modeling_file, model = (posixpath.basename(name) for name in CODE[kind][2:4])
+                code = {"auto_map": {"AutoModelForCausalLM": f"{modeling_file}.{model}"}} if kind in RELEASED else {}
+                named = {"model_type": kind.split(" ")[0], "architectures": [model], **code, **config}
                 yield dict(model_type=kind.split(" ")[0], variant=variant, config=named, **build(kind, config, classes))
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[2:] or list(CODE)
-    found = list(rows(Path(sys.argv[1]), wanted))
-    kept = [row for row in json.loads(FILE.read_text()) if row["model_type"] not in {kind.split(" ")[0] for kind in wanted}]
     order = [kind.split(" ")[0] for kind in CODE]
+    types = set(sys.argv[2:] or order)
+    found = list(rows(Path(sys.argv[1]), [kind for kind in CODE if kind.split(" ")[0] in types]))
+    kept = [row for row in json.loads(FILE.read_text()) if row["model_type"] not in types]
     found = sorted([*kept, *found], key=lambda row: order.index(row["model_type"]))
     FILE.write_text("[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in found) + "\n]\n")

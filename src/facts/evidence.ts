@@ -6,15 +6,17 @@ const words = (...lines: readonly string[]): ReadonlySet<string> => new Set(line
 
 /** Types whose authors' own code was built and counted, which no release of Transformers has. */
 const authorsCode = words(
-  'Dream aquila chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan kimi_k2 kimi_vl llada llada2_moe',
-  'llada_moe llama_moe mimo minicpm minimax_m1 retnet rwkv7 telechat telechat2 transformer yuan',
+  'Dream aquila baichuan chatglm chatglm1 delta_net gated_deltanet gla glm1 hgrn2 huginn_raven hunyuan kimi_k2',
+  'kimi_vl llada llada2_moe llada_moe llama_moe mimo minicpm minimax_m1 qwen retnet rwkv7 telechat telechat2',
+  'transformer yuan',
 );
 
 /** Types of which a published model's count is known, and whose code was read and not built. */
 const publishedCount = words(
-  'RefinedWeb RefinedWebModel Yi arctic baichuan bailing_moe bailing_moe_linear bailing_moe_v2 chatglm deepseek deepseek_ref',
-  'grok-1 internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv minimax_text_01',
-  'mixformer-sequential molmo nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral qwen rwkv5 rwkv6 stablelm_epoch xverse',
+  'RefinedWeb RefinedWebModel Yi arctic bailing_moe bailing_moe_linear bailing_moe_v2 deepseek deepseek_ref grok-1',
+  'internlm internlm2 internlm3 internvl_chat jais jina_bert jina_xlm_roberta minicpmv minimax_text_01',
+  'mixformer-sequential molmo nemotron-nas new openelm ouro phi-msft phi3_v phi3small phixtral rwkv5 rwkv6',
+  'stablelm_epoch xverse',
 );
 
 /** Types of which no count is known but ours: their row was read from a description of their code, or is another type's. */

@@ -1,5 +1,5 @@
 import type { Fields } from '../text/fields.ts';
-import { type ModelClass, type NamedClass, namedClass } from './classes.ts';
+import { type ModelClass, type NamedClass, namedClass, stemOfClass } from './classes.ts';
 import type { Family } from './family.ts';
 
 /** Types with a classifier of each kind in transformers 5.18.0, each held against it (`scripts/oracle/heads.py`). */
@@ -78,9 +78,12 @@ const aliases: Readonly<Record<string, readonly string[]>> = {
   step3p7: ['Step3p7', 'Step3p7Flash'],
 };
 
-/** Whether a class is of a type, by its name. */
-const startsAs = ({ stem }: NamedClass, type: string): boolean =>
+/** Whether a class is of a type, by what its name starts with. */
+const startsAs = ({ stem }: Pick<NamedClass, 'stem'>, type: string): boolean =>
   ((Object.hasOwn(aliases, type) ? aliases[type] : undefined) ?? [type]).some((name) => stemOf(name) === stemOf(stem));
+
+/** Whether a class of this name is of a type's code. */
+export const classOfCode = (name: string, type: string): boolean => startsAs({ stem: stemOfClass(name) }, type);
 
 /**
  * What a count under a class does not rest on: undefined where the class is of one of the types whose code builds the model, or

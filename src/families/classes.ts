@@ -45,8 +45,13 @@ export function namedClass(fields: Fields): NamedClass | undefined {
   const name = Array.isArray(listed) ? listed.find((one): one is string => typeof one === 'string') : undefined;
   if (name === undefined || name.length > 100) return undefined;
   const found = endings.find(([ending]) => ending.test(name));
-  const stem = found === undefined ? name : name.replace(found[0], '');
-  return { name, kind: outputs.test(name) ? 'language' : found?.[1], stem };
+  return { name, kind: outputs.test(name) ? 'language' : found?.[1], stem: stemOfClass(name) };
+}
+
+/** What the name of a class starts with, before what says what stands on the body. */
+export function stemOfClass(name: string): string {
+  const found = endings.find(([ending]) => ending.test(name));
+  return found === undefined ? name : name.replace(found[0], '');
 }
 
 /** The encoder of a model of two stacks, without its decoder. */

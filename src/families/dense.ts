@@ -358,7 +358,13 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
   qwen: {
     source: 'Qwen/Qwen-7B modeling_qwen.py',
-    attention: multiHead({ bias: inputBias, fused: true }),
+    attention: (shape, fields) =>
+      grouped(
+        { ...shape, keyValueHeads: shape.heads },
+        { bias: fields.boolean('no_bias') ? inputBias : fullBias, fused: true },
+      ),
+    feedForwardBias: (fields) => !fields.boolean('no_bias'),
+    defaults: { no_bias: true },
     // The stated width is that of gate and up together.
     width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
     tied: false,
@@ -367,12 +373,17 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     source: 'THUDM/glm-4-9b modeling_chatglm.py',
     attention: (shape, fields) => {
       const grouping = fields.boolean('multi_query_attention');
-      const bias = fields.boolean('add_qkv_bias') || fields.boolean('add_bias_linear');
+      const everywhere = fields.boolean('add_bias_linear');
+      const inputs = everywhere || fields.boolean('add_qkv_bias');
       return grouped(
         { ...shape, keyValueHeads: grouping ? shape.keyValueHeads : shape.heads },
-        { bias: bias ? inputBias : noBias, fused: true },
+        { bias: { query: inputs, key: inputs, value: inputs, output: everywhere }, fused: true },
       );
     },
+    feedForwardBias: flag('add_bias_linear'),
+    normBias: (fields) => !fields.boolean('rmsnorm'),
+    finalNorm: (fields) => fields.boolean('post_layer_norm'),
+    defaults: { rmsnorm: true, post_layer_norm: true },
     tied: false,
   },
   qwen2,

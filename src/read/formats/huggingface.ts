@@ -6,6 +6,7 @@ import { compositeDefaults } from '../../families/defaults.ts';
 import { asDraft, draftOf, unknownDraft } from '../../families/drafts.ts';
 import type { Family } from '../../families/family.ts';
 import { type Composite, encoderElements, findComposite, readerOfType } from '../../families/multimodal.ts';
+import { unknownCode } from '../../families/own-code.ts';
 import { defaultsFor, familyNames, findFamily, namesakeOf, readerFor, readerOfFlat } from '../../families/registry.ts';
 import type { Shape } from '../../families/shape.ts';
 import { names } from '../../families/shape.ts';
@@ -108,17 +109,18 @@ function read(source: Source): Reading {
       `this tool does not know the family: its text model is ${type}; encoders are counted only where their type is known`,
     );
   }
-  const foreign =
-    family === undefined || draft !== undefined
-      ? undefined
-      : foreignClass(fields, codesOf(found, value, modelType, ofClass), built);
-  if (foreign !== undefined) fields.assume('architectures', namedClass(fields)?.name, foreign);
-  if (family === undefined) nameUnread(fields);
-  // An unknown family is not exact as it is.
-  const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
   const evidence = evidenceFor(found, draft !== undefined, modelType, ofClass);
   if (evidence === 'by-rule')
     fields.assume('model_type', modelType, 'counted by rule: no official code that builds it was at hand');
+  const codes = family === undefined || draft !== undefined ? undefined : codesOf(found, value, modelType, ofClass);
+  const foreign = codes && foreignClass(fields, codes, built);
+  if (foreign !== undefined) fields.assume('architectures', namedClass(fields)?.name, foreign);
+  const beside = codes && unknownCode(outer, codes, evidence === 'official-code');
+  if (beside !== undefined)
+    outer.assume('auto_map', beside, 'the file names code of its own, which no count of this family was held against');
+  if (family === undefined) nameUnread(fields);
+  // An unknown family is not exact as it is.
+  const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
   const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
   const { quantization, unknown } = readQuantization(value, text, architecture.order.length, outer);
   const elementBytes = bytesOfElement(text, value);
@@ -133,6 +135,7 @@ function read(source: Source): Reading {
       family !== undefined &&
       evidence !== 'by-rule' &&
       foreign === undefined &&
+      beside === undefined &&
       allRead &&
       // Said by formats whose file describes more than what is counted.
       own(value, 'approximate') !== true &&
