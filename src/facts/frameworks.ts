@@ -1,4 +1,4 @@
-import { definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
+import { benchmark, definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
 import { precisions } from './precisions.ts';
 import { sources } from './sources.ts';
 import type { ProfileName } from './steps.ts';
@@ -369,6 +369,8 @@ export type FrameworkExecution = {
   readonly reducedBytes: number;
   /** A layer of experts costs the host a fixed time besides its launches; measured for Megatron-LM only. */
   readonly hostTimeOfExperts: boolean;
+  /** time of experts' grouped products over what the chip's kernels take for single ones */
+  readonly groupedProducts: number;
   /** It pads vocabularies, so that their matrices are aligned. */
   readonly padsVocabulary: boolean;
   /** Its runs are eager fine-tuning, whose error band is wider. */
@@ -381,6 +383,9 @@ export type FrameworkExecution = {
 };
 
 const inCode = definition({ title: "the row's source: the framework's own code", date: '2026-11-25' });
+
+// 0.9 to 1.1 in balanced kernel tables.
+const groupedAlike = benchmark(sources.aiconfigurator)(1, 'ratio');
 
 // PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
 const pytorch = {
@@ -395,6 +400,7 @@ const pytorch = {
   gathersBesideForward: false,
   reducedBytes: inCode(2, 'byte/element'),
   hostTimeOfExperts: false,
+  groupedProducts: groupedAlike,
   padsVocabulary: false,
   eagerFineTuning: false,
   attentionKernelVaries: false,
@@ -414,6 +420,7 @@ export const frameworkExecution = numbers({
     gathersBesideForward: true,
     reducedBytes: inCode(4, 'byte/element'),
     hostTimeOfExperts: true,
+    groupedProducts: groupedAlike,
     padsVocabulary: true,
     eagerFineTuning: false,
     attentionKernelVaries: false,
@@ -436,6 +443,7 @@ export const frameworkExecution = numbers({
     // scaled_dot_product_attention of torch 2.11 runs cuDNN's kernel there, at 540 to 620 TFLOP/s (test/oracle/gpu.jsonl).
     attentionOnHopper: 'cudnn',
     masksWindows: true,
+    groupedProducts: benchmark(sources.groupedMm)(1.46, 'ratio'),
     eagerFineTuning: true,
     source:
       'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits; masking_utils.py, _ignore_causal_mask_sdpa (kv_length >= local_attention_size)',

@@ -1,4 +1,4 @@
-import { benchmark, definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
+import { definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
 import { sources } from './sources.ts';
 
 // Constants of whole training steps, as the time model (`cost/time`) reads them. Those of kernels are in `facts/kernels.ts`.
@@ -46,8 +46,6 @@ export const stepFacts = numbers({
   power: onEarlierRuns(0.634, 'ratio'),
   /** spread of step times over nodes: expected maximum of Gaussians */
   jitter: onEarlierRuns(0.011, 'ratio'),
-  /** grouped products over single ones: 0.9 to 1.1 in balanced kernel tables */
-  grouped: benchmark(sources.aiconfigurator)(1, 'ratio'),
   /** traffic of sending rows to experts and back over reading and writing each once */
   permute: onRuns(2.15, 'ratio'),
   /** seconds of host work, forward: for a layer with tensor or context parallelism */

@@ -30,7 +30,7 @@ export function fusedProducts(
 
 /** Seconds of one product: forward, and the gradients of its input and of its weight; a frozen weight has none. */
 export function productSeconds(operation: Linear, columns: number, run: TrainingRun, context: Context): Passes {
-  const { step, chip, T, t } = context;
+  const { chip, T, t } = context;
   const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
   const how = howOf(operation, run, context);
   const accumulated =
@@ -42,7 +42,7 @@ export function productSeconds(operation: Linear, columns: number, run: Training
     const n = columns / expertTensor;
     const k = operation.rows;
     const time = (m: number, nn: number, kk: number, output: number) =>
-      step.grouped * gemmSeconds(chip, how, { m, n: nn, k: kk, experts }, output);
+      frameworkExecution[run.framework].groupedProducts * gemmSeconds(chip, how, { m, n: nn, k: kk, experts }, output);
     return [
       time(rows, n, k, bytesOf.bf16),
       time(rows, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, rows, accumulated)),
