@@ -9013,6 +9013,11 @@ const sources = {
         url: 'https://github.com/facebookresearch/xformers/pull/389',
         date: '2026-11-28',
     },
+    groupedMm: {
+        title: 'pytorch/ao pull request 2490: torch._grouped_mm of 8,192 rows over 16 experts on H100, 1.31 and 1.26 ms, over what single products take here',
+        url: 'https://github.com/pytorch/ao/pull/2490',
+        date: '2026-11-28',
+    },
     netflix: {
         title: 'Netflix Technology Blog, Scaling LLM Post-Training at Netflix: vocabularies that send the output to a CUTLASS kernel take three times as long',
         url: 'https://netflixtechblog.com/scaling-llm-post-training-at-netflix-0046f8790194',
@@ -9268,6 +9273,8 @@ const overhead = numbers({
     workspaceMebibytes: { modern: workspace(32, 'MiB'), older: workspace(8.1, 'MiB') },
 });
 const inCode = definition({ title: "the row's source: the framework's own code", date: '2026-11-25' });
+// 0.9 to 1.1 in balanced kernel tables.
+const groupedAlike = benchmark(sources.aiconfigurator)(1, 'ratio');
 // PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
 const pytorch = {
     profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
@@ -9281,6 +9288,7 @@ const pytorch = {
     gathersBesideForward: false,
     reducedBytes: inCode(2, 'byte/element'),
     hostTimeOfExperts: false,
+    groupedProducts: groupedAlike,
     padsVocabulary: false,
     eagerFineTuning: false,
     attentionKernelVaries: false,
@@ -9299,6 +9307,7 @@ const frameworkExecution = numbers({
         gathersBesideForward: true,
         reducedBytes: inCode(4, 'byte/element'),
         hostTimeOfExperts: true,
+        groupedProducts: groupedAlike,
         padsVocabulary: true,
         eagerFineTuning: false,
         attentionKernelVaries: false,
@@ -9319,6 +9328,7 @@ const frameworkExecution = numbers({
         // scaled_dot_product_attention of torch 2.11 runs cuDNN's kernel there, at 540 to 620 TFLOP/s (test/oracle/gpu.jsonl).
         attentionOnHopper: 'cudnn',
         masksWindows: true,
+        groupedProducts: benchmark(sources.groupedMm)(1.46, 'ratio'),
         eagerFineTuning: true,
         source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits; masking_utils.py, _ignore_causal_mask_sdpa (kv_length >= local_attention_size)',
     },
@@ -14688,8 +14698,6 @@ const stepFacts = numbers({
     power: onEarlierRuns(0.634, 'ratio'),
     /** spread of step times over nodes: expected maximum of Gaussians */
     jitter: onEarlierRuns(0.011, 'ratio'),
-    /** grouped products over single ones: 0.9 to 1.1 in balanced kernel tables */
-    grouped: benchmark(sources.aiconfigurator)(1, 'ratio'),
     /** traffic of sending rows to experts and back over reading and writing each once */
     permute: steps_onRuns(2.15, 'ratio'),
     /** seconds of host work, forward: for a layer with tensor or context parallelism */
@@ -14860,6 +14868,8 @@ const elementary = numbers({
     /** and joined with what is not rotated */
     ropeJoined: passes([26, 38], [12, 20]),
     gated: passes([10, 18], [2, 3]),
+    /** and the gradients of gate and up put together, where one matrix makes both */
+    gatedTogether: passes([10, 26], [2, 4]),
     plain: passes([4, 6], [1, 1]),
     /** GELU in steps of 16 bits (`gelu_fast`), and of fp32 from the power on (`gelu_new` under autocast) */
     multipliedGelu: passes([40, 72], [8, 12]),
@@ -14870,6 +14880,10 @@ const elementary = numbers({
     cast: passes([6, 6], [1, 1]),
     /** a result, and a mask of one byte */
     dropout: passes([5, 5], [1, 1]),
+    /** rows of experts gathered, weighed and put back in order, by what the router sorts: kernels of a few elements for each token */
+    routed: passes([12, 14], [14, 9]),
+    /** tokens that rows are gathered from and added up to, with one more gradient that is added to theirs */
+    unrouted: passes([4, 8], [0, 0]),
 });
 const started = (forward, backward) => ({
     forward: dispatched(forward, 'count'),
@@ -14880,8 +14894,24 @@ const heavyKernels = numbers({
     product: started(1, 2),
     attention: started(1, 3),
     writtenOutAttention: started(9, 12),
+    /** a gradient of zeros, and rows added to it by index, which are sorted first */
+    addsByIndex: started(0, 2),
     /** PEFT's: two casts of the input and one of each factor, two products, a scale and a sum */
     adapter: started(8, 12),
+});
+/**
+ * Rows added by index, which is what the gradient of gathered rows is in PyTorch: bytes for each element with the zeros that they are
+ * added to, and the share of the streaming rate that they reach.
+ */
+const addsByIndex = numbers({
+    bytes: dispatched(8, 'byte/element'),
+    share: benchmark({
+        title: 'pytorch/ao pull request 4623: the backward pass of a gather of 196,608 rows of 2,048 elements takes 1.848 ms on B200',
+        url: 'https://github.com/pytorch/ao/pull/4623',
+        date: '2026-11-28',
+    })(0.26, 'ratio'),
+    /** gathers of a routed row, out of its token and back into the order of tokens */
+    gathers: dispatched(2, 'count'),
 });
 /** Seconds of a kernel besides what its bytes take: it starts, fills the chip and drains. */
 const kernelStart = numbers({ seconds: fitted(sources.gpu)(7e-6, 's') });
@@ -15588,7 +15618,7 @@ function fusedProducts(list, context) {
 }
 /** Seconds of one product: forward, and the gradients of its input and of its weight; a frozen weight has none. */
 function productSeconds(operation, columns, run, context) {
-    const { step, chip, T, t } = context;
+    const { chip, T, t } = context;
     const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
     const how = howOf(operation, run, context);
     const accumulated = context.profile.gradientBytes === bytesOf.fp32 ? gradientTraffic.addedTo : gradientTraffic.written;
@@ -15598,7 +15628,7 @@ function productSeconds(operation, columns, run, context) {
         const rows = (t * operation.used * run.expertImbalance) / experts;
         const n = columns / expertTensor;
         const k = operation.rows;
-        const time = (m, nn, kk, output) => step.grouped * gemmSeconds(chip, how, { m, n: nn, k: kk, experts }, output);
+        const time = (m, nn, kk, output) => frameworkExecution[run.framework].groupedProducts * gemmSeconds(chip, how, { m, n: nn, k: kk, experts }, output);
         return [
             time(rows, n, k, bytesOf.bf16),
             time(rows, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, rows, accumulated)),
@@ -15663,7 +15693,7 @@ function castSeconds(operation, run, context) {
 function elementaryTraffic(list, run, context) {
     const execution = executionOf(run);
     const all = [
-        ...list.flatMap((operation) => steps(operation, run, execution, context)),
+        ...list.flatMap((operation) => steps(operation, list, run, execution, context)),
         ...readers(list, execution, context),
         ...castWeights(list, execution, context),
     ];
@@ -15687,12 +15717,12 @@ function elementarySeconds(list, run, context) {
     }
     return [
         bytes[0] / context.bandwidth + forward * kernelStart.seconds,
-        bytes[1] / context.bandwidth + backward * kernelStart.seconds,
+        bytes[1] / context.bandwidth + backward * kernelStart.seconds + addingSeconds(list, run, context),
     ];
 }
 /** What `elementarySeconds` counts. */
-const isElementary = ({ kind }) => kind === 'norm' || kind === 'add' || kind === 'rope' || kind === 'activation';
-function steps(operation, run, { autocast, widens }, { T }) {
+const isElementary = ({ kind }) => kind === 'norm' || kind === 'add' || kind === 'rope' || kind === 'activation' || kind === 'dispatch';
+function steps(operation, list, run, { autocast, widens }, { T }) {
     switch (operation.kind) {
         case 'norm':
             return normSteps(operation, autocast, widens, T);
@@ -15705,11 +15735,24 @@ function steps(operation, run, { autocast, widens }, { T }) {
             return [[ropeBytes(operation, autocast), (operation.query.elements + operation.key.elements) * T]];
         case 'activation': {
             const imbalance = operation.input.region === 'routed' ? run.expertImbalance : 1;
-            return [[activationBytes(operation), operation.output.elements * T * imbalance]];
+            return [[activationBytes(operation, list), operation.output.elements * T * imbalance]];
         }
+        case 'dispatch':
+            return [
+                [elementary.routed, rowsOf(operation, run, T)],
+                [elementary.unrouted, operation.width * T],
+            ];
         default:
             return [];
     }
+}
+/** Elements of the rows that experts get. */
+const rowsOf = ({ active, width }, run, T) => width * T * active * run.expertImbalance;
+/** Seconds of adding the gradients of gathered rows by index. */
+function addingSeconds(list, run, { T, bandwidth }) {
+    const { bytes, share, gathers } = addsByIndex;
+    const rows = list.reduce((sum, one) => sum + (one.kind === 'dispatch' ? rowsOf(one, run, T) : 0), 0);
+    return (gathers * bytes * rows) / (share * bandwidth);
 }
 /** Norms of heads read what a product wrote, which is in 16 bits; LayerNorm computes in fp32 under CUDA's autocast. */
 function normSteps({ style, upcast, input }, autocast, widens, T) {
@@ -15729,12 +15772,15 @@ function ropeBytes({ joined }, autocast) {
         return elementary.ropeJoined;
     return autocast ? elementary.ropeWide : elementary.rope;
 }
-function activationBytes({ gated, function: name }) {
+function activationBytes({ gated, gate, function: name }, list) {
     if (name === 'gelu_fast')
         return elementary.multipliedGelu;
     if (name === 'gelu_new')
         return elementary.poweredGelu;
-    return gated ? elementary.gated : elementary.plain;
+    if (!gated)
+        return elementary.plain;
+    const together = list.some((one) => one.kind === 'linear' && one.storedFused === true && one.output.name === gate?.name);
+    return together ? elementary.gatedTogether : elementary.gated;
 }
 /** Kernels whose time is elsewhere. */
 function heavies(list, run, context) {
@@ -15743,6 +15789,7 @@ function heavies(list, run, context) {
     return [
         ...fusedProducts(list, context).map(() => heavyKernels.product),
         ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
+        ...list.flatMap((one) => (one.kind === 'dispatch' ? [heavyKernels.addsByIndex] : [])),
         ...list.flatMap((one) => one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [heavyKernels.adapter] : []),
     ];
 }
@@ -48204,10 +48251,10 @@ function unpadded(say, sizes) {
 function ofTokenizer(name) {
     if (name.length > 200 || /[${}<>]/.test(name))
         return undefined;
-    return megatron_vocabulary_entries.find(([word]) => word.test(name))?.[1] ?? rowsOf(name);
+    return megatron_vocabulary_entries.find(([word]) => word.test(name))?.[1] ?? megatron_vocabulary_rowsOf(name);
 }
 /** Rows of a published model's token table, of its text model where it has several. */
-function rowsOf(name) {
+function megatron_vocabulary_rowsOf(name) {
     const config = findModel(name)?.config;
     const text = config === undefined ? undefined : own(config, 'text_config');
     const rows = config && (own(config, 'vocab_size') ?? (isDictionary(text) ? own(text, 'vocab_size') : undefined));
@@ -48236,7 +48283,7 @@ const megatron_vocabulary_encoders = /bert|electra|bart|t5|clip|whisper|deberta/
  */
 function twinOf(sizes, words) {
     const twins = modelNames.flatMap((name) => {
-        const rows = megatron_vocabulary_encoders.test(name) || !megatron_vocabulary_hasSizes(name, sizes) ? undefined : rowsOf(name);
+        const rows = megatron_vocabulary_encoders.test(name) || !megatron_vocabulary_hasSizes(name, sizes) ? undefined : megatron_vocabulary_rowsOf(name);
         return rows === undefined ? [] : [{ name, rows }];
     });
     const text = megatron_vocabulary_folded(words.join(' '));

@@ -19,7 +19,8 @@ from torch.utils._pytree import tree_flatten
 import cuda_autocast
 import peak
 
-PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "_scaled_dot_product", "_grouped_mm")
+# What has a rate of its own: products, attention, and rows added by index to a tensor of zeros.
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "_scaled_dot_product", "_grouped_mm", "index_put", "new_zeros")
 VIEWS = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "arange", "detach", "alias", "view", "t", "transpose", "expand", "slice",
          "select", "unsqueeze", "_unsafe_view", "split", "as_strided", "permute", "squeeze", "unbind", "split_with_sizes", "ones_like"}
 
@@ -87,6 +88,9 @@ WIDE = dict(hidden_size=2048, num_attention_heads=32, num_key_value_heads=8, hea
 QWEN3 = dict(hidden_size=1024, num_attention_heads=16, num_key_value_heads=8, head_dim=128, intermediate_size=3072, vocab_size=1024)
 GPT2 = dict(n_embd=1280, n_head=20, n_layer=3, vocab_size=1024, n_positions=8192, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0)
 NEOX = dict(hidden_size=2048, num_attention_heads=8, intermediate_size=8192, vocab_size=1024)
+OLMOE = dict(hidden_size=1024, num_attention_heads=8, num_key_value_heads=8, intermediate_size=512, num_experts=16, num_experts_per_tok=4, vocab_size=1024)
+QWEN3_MOE = dict(hidden_size=1024, num_attention_heads=8, num_key_value_heads=2, head_dim=128, intermediate_size=3072, moe_intermediate_size=512, num_experts=16, num_experts_per_tok=4, vocab_size=1024)
+MIXTRAL = dict(hidden_size=1024, num_attention_heads=8, num_key_value_heads=2, intermediate_size=2048, num_local_experts=8, num_experts_per_tok=2, vocab_size=1024)
 MIXED = dict(weights_dtype="bf16")
 CASES = [
     ("llama", WIDE, run(**MIXED)),
@@ -97,6 +101,9 @@ CASES = [
     ("phi3", dict(WIDE, num_key_value_heads=32, pad_token_id=0), run(**MIXED)),
     ("gpt2", GPT2, run()),
     ("gpt_neox", NEOX, run(**MIXED)),
+    ("olmoe", OLMOE, run(**MIXED)),
+    ("qwen3_moe", QWEN3_MOE, run(**MIXED)),
+    ("mixtral", MIXTRAL, run(**MIXED)),
 ]
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-import { definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
+import { benchmark, definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
 import { sources } from './sources.ts';
 
 // Constants of whole training steps, as the time model (`cost/time`) reads them. Those of kernels are in `facts/kernels.ts`.
@@ -281,6 +281,8 @@ export const elementary = numbers({
   /** and joined with what is not rotated */
   ropeJoined: passes([26, 38], [12, 20]),
   gated: passes([10, 18], [2, 3]),
+  /** and the gradients of gate and up put together, where one matrix makes both */
+  gatedTogether: passes([10, 26], [2, 4]),
   plain: passes([4, 6], [1, 1]),
   /** GELU in steps of 16 bits (`gelu_fast`), and of fp32 from the power on (`gelu_new` under autocast) */
   multipliedGelu: passes([40, 72], [8, 12]),
@@ -291,6 +293,10 @@ export const elementary = numbers({
   cast: passes([6, 6], [1, 1]),
   /** a result, and a mask of one byte */
   dropout: passes([5, 5], [1, 1]),
+  /** rows of experts gathered, weighed and put back in order, by what the router sorts: kernels of a few elements for each token */
+  routed: passes([12, 14], [14, 9]),
+  /** tokens that rows are gathered from and added up to, with one more gradient that is added to theirs */
+  unrouted: passes([4, 8], [0, 0]),
 });
 
 const started = (forward: number, backward: number) => ({
@@ -303,8 +309,26 @@ export const heavyKernels = numbers({
   product: started(1, 2),
   attention: started(1, 3),
   writtenOutAttention: started(9, 12),
+  /** a gradient of zeros, and rows added to it by index, which are sorted first */
+  addsByIndex: started(0, 2),
   /** PEFT's: two casts of the input and one of each factor, two products, a scale and a sum */
   adapter: started(8, 12),
+});
+
+/**
+ * Rows added by index, which is what the gradient of gathered rows is in PyTorch: bytes for each element with the zeros that they are
+ * added to, and the share of the streaming rate that they reach.
+ */
+export const addsByIndex = numbers({
+  bytes: dispatched(8, 'byte/element'),
+  share: benchmark({
+    title:
+      'pytorch/ao pull request 4623: the backward pass of a gather of 196,608 rows of 2,048 elements takes 1.848 ms on B200',
+    url: 'https://github.com/pytorch/ao/pull/4623',
+    date: '2026-11-28',
+  })(0.26, 'ratio'),
+  /** gathers of a routed row, out of its token and back into the order of tokens */
+  gathers: dispatched(2, 'count'),
 });
 
 /** Seconds of a kernel besides what its bytes take: it starts, fills the chip and drains. */

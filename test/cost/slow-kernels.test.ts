@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { costOf, small } from './estimates.ts';
+import { costOf, mixture, small } from './estimates.ts';
 
 const trainer = { framework: 'transformers', accelerator: 'h200-sxm-141gb', gpus: 1, sequence_length: 4096 };
 const parts = (run: object, config: object = {}) =>
@@ -76,5 +76,22 @@ describe('attention whose kernel PyTorch chooses', () => {
     ['Megatron asks cuDNN by itself', { framework: 'megatron', dropout: true }],
   ])('or not: %s', (_, run) => {
     expect(dropping(0.1, run)).toBe(dropping(0, run));
+  });
+});
+
+describe('experts of Transformers', () => {
+  it('take 1.46 times as long for grouped products as the kernels of single ones do', () => {
+    const products = (framework: string, width: number) =>
+      costOf({ ...mixture, intermediate_size: width }, { ...trainer, framework }).throughput.parts.matrix_products;
+    const ofExperts = (framework: string) => products(framework, 4096) - products(framework, 1024);
+    expect(ofExperts('transformers') / ofExperts('fsdp')).toBeCloseTo(1.46, 10);
+  });
+
+  it('move rows by index, whose gradients are added far below the streaming rate', () => {
+    const moved = (experts: number) =>
+      costOf({ ...mixture, num_experts_per_tok: experts }, trainer).throughput.parts.memory_bound;
+    const one = (moved(3) - moved(2)) / (mixture.num_hidden_layers * trainer.sequence_length * mixture.hidden_size);
+    // 28 bytes at 4.08 TB/s and 16 at 1.06, and what SwiGLU moves of twice as many elements.
+    expect(one * 4.08e12).toBeCloseTo(12 + 14 + 16 / 0.26 + 2 * (10 + 26), -1);
   });
 });

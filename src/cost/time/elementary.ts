@@ -1,4 +1,4 @@
-import { elementary, heavyKernels, kernelStart } from '../../facts/steps.ts';
+import { addsByIndex, elementary, heavyKernels, kernelStart } from '../../facts/steps.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isTarget } from '../count/lora.ts';
@@ -15,7 +15,7 @@ type Kind<Name extends Operation['kind']> = Extract<Operation, { kind: Name }>;
 export function elementaryTraffic(list: readonly Operation[], run: TrainingRun, context: Context): Traffic {
   const execution = executionOf(run);
   const all = [
-    ...list.flatMap((operation) => steps(operation, run, execution, context)),
+    ...list.flatMap((operation) => steps(operation, list, run, execution, context)),
     ...readers(list, execution, context),
     ...castWeights(list, execution, context),
   ];
@@ -42,19 +42,20 @@ export function elementarySeconds(list: readonly Operation[], run: TrainingRun, 
   }
   return [
     bytes[0] / context.bandwidth + forward * kernelStart.seconds,
-    bytes[1] / context.bandwidth + backward * kernelStart.seconds,
+    bytes[1] / context.bandwidth + backward * kernelStart.seconds + addingSeconds(list, run, context),
   ];
 }
 
 /** What `elementarySeconds` counts. */
 export const isElementary = ({ kind }: Operation): boolean =>
-  kind === 'norm' || kind === 'add' || kind === 'rope' || kind === 'activation';
+  kind === 'norm' || kind === 'add' || kind === 'rope' || kind === 'activation' || kind === 'dispatch';
 
 /** How many elements of how many tensors an operation moves. */
 type Step = readonly [each: Bytes, elements: number, times?: number];
 
 function steps(
   operation: Operation,
+  list: readonly Operation[],
   run: TrainingRun,
   { autocast, widens }: Execution,
   { T }: Context,
@@ -71,11 +72,27 @@ function steps(
       return [[ropeBytes(operation, autocast), (operation.query.elements + operation.key.elements) * T]];
     case 'activation': {
       const imbalance = operation.input.region === 'routed' ? run.expertImbalance : 1;
-      return [[activationBytes(operation), operation.output.elements * T * imbalance]];
+      return [[activationBytes(operation, list), operation.output.elements * T * imbalance]];
     }
+    case 'dispatch':
+      return [
+        [elementary.routed, rowsOf(operation, run, T)],
+        [elementary.unrouted, operation.width * T],
+      ];
     default:
       return [];
   }
+}
+
+/** Elements of the rows that experts get. */
+const rowsOf = ({ active, width }: Kind<'dispatch' | 'combine'>, run: TrainingRun, T: number): number =>
+  width * T * active * run.expertImbalance;
+
+/** Seconds of adding the gradients of gathered rows by index. */
+function addingSeconds(list: readonly Operation[], run: TrainingRun, { T, bandwidth }: Context): number {
+  const { bytes, share, gathers } = addsByIndex;
+  const rows = list.reduce((sum, one) => sum + (one.kind === 'dispatch' ? rowsOf(one, run, T) : 0), 0);
+  return (gathers * bytes * rows) / (share * bandwidth);
 }
 
 /** Norms of heads read what a product wrote, which is in 16 bits; LayerNorm computes in fp32 under CUDA's autocast. */
@@ -100,10 +117,14 @@ function ropeBytes({ joined }: Kind<'rope'>, autocast: boolean): Bytes {
   return autocast ? elementary.ropeWide : elementary.rope;
 }
 
-function activationBytes({ gated, function: name }: Kind<'activation'>): Bytes {
+function activationBytes({ gated, gate, function: name }: Kind<'activation'>, list: readonly Operation[]): Bytes {
   if (name === 'gelu_fast') return elementary.multipliedGelu;
   if (name === 'gelu_new') return elementary.poweredGelu;
-  return gated ? elementary.gated : elementary.plain;
+  if (!gated) return elementary.plain;
+  const together = list.some(
+    (one) => one.kind === 'linear' && one.storedFused === true && one.output.name === gate?.name,
+  );
+  return together ? elementary.gatedTogether : elementary.gated;
 }
 
 /** Kernels whose time is elsewhere. */
@@ -113,6 +134,7 @@ function heavies(list: readonly Operation[], run: TrainingRun, context: Context)
   return [
     ...fusedProducts(list, context).map(() => heavyKernels.product),
     ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
+    ...list.flatMap((one) => (one.kind === 'dispatch' ? [heavyKernels.addsByIndex] : [])),
     ...list.flatMap((one) =>
       one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [heavyKernels.adapter] : [],
     ),
