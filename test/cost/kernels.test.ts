@@ -1,11 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { expand } from '../../src/cost/expand/model.ts';
+import { attentionSeconds } from '../../src/cost/time/attention.ts';
 import { collectiveSeconds } from '../../src/cost/time/collective.ts';
+import { contextOf } from '../../src/cost/time/context.ts';
 import { gemmSeconds } from '../../src/cost/time/gemm.ts';
 import { type AcceleratorId, accelerators } from '../../src/facts/accelerators.ts';
 import { type Collectives, type GemmFacts, kernelsOf } from '../../src/facts/kernels.ts';
+import { stepFacts } from '../../src/facts/steps.ts';
+import { costOf, modelOf, small } from './estimates.ts';
 
-// Times that ai-dynamo/aiconfigurator published (scripts/oracle/kernel_tables.py): the tables that the constants were fitted on.
+// Products and collectives that ai-dynamo/aiconfigurator published (scripts/oracle/kernel_tables.py): the constants were fitted on its tables.
 
 type Kind = keyof Collectives;
 type Products = readonly (readonly [m: number, n: number, k: number, microseconds: number])[];
@@ -82,6 +87,47 @@ describe('collectives within the fast domain', () => {
   it.each(kinds)('%s: no constant of %s is half too large or a third too small', (id, kind, rows) => {
     const facts = kernelsOf(accelerators[id]).collectives[kind];
     expectBest(`${id} ${kind}`, facts, (changes) => collectiveError(id, kind, rows, changes));
+  });
+});
+
+describe('attention with heads of 128 over 16,384 tokens, causal', () => {
+  const [hidden, tokens] = [2048, 16_384];
+  const config = { ...small, hidden_size: hidden, num_attention_heads: hidden / 128, max_position_embeddings: tokens };
+
+  /** TFLOP/s of the forward pass, and of both, for sequences of S tokens: a benchmark, which knows no step around it. */
+  const rates = (fields: object, S: number) => {
+    const batch = { sequence_length: S, micro_batch_size: tokens / S, global_batch_size: tokens / S };
+    const { run, machine } = costOf(config, { gpus: 1, ...fields, ...batch }).run;
+    const core = expand(modelOf(config)).layers[0]?.operations.find((one) => one.kind === 'attention');
+    if (machine === undefined || core?.kind !== 'attention') throw new Error('no machine, or no attention');
+    const context = contextOf(run, machine, 1, { step: { ...stepFacts, attention: 1 }, kernelsOf });
+    const [forward, backward] = attentionSeconds(core, run, context);
+    // Half of 4 S^2 H d for each sequence, and two and a half times as much backward (Dao 2023, 4.1).
+    const flops = (4 * S * tokens * hidden) / 2;
+    return { forward: flops / forward / 1e12, both: (3.5 * flops) / (forward + backward) / 1e12 };
+  };
+
+  // For 512, 1,024, ... 16,384 tokens: the plots of FlashAttention-2 (arXiv:2307.08691, figure 4, and its repository) and of
+  // FlashAttention-3 (arXiv:2407.08608, figure 5).
+  it.each([
+    ['FlashAttention-2 on A100', { accelerator: 'a100-sxm-80gb' }, 'both', [99, 133, 155, 173, 182, 189]],
+    [
+      'FlashAttention-2 on H100',
+      { accelerator: 'h100-sxm-80gb', attention_kernel: 'flash2' },
+      'both',
+      [163, 221, 265, 294, 308, 328],
+    ],
+    [
+      'FlashAttention-3 on H100',
+      { accelerator: 'h100-sxm-80gb', attention_kernel: 'cudnn' },
+      'forward',
+      [292, 423, 521, 579, 602, 616],
+    ],
+  ] as const)('%s reaches what its plot shows, within 7 %%', (_, fields, pass, plotted) => {
+    for (const [index, teraflops] of plotted.entries()) {
+      const ratio = rates(fields, 512 * 2 ** index)[pass] / teraflops;
+      expect(Math.abs(ratio - 1), `${512 * 2 ** index} tokens`).toBeLessThan(0.07);
+    }
   });
 });
 
