@@ -25539,7 +25539,7 @@ const isSign = (token, ...signs) => token?.kind === 'sign' && signs.includes(tok
 
 ;// CONCATENATED MODULE: ./build/text/shell-machine.js
 
-/** What one script may cost: statements, how deep they nest, turns of a loop, characters of one value and of all words together. */
+/** What one script may cost: statements, how deep they nest, turns of all loops, characters of one value and of all words together. */
 const shell_machine_limits = {
     statements: 20_000,
     calls: 8,
@@ -25691,8 +25691,10 @@ function variable(inside, machine) {
         return shell_open_unknown(`\${${inside}}`, machine);
     const value = valueAt(name, place, machine);
     const open = () => shell_open_unknown(needsOf(value ?? '', machine)[0] ?? name, machine);
-    if (length === '#')
-        return value === undefined || isOpen(value) ? open() : String(value.length);
+    if (length === '#') {
+        const items = place === '[@]' || place === '[*]' ? listOf(`${name}[@]`, machine) : undefined;
+        return value === undefined || isOpen(value) ? open() : String((items ?? value).length);
+    }
     if (rest === '')
         return value ?? open();
     const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
@@ -26190,6 +26192,7 @@ function readScript(written, files = () => undefined, inputs = {}) {
         folder: '.',
         positional: [],
         steps: 0,
+        turns: 0,
         calls: 0,
         depth: 0,
         spent: 0,
@@ -26502,12 +26505,13 @@ function counts(head, body, machine) {
     if (parts.length !== 3 || body.some((token) => ['break', 'continue'].includes(shell_words_plain(token) ?? '')))
         return false;
     compute(first, machine);
-    for (let turn = 0; turn < shell_machine_limits.turns; turn++) {
+    while (machine.turns < shell_machine_limits.turns) {
         const goesOn = compute(condition, machine);
         if (goesOn.kind === 'open')
             return false;
         if (!goesOn.value)
             return true;
+        machine.turns += 1;
         shell_run(body, machine);
         compute(step, machine);
     }

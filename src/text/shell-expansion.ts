@@ -90,7 +90,10 @@ function variable(inside: string, machine: Machine): string {
   if (name === '') return unknown(`\${${inside}}`, machine);
   const value = valueAt(name, place, machine);
   const open = () => unknown(needsOf(value ?? '', machine)[0] ?? name, machine);
-  if (length === '#') return value === undefined || isOpen(value) ? open() : String(value.length);
+  if (length === '#') {
+    const items = place === '[@]' || place === '[*]' ? listOf(`${name}[@]`, machine) : undefined;
+    return value === undefined || isOpen(value) ? open() : String((items ?? value).length);
+  }
   if (rest === '') return value ?? open();
   const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
   const word = deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));

@@ -21,7 +21,7 @@ export type Inputs = Readonly<Record<string, string>>;
 
 export type Sources = (path: string) => string | undefined;
 
-/** What one script may cost: statements, how deep they nest, turns of a loop, characters of one value and of all words together. */
+/** What one script may cost: statements, how deep they nest, turns of all loops, characters of one value and of all words together. */
 export const limits = {
   statements: 20_000,
   calls: 8,
@@ -49,6 +49,7 @@ export type Machine = {
   folder: string;
   positional: readonly string[];
   steps: number;
+  turns: number;
   calls: number;
   depth: number;
   spent: number;

@@ -50,6 +50,7 @@ export function readScript(written: string, files: Sources = () => undefined, in
     folder: '.',
     positional: [],
     steps: 0,
+    turns: 0,
     calls: 0,
     depth: 0,
     spent: 0,
@@ -366,10 +367,11 @@ function counts(head: readonly Token[], body: readonly Token[], machine: Machine
   const [first = '', condition = '', step = ''] = parts;
   if (parts.length !== 3 || body.some((token) => ['break', 'continue'].includes(plain(token) ?? ''))) return false;
   compute(first, machine);
-  for (let turn = 0; turn < limits.turns; turn++) {
+  while (machine.turns < limits.turns) {
     const goesOn = compute(condition, machine);
     if (goesOn.kind === 'open') return false;
     if (!goesOn.value) return true;
+    machine.turns += 1;
     run(body, machine);
     compute(step, machine);
   }

@@ -42,6 +42,7 @@ describe('a launch script, followed and never run', () => {
       'A=()\nfor ((i=0; i<3; i++)); do if (( i < 1 )); then A+=(0); else A+=(1); fi; done\nrun "${A[*]}" end',
       'run 0 1 1 end',
     ],
+    ['lengths', 'A=(ab cd ef)\nB=abcd\nrun ${#A[@]} ${#B}', 'run 3 4'],
     ['a list joined by another sign', 'A=(1 2 3)\nB=$(IFS=", "; echo "${A[*]}")\nrun $B "${A[*]}"', 'run 1,2,3 1 2 3'],
     ['printf', 'printf -v A "[%s]-%d%%" x 3\nrun $A $(printf "%s.json" y)', 'run [x]-3% y.json'],
     ['a format that is not followed', 'printf -v A "%03d" 3\nrun --a $A', 'run --a $A'],
