@@ -48757,12 +48757,12 @@ function statePrecision(say) {
     const four = ['fp4_format', 'fp4'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
     if (four !== undefined)
         say.runIs('precision', 'fp4', four);
-    if (eight !== undefined)
-        say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', eight);
-    if (eight !== undefined)
+    const flag = say.flag('fp8') === true ? 'fp8' : eight;
+    if (flag !== undefined) {
+        say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', flag);
+        // Without it Megatron-LM's recipe is `delayed`, Megatron-Bridge's `tensorwise`: a scale for each tensor either way.
         say.run('fp8_recipe', 'fp8_recipe', (recipe) => recipe === 'blockwise' ? recipe : recipe === 'tensorwise' || recipe === 'delayed' ? 'tensorwise' : undefined);
-    if (say.flag('fp8') === true)
-        say.runIs('precision', 'fp8', 'fp8');
+    }
     if (say.flag('bf16') === true)
         say.runIs('precision', 'bf16', 'bf16');
     if (say.flag('fp16') === true)
@@ -50750,18 +50750,28 @@ const megatron_bridge_py_machines = {
 function stateName(say, root, name) {
     const stated = own(root, 'mixed_precision');
     const call = isDictionary(stated) ? `${textOf(own(stated, '()') ?? '')} ${textOf(own(stated, '0') ?? '')}` : '';
-    const precision = precisionOf(typeof stated === 'string' ? stated : call);
-    if (precision !== undefined)
-        say.runIs('precision', precision, 'mixed_precision');
+    megatron_bridge_py_statePrecision(say, typeof stated === 'string' ? stated : call, 'mixed_precision');
     const [, gpus, machine, words] = /_(\d{1,6})gpu_([a-z0-9]{1,10})_(\w{1,40})$/.exec(name) ?? [];
     if (gpus === undefined || machine === undefined)
         return;
     say.runIs('gpus', Number(gpus), 'name');
     if (Object.hasOwn(megatron_bridge_py_machines, machine))
         say.runIs('accelerator', megatron_bridge_py_machines[machine], 'name');
-    const named = precisionOf(words ?? '');
-    if (named !== undefined)
-        say.runIs('precision', named, 'name');
+    megatron_bridge_py_statePrecision(say, words ?? '', 'name');
+}
+function megatron_bridge_py_statePrecision(say, words, key) {
+    const precision = precisionOf(words);
+    if (precision !== undefined)
+        say.runIs('precision', precision, key);
+    const recipe = precision === 'fp8' ? recipeOfWords(words) : undefined;
+    if (recipe !== undefined)
+        say.runIs('fp8_recipe', recipe, key);
+}
+/** How the registered functions scale (0509780, training/mixed_precision.py): Nano v2's says `current` and takes blocks. */
+function recipeOfWords(words) {
+    if (/subchannel|fp8_?sc|blockwise|nanov2/i.test(words))
+        return 'blockwise';
+    return /current|delayed|fp8_?[cd]s/i.test(words) ? 'tensorwise' : undefined;
 }
 function precisionOf(words) {
     if (/nvfp4|fp4/i.test(words))
@@ -53244,6 +53254,8 @@ function torchtitan_py_states(file) {
     const say = stating({ ...recipe, source: { ...recipe.source, value: config } }, torchtitanPy.id);
     torchtitan_py_stateModel(say, file);
     torchtitan_stateRun(say);
+    if (say.at('float8.registry') === true)
+        say.byDefault('fp8_recipe', 'rowwise', `Float8LinearConverter.Config of torchtitan ${sinceRegistry}`);
     say.byDefault('recompute', 'selective', `torchtitan recomputes what is cheap to compute again (${torchtitan_py_source})`);
     stateLoss(say);
     return say.statement();
@@ -53254,7 +53266,11 @@ function asJobConfig(recipe) {
         ...recipe,
         training: torchtitan_py_trainingOf(torchtitan_py_partOf(recipe, 'training')),
         activation_checkpoint: torchtitan_py_recomputeOf(torchtitan_py_partOf(recipe, 'activation_checkpoint')),
-        model: { spec: own(recipe, 'model_spec') ?? own(recipe, 'model'), converters: convertersOf(recipe) },
+        model: {
+            spec: own(recipe, 'model_spec') ?? own(recipe, 'model'),
+            converters: convertersOf(recipe).map(({ name }) => name),
+        },
+        ...float8Of(convertersOf(recipe)),
     };
 }
 const torchtitan_py_partOf = (from, key) => {
@@ -53276,11 +53292,31 @@ function torchtitan_py_recomputeOf(stated) {
     const mode = own(stated, 'mode') ?? (/^Full/.test(kind) ? 'full' : kind === '' ? undefined : 'selective');
     return { ...stated, mode, selective_ac_option: own(stated, 'selective_ac_option') ?? 'op' };
 }
-/** Names of the converters of linear layers, which stand beside the model or in its call. */
+/** Since when converters stand in the call of the registry, and scale rows where they name no recipe. */
+const sinceRegistry = '6348d93 (2026-04-27)';
+/** Converters of linear layers, which stand beside the model or in its call (`quantization` until 2026-05). */
 function convertersOf(recipe) {
-    const holders = ['model_converters', 'model_spec', 'model'].map((key) => own(torchtitan_py_partOf(recipe, key), 'converters'));
-    const listed = holders.flatMap((one) => (Array.isArray(one) ? one : []));
-    return listed.map((one) => textOf(isDictionary(one) ? own(one, '()') : one).toLowerCase());
+    const places = [
+        ['model_converters', 'converters'],
+        ...['model_spec', 'model'].flatMap((holder) => [
+            [holder, 'converters'],
+            [holder, 'quantization'],
+        ]),
+    ];
+    return places.flatMap(([holder = '', key = '']) => {
+        const listed = own(torchtitan_py_partOf(recipe, holder), key);
+        const all = Array.isArray(listed) ? listed : [];
+        return all.map((one) => ({
+            name: textOf(isDictionary(one) ? own(one, '()') : one).toLowerCase(),
+            recipe: isDictionary(one) ? own(one, 'recipe_name') : undefined,
+            registry: holder !== 'model_converters',
+        }));
+    });
+}
+/** The recipe that the converter of linear layers to 8 bits names, in the words of the TOML. */
+function float8Of(converters) {
+    const found = converters.find(({ name }) => /float8linear/.test(name));
+    return found === undefined ? {} : { float8: { recipe_name: found.recipe, registry: found.registry } };
 }
 /** Words behind a flavor that choose kernels and leave the shape. */
 const kernels = /_(non_fused_qkv|fused_qkv|flex|flex_attn|flex_flash|varlen|varlen_attn|sdpa)$/;

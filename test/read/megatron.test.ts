@@ -235,6 +235,13 @@ describe('Megatron’s small languages', () => {
 });
 
 describe('how fp8 products are scaled', () => {
+  const described = (text: string, path: string) => {
+    const { estimate } = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, path, settingsOf({}));
+    return [estimate?.run.run.precision, estimate?.run.run.fp8Recipe];
+  };
+  const bridge = (name: string, line: string) =>
+    `def ${name}() -> ConfigContainer:\n    cfg = ConfigContainer(\n        model=LlamaModelProvider(num_layers=4, hidden_size=512, num_attention_heads=8, ffn_hidden_size=2048, vocab_size=1024, seq_length=512),\n        train=TrainingConfig(micro_batch_size=1, global_batch_size=8, train_iters=10),\n${line === '' ? '' : `        ${line},\n`}    )\n    return cfg\n`;
+
   it.each([
     ['tensorwise', 'fp8', 'tensorwise'],
     ['delayed', 'fp8', 'tensorwise'],
@@ -245,6 +252,81 @@ describe('how fp8 products are scaled', () => {
     const { run, reading } = read({ 'fp8-format': 'hybrid', 'fp8-recipe': recipe });
     expect([run?.['precision'], run?.['fp8_recipe']]).toEqual([precision, scaled]);
     expect(reading.problems).toEqual(read({ 'fp8-format': 'hybrid' }).reading.problems);
+  });
+
+  it.each([
+    ['mixed_precision = "bf16_with_fp8_current_scaling_mixed"', 'fp8', 'tensorwise'],
+    ['mixed_precision = get_mixed_precision_config("bf16_with_fp8_delayed_scaling_mixed")', 'fp8', 'tensorwise'],
+    ['mixed_precision = "bf16_with_fp8_subchannel_scaling_mixed"', 'fp8', 'blockwise'],
+    ['mixed_precision = "nanov2_bf16_with_fp8_current_scaling_mixed"', 'fp8', 'blockwise'],
+    ['mixed_precision = "bf16_with_mxfp8_mixed"', 'mxfp8', undefined],
+    ['mixed_precision = "bf16_mixed"', 'bf16', undefined],
+  ])('%s of Megatron-Bridge', (line, precision, scaled) => {
+    const text = bridge('llama3_8b_pretrain', line);
+    expect(described(text, 'recipe.py')).toEqual([precision, scaled]);
+  });
+
+  it.each([
+    ['h100_fp8cs', 'fp8', 'tensorwise'],
+    ['h100_fp8sc', 'fp8', 'blockwise'],
+    ['b200_fp8mx', 'mxfp8', undefined],
+    ['h100_bf16', 'bf16', undefined],
+  ])('a recipe of Megatron-Bridge whose name ends in %s', (name, precision, scaled) => {
+    expect(described(bridge(`llama3_8b_pretrain_8gpu_${name}_config`, ''), 'recipe.py')).toEqual([precision, scaled]);
+  });
+
+  it.each([
+    ['model_converters=ModelConvertersContainer.Config(converters=[Float8LinearConverter.Config()])', undefined],
+    [
+      'model_converters=ModelConvertersContainer.Config(converters=[Float8LinearConverter.Config(recipe_name="rowwise")])',
+      'rowwise',
+    ],
+    ['model_spec=model_registry("8B", quantization=[Float8LinearConverter.Config()])', 'rowwise'],
+    ['model_spec=model_registry("8B", converters=[Float8LinearConverter.Config()])', 'rowwise'],
+    [
+      'model_spec=model_registry("8B", converters=[Float8LinearConverter.Config(recipe_name="tensorwise")])',
+      'tensorwise',
+    ],
+    [
+      'model_spec=model_registry("8B", converters=[Float8LinearConverter.Config(recipe_name="rowwise_with_gw_hp")])',
+      'rowwise',
+    ],
+  ])('torchtitan in Python: %s', (line, scaled) => {
+    const spec = line.startsWith('model_spec') ? '' : 'model_spec=model_registry("8B"),';
+    const text = `from torchtitan.models.llama3 import model_registry\ndef llama3_8b() -> Trainer.Config:\n    return Trainer.Config(${spec}${line}, training=TrainingConfig(seq_len=8192, local_batch_size=1))\n`;
+    expect(described(text, 'torchtitan/models/llama3/config_registry.py')).toEqual(['fp8', scaled]);
+  });
+
+  it.each([
+    [{ fp8: true, fp8_recipe: 'blockwise' }, 'fp8', 'blockwise'],
+    [{ fp8: true, fp8_hybrid: true }, 'fp8', undefined],
+    [{ fp8: true, fp8_recipe: 'mxfp8' }, 'mxfp8', undefined],
+    [{ fp8: false, fp8_recipe: 'blockwise' }, 'bf16', undefined],
+  ])('%j of NeMo', (model, precision, scaled) => {
+    const sizes = {
+      num_layers: 4,
+      hidden_size: 512,
+      num_attention_heads: 8,
+      ffn_hidden_size: 2048,
+      encoder_seq_length: 512,
+    };
+    const text = JSON.stringify({
+      trainer: { devices: 8, num_nodes: 1, precision: 'bf16' },
+      model: {
+        mcore_gpt: true,
+        micro_batch_size: 1,
+        global_batch_size: 8,
+        override_vocab_size: 1024,
+        ...sizes,
+        ...model,
+      },
+    });
+    expect(described(text, 'config.yaml')).toEqual([precision, scaled]);
+  });
+
+  it('Primus: what its experiment says of Megatron', () => {
+    const text = `work_group: a\nmodules:\n  pre_trainer:\n    framework: megatron\n    config: pre_trainer.yaml\n    model: llama3.1_8B.yaml\n    overrides:\n      fp8: hybrid\n      fp8_recipe: blockwise\n      seq_length: 8192\n      micro_batch_size: 1\n      global_batch_size: 8\n`;
+    expect(described(text, 'experiment.yaml')).toEqual(['fp8', 'blockwise']);
   });
 
   it.each([

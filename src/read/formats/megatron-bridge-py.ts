@@ -111,14 +111,25 @@ const machines: Readonly<Record<string, string>> = {
 function stateName(say: Stating, root: Dictionary, name: string): void {
   const stated = own(root, 'mixed_precision');
   const call = isDictionary(stated) ? `${textOf(own(stated, '()') ?? '')} ${textOf(own(stated, '0') ?? '')}` : '';
-  const precision = precisionOf(typeof stated === 'string' ? stated : call);
-  if (precision !== undefined) say.runIs('precision', precision, 'mixed_precision');
+  statePrecision(say, typeof stated === 'string' ? stated : call, 'mixed_precision');
   const [, gpus, machine, words] = /_(\d{1,6})gpu_([a-z0-9]{1,10})_(\w{1,40})$/.exec(name) ?? [];
   if (gpus === undefined || machine === undefined) return;
   say.runIs('gpus', Number(gpus), 'name');
   if (Object.hasOwn(machines, machine)) say.runIs('accelerator', machines[machine], 'name');
-  const named = precisionOf(words ?? '');
-  if (named !== undefined) say.runIs('precision', named, 'name');
+  statePrecision(say, words ?? '', 'name');
+}
+
+function statePrecision(say: Stating, words: string, key: string): void {
+  const precision = precisionOf(words);
+  if (precision !== undefined) say.runIs('precision', precision, key);
+  const recipe = precision === 'fp8' ? recipeOfWords(words) : undefined;
+  if (recipe !== undefined) say.runIs('fp8_recipe', recipe, key);
+}
+
+/** How the registered functions scale (0509780, training/mixed_precision.py): Nano v2's says `current` and takes blocks. */
+function recipeOfWords(words: string): string | undefined {
+  if (/subchannel|fp8_?sc|blockwise|nanov2/i.test(words)) return 'blockwise';
+  return /current|delayed|fp8_?[cd]s/i.test(words) ? 'tensorwise' : undefined;
 }
 
 function precisionOf(words: string): string | undefined {

@@ -132,12 +132,14 @@ function statePrecision(say: Stating): void {
   const eight = ['fp8_format', 'fp8'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
   const four = ['fp4_format', 'fp4'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
   if (four !== undefined) say.runIs('precision', 'fp4', four);
-  if (eight !== undefined) say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', eight);
-  if (eight !== undefined)
+  const flag = say.flag('fp8') === true ? 'fp8' : eight;
+  if (flag !== undefined) {
+    say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', flag);
+    // Without it Megatron-LM's recipe is `delayed`, Megatron-Bridge's `tensorwise`: a scale for each tensor either way.
     say.run('fp8_recipe', 'fp8_recipe', (recipe) =>
       recipe === 'blockwise' ? recipe : recipe === 'tensorwise' || recipe === 'delayed' ? 'tensorwise' : undefined,
     );
-  if (say.flag('fp8') === true) say.runIs('precision', 'fp8', 'fp8');
+  }
   if (say.flag('bf16') === true) say.runIs('precision', 'bf16', 'bf16');
   if (say.flag('fp16') === true) say.runIs('precision', 'fp16', 'fp16');
   say.byDefault('precision', 'fp32', `neither --bf16 nor --fp16 is given (${megatronRead})`);

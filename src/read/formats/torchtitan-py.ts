@@ -26,6 +26,8 @@ function states(file: ParsedFile): Statement {
   const say = stating({ ...recipe, source: { ...recipe.source, value: config } }, torchtitanPy.id);
   stateModel(say, file);
   stateRun(say);
+  if (say.at('float8.registry') === true)
+    say.byDefault('fp8_recipe', 'rowwise', `Float8LinearConverter.Config of torchtitan ${sinceRegistry}`);
   say.byDefault('recompute', 'selective', `torchtitan recomputes what is cheap to compute again (${source})`);
   stateLoss(say);
   return say.statement();
@@ -37,7 +39,11 @@ function asJobConfig(recipe: Dictionary): Dictionary {
     ...recipe,
     training: trainingOf(partOf(recipe, 'training')),
     activation_checkpoint: recomputeOf(partOf(recipe, 'activation_checkpoint')),
-    model: { spec: own(recipe, 'model_spec') ?? own(recipe, 'model'), converters: convertersOf(recipe) },
+    model: {
+      spec: own(recipe, 'model_spec') ?? own(recipe, 'model'),
+      converters: convertersOf(recipe).map(({ name }) => name),
+    },
+    ...float8Of(convertersOf(recipe)),
   };
 }
 
@@ -62,11 +68,35 @@ function recomputeOf(stated: Dictionary): Dictionary {
   return { ...stated, mode, selective_ac_option: own(stated, 'selective_ac_option') ?? 'op' };
 }
 
-/** Names of the converters of linear layers, which stand beside the model or in its call. */
-function convertersOf(recipe: Dictionary): readonly string[] {
-  const holders = ['model_converters', 'model_spec', 'model'].map((key) => own(partOf(recipe, key), 'converters'));
-  const listed: readonly unknown[] = holders.flatMap((one) => (Array.isArray(one) ? one : []));
-  return listed.map((one) => textOf(isDictionary(one) ? own(one, '()') : one).toLowerCase());
+/** Since when converters stand in the call of the registry, and scale rows where they name no recipe. */
+const sinceRegistry = '6348d93 (2026-04-27)';
+
+type Converter = { readonly name: string; readonly recipe: unknown; readonly registry: boolean };
+
+/** Converters of linear layers, which stand beside the model or in its call (`quantization` until 2026-05). */
+function convertersOf(recipe: Dictionary): readonly Converter[] {
+  const places = [
+    ['model_converters', 'converters'],
+    ...['model_spec', 'model'].flatMap((holder) => [
+      [holder, 'converters'],
+      [holder, 'quantization'],
+    ]),
+  ] as const;
+  return places.flatMap(([holder = '', key = '']) => {
+    const listed = own(partOf(recipe, holder), key);
+    const all: readonly unknown[] = Array.isArray(listed) ? listed : [];
+    return all.map((one) => ({
+      name: textOf(isDictionary(one) ? own(one, '()') : one).toLowerCase(),
+      recipe: isDictionary(one) ? own(one, 'recipe_name') : undefined,
+      registry: holder !== 'model_converters',
+    }));
+  });
+}
+
+/** The recipe that the converter of linear layers to 8 bits names, in the words of the TOML. */
+function float8Of(converters: readonly Converter[]): Dictionary {
+  const found = converters.find(({ name }) => /float8linear/.test(name));
+  return found === undefined ? {} : { float8: { recipe_name: found.recipe, registry: found.registry } };
 }
 
 /** Words behind a flavor that choose kernels and leave the shape. */
