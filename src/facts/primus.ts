@@ -15,6 +15,8 @@ export const primusPresets: {
   readonly modules: Readonly<Record<string, PrimusPreset>>;
   /** Models of torchtitan by the files that name them (`primus/configs/models/torchtitan`). */
   readonly torchtitan: Readonly<Record<string, { readonly name: string; readonly flavor: string }>>;
+  /** Models of MaxText likewise (`primus/configs/models/maxtext`): the name that MaxText has for one, or its sizes. */
+  readonly maxtext: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 } = table;
 
 /** Where Primus' own module for torchtitan differs from torchtitan (`primus/configs/modules/torchtitan/pre_trainer.yaml`). */
@@ -29,6 +31,15 @@ export const primusTorchtitan = {
   parallelism: { data_parallel_shard_degree: -1 },
   activation_checkpoint: { mode: 'none' },
   compile: { enable: true },
+} as const;
+
+/** Where Primus' own module for MaxText differs from MaxText (`primus/configs/modules/maxtext/pre_trainer.yaml`). */
+export const primusMaxtext = {
+  remat_policy: 'full',
+  dtype: 'bfloat16',
+  weight_dtype: 'bfloat16',
+  quantization: '',
+  steps: 1_000,
 } as const;
 
 export const primusVersion = 'Primus fd1eeabb';

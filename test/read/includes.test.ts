@@ -67,6 +67,22 @@ describe('a Primus experiment', () => {
     expect(reading.kind === 'read' && reading.run[0]?.fields).toMatchObject({ microBatchSize: 3 });
   });
 
+  it('of MaxText has the sizes of its model’s file, and the machine of its folder', () => {
+    const text = experiment
+      .replace('framework: megatron', 'framework: maxtext')
+      .replace('micro_batch_size: 3', 'per_device_batch_size: 3');
+    const model =
+      'extends: [model_base.yaml]\nbase_emb_dim: 64\nbase_num_query_heads: 4\nbase_num_kv_heads: 4\nbase_mlp_dim: 128\nhead_dim: 16\nvocab_size: 100\nbase_num_decoder_layers: 7';
+    const reading = read({ [root]: text, 'primus/configs/models/maxtext/ours.yaml': model }, root);
+    expect(layersOf(reading)).toBe(7);
+    expect(reading.kind === 'read' && reading.run[0]).toMatchObject({
+      fields: { accelerator: 'mi300x', recompute: 'full', weightsDtype: 'bf16' },
+      relations: { batchPerGpu: 3 },
+    });
+    const other = read({ [root]: experiment.replace('framework: megatron', 'framework: other') }, root);
+    expect(other.problems.map(({ message }) => message).join()).toContain('framework other are not read yet');
+  });
+
   it('shows the fields of the files that it reaches', () => {
     const reading = read(files, root);
     expect(reading.kind === 'read' && reading.fields.map(({ path }) => path)).toEqual(

@@ -1,12 +1,20 @@
 import { findAccelerator } from '../../facts/accelerators.ts';
-import { type PrimusPreset, primusPresets, primusTorchtitan, primusVersion } from '../../facts/primus.ts';
-import type { Statement } from '../../model/statement.ts';
+import {
+  type PrimusPreset,
+  primusMaxtext,
+  primusPresets,
+  primusTorchtitan,
+  primusVersion,
+} from '../../facts/primus.ts';
+import type { Keys, Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, OtherModel, own, textOf } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import { overlaid } from '../../text/merge.ts';
-import { type Argument, type Arguments, argumentsAt, joined } from '../arguments.ts';
+import { type Argument, type Arguments, argumentsAt, joined, statingArguments } from '../arguments.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
+import { joinedStatements } from '../scripts.ts';
+import { maxtext } from './maxtext.ts';
 import { statementOf, withoutDefaults } from './megatron-arguments.ts';
 import { torchtitan } from './torchtitan.ts';
 
@@ -77,7 +85,8 @@ function experiment(file: ParsedFile, beside: Beside): Statement {
   const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
   const [name, module] = moduleOf(root);
   const framework = String(own(module, 'framework'));
-  if (framework === 'torchtitan') return ofTorchtitan(file, name, module, beside);
+  const other = listed(foreign, framework);
+  if (other !== undefined) return ofForeign(file, [name, module], framework, other, beside);
   if (framework !== 'megatron') throw frameworkUnread(file, name, framework);
   const missing: string[] = [];
   const part = (kind: Chain['kind'], key: string): Arguments => {
@@ -93,30 +102,65 @@ function experiment(file: ParsedFile, beside: Beside): Statement {
   return { ...statement, problems: [...statement.problems, ...absent] };
 }
 
-/** torchtitan's keys in YAML: Primus' module, the model's file, and the overrides, read as torchtitan's own file is. */
-function ofTorchtitan(file: ParsedFile, name: string, module: Dictionary, beside: Beside): Statement {
+/** Frameworks whose own keys an experiment has in YAML, with what Primus installs for them. */
+type Foreign = {
+  readonly format: Format;
+  readonly models: (asked: string) => Keys | undefined;
+  readonly defaults: Keys;
+  /** the key of the framework that says which model it is */
+  readonly model: string;
+};
+
+const foreign: Readonly<Record<string, Foreign>> = {
+  torchtitan: {
+    format: torchtitan,
+    models: (asked) => {
+      const model = listed(primusPresets.torchtitan, asked);
+      return model === undefined ? undefined : { model };
+    },
+    defaults: primusTorchtitan,
+    model: 'model.flavor',
+  },
+  maxtext: {
+    format: maxtext,
+    models: (asked) => listed(primusPresets.maxtext, asked),
+    defaults: primusMaxtext,
+    model: 'model_name',
+  },
+};
+
+const listed = <Row>(table: Readonly<Record<string, Row>>, name: string): Row | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;
+
+/** Primus' module, the model's file, and the overrides, read as a file of the framework's own is. */
+function ofForeign(
+  file: ParsedFile,
+  [name, module]: Module,
+  framework: string,
+  by: Foreign,
+  beside: Beside,
+): Statement {
   const asked = textOf(own(module, 'model')).replace(/\.ya?ml$/, '');
-  const path = pathInside(`primus/configs/models/torchtitan/${asked}.yaml`, '');
+  const path = pathInside(`primus/configs/models/${framework}/${asked}.yaml`, '');
   const found = path === undefined ? undefined : beside(path)?.source.value;
-  const table = primusPresets.torchtitan;
-  const installed = Object.hasOwn(table, asked) ? { model: table[asked] } : {};
   const overrides = own(module, 'overrides');
-  const stated = overlaid(isDictionary(found) ? found : installed, isDictionary(overrides) ? overrides : {});
+  const model = isDictionary(found) ? found : (by.models(asked) ?? {});
+  const value = overlaid(overlaid(by.defaults, model), isDictionary(overrides) ? overrides : {});
   const prefix = `modules.${name}.overrides.`;
   const lines = new Map<string, number>();
   for (const [key, line] of file.source.lines) if (key.startsWith(prefix)) lines.set(key.slice(prefix.length), line);
-  const model = file.source.lines.get(`modules.${name}.model`);
-  if (model !== undefined) lines.set('model.flavor', model);
-  const value = overlaid(primusTorchtitan, stated);
-  const statement = torchtitan.states(
-    { path: file.path, source: { value, lines, problems: file.source.problems } },
-    beside,
-  );
-  return { ...statement, format: primus.id };
+  const named = file.source.lines.get(`modules.${name}.model`);
+  if (named !== undefined) lines.set(by.model, named);
+  const inner = by.format.states({ path: file.path, source: { value, lines, problems: file.source.problems } }, beside);
+  const machine = statingArguments(file, primus.id, machineOf(file));
+  machine.run('accelerator', 'accelerator');
+  return { ...joinedStatements(machine.statement(), inner), format: primus.id };
 }
 
+type Module = readonly [name: string, of: Dictionary];
+
 /** The trainer's module: the first that trains. */
-function moduleOf(root: Dictionary): readonly [string, Dictionary] {
+function moduleOf(root: Dictionary): Module {
   const modules = own(root, 'modules');
   const all = isDictionary(modules) ? Object.entries(modules) : [];
   for (const [name, module] of all)
@@ -128,7 +172,7 @@ function moduleOf(root: Dictionary): readonly [string, Dictionary] {
 function frameworkUnread(file: ParsedFile, name: string, framework: string): OtherModel {
   const key = `modules.${name}.framework`;
   return new OtherModel(
-    `Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron and torchtitan are.`,
+    `Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron, torchtitan and maxtext are.`,
     file.source.lines.get(key),
     key,
   );
