@@ -203,3 +203,17 @@ describe("what PyTorch's loss allocates for each logit", () => {
     expect((forward(run, 6000) - forward(run, 2000)) / (T * 4000)).toBeCloseTo(bytes, 9);
   });
 });
+
+it("Liger's loss takes as many rows at once as make logits no wider than what it reads (fused_linear_cross_entropy.py)", () => {
+  const [T, D] = [1024, 512];
+  const chunk = (vocab_size: number) => {
+    const run = { framework: 'fsdp', gpus: 8, sequence_length: T, fused_cross_entropy: true };
+    const config = { ...small, vocab_size };
+    return lossBytes(expand(modelOf(config)), costOf(config, run).run.run);
+  };
+  // 1,024 rows over 12 (6,000 / 512, rounded up) are 86, of which the next power of two is 128; over 4 they are 256.
+  const logits = 2 * (128 * 6000 - 256 * 2000);
+  const gradient = 2 * D * (6000 - 2000);
+  expect(chunk(6000).forward - chunk(2000).forward).toBe(gradient + logits);
+  expect(chunk(6000).backward).toBe(chunk(6000).forward);
+});

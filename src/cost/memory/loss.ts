@@ -62,8 +62,9 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
   // A product under autocast makes a 16-bit gradient and casts it to fp32.
   const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
   if (run.fusedCrossEntropy && each.fused === 'chunked') {
-    const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
-    // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
+    // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place
+    // (linkedin/Liger-Kernel, ops/fused_linear_cross_entropy.py).
+    const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / Math.ceil(V / D)));
     const chunk = saved + hidden + gradient + (e * rows * V) / tensor;
     return { forward: chunk, backward: chunk };
   }
