@@ -215,7 +215,7 @@ function failureOf(copy: string, { name, words }: Round): Promise<string | undef
     cwd: copy,
     env: { ...process.env, NO_COLOR: '1', FUZZ_RUNS: '50' },
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 300_000,
+    timeout: 600_000,
     killSignal: 'SIGKILL',
   });
   let said = '';

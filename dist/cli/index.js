@@ -13074,8 +13074,9 @@ function torch(head, operations, run) {
     // A product under autocast makes a 16-bit gradient and casts it to fp32.
     const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
     if (run.fusedCrossEntropy && each.fused === 'chunked') {
-        const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
-        // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
+        // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place
+        // (linkedin/Liger-Kernel, ops/fused_linear_cross_entropy.py).
+        const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / Math.ceil(V / D)));
         const chunk = saved + hidden + gradient + (loss_e * rows * V) / tensor;
         return { forward: chunk, backward: chunk };
     }
