@@ -222,9 +222,15 @@ function settleGpus(desk: Desk, parallelism: Parallelism): number {
     return counted;
   }
   const { pipeline, expert, expertTensor } = parallelism;
-  const smallest = Math.max(replicaOf(parallelism), pipeline * expert * expertTensor);
+  const smallest = leastCommonMultiple(replicaOf(parallelism), pipeline * expert * expertTensor);
   const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
   return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
+}
+
+function leastCommonMultiple(a: number, b: number): number {
+  let [multiple, other] = [a, b];
+  while (other !== 0) [multiple, other] = [other, multiple % other];
+  return (a / multiple) * b;
 }
 
 function contradictions(

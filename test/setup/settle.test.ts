@@ -106,3 +106,25 @@ it('what a file leaves open is told of with the line of the policy that states i
     'dtype is "auto" (a.yaml:1), which says no precision: bf16 is assumed. Add "precision: ..." to the run of this job in the policy.',
   ]);
 });
+
+it.each([
+  [{}, 8, 'one node'],
+  [{ tensor: 4 }, 8, 'one node'],
+  [{ tensor: 2, pipeline: 8 }, 16, 'the fewest that hold one replica'],
+  [{ expert: 64 }, 64, 'the fewest that hold one replica'],
+  // Replicas of 6 and expert groups of 4 both divide 12.
+  [{ tensor: 3, pipeline: 2, expert: 2 }, 12, 'the fewest that hold one replica'],
+])(
+  'parallelism of %j has as many GPUs as it divides, where nobody says how many there are',
+  (parallelism, gpus, reason) => {
+    const reading = readConfig(Buffer.from(JSON.stringify({ ...unknown, num_hidden_layers: 24 })), 'config.json');
+    if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+    const settling = settleRun(
+      [{ origin: 'run', fields: { framework: 'megatron', parallelism } }],
+      reading.architecture,
+    );
+    if (settling.kind === 'unsettled') throw new Error(settling.problems[0]?.message);
+    expect(settling.settled.run.gpus).toBe(gpus);
+    expect(settling.assumptions.find(({ field }) => field === 'gpus')?.reason).toBe(reason);
+  },
+);
