@@ -14831,6 +14831,13 @@ const steps_adapterBytes = numbers({
         outputBackward: ofAdapters(8, 'byte/element'),
     },
 });
+/** Bytes that unpacking writes for each weight of a base in 8 or 4 bits; it reads what the weight is stored in. */
+const unpacking = numbers({
+    written: definition({
+        title: 'bitsandbytes, autograd/_functions.py (MatMul4Bit), and AutoGPTQ, qlinear_tritonv2: weights are dequantised forward and backward',
+        date: '2026-11-28',
+    })(2, 'byte/element'),
+});
 /**
  * Bytes that a memory-bound operation moves for each element of its tensor, where a kernel fuses all it can: a norm reads and
  * writes, its backward pass reads two tensors more; an addition reads two and writes one. `dispatch`: rows are gathered and
@@ -16034,14 +16041,23 @@ function scanSeconds(operation, run, context, traffic) {
     const { forward, backward } = estimated.scanPasses;
     return [(forward * bytes * traffic) / bandwidth + work, (backward * bytes * traffic) / bandwidth + 2 * work];
 }
-/** Beside a product: the small products of its adapter, and casts of its operands to 8 bits. */
+/** Beside a product: the small products of its adapter, unpacked weights of its base, and casts of its operands to 8 bits. */
 function besideProduct(operation, run, context) {
     const passes = [];
     if (run.lora !== undefined && isTarget(operation, run.lora))
         passes.push(adapterSeconds(operation, run, run.lora, context));
+    if (run.lora !== undefined && run.lora.baseBits < 16)
+        passes.push(unpackSeconds(operation, run, context));
     if (isLow(run) && operation.sharding !== 'expert' && operation.component !== 'router')
         passes.push(castSeconds(operation, run, context));
     return passes;
+}
+/** A base of 8 or 4 bits is unpacked to 16 for the product of each pass, all experts of it. */
+function unpackSeconds(operation, run, { bandwidth }) {
+    const [rows, columns] = localShape(operation, run.parallelism.tensor);
+    const copies = operation.sharding === 'expert' ? operation.copies / run.parallelism.expert : operation.copies;
+    const seconds = ((baseBytes(run) + unpacking.written) * rows * columns * copies) / bandwidth;
+    return [seconds, seconds];
 }
 function adapterSeconds(operation, run, lora, context) {
     const { T, bandwidth } = context;

@@ -241,6 +241,15 @@ export const adapterBytes = numbers({
   },
 });
 
+/** Bytes that unpacking writes for each weight of a base in 8 or 4 bits; it reads what the weight is stored in. */
+export const unpacking = numbers({
+  written: definition({
+    title:
+      'bitsandbytes, autograd/_functions.py (MatMul4Bit), and AutoGPTQ, qlinear_tritonv2: weights are dequantised forward and backward',
+    date: '2026-11-28',
+  })(2, 'byte/element'),
+});
+
 /**
  * Bytes that a memory-bound operation moves for each element of its tensor, where a kernel fuses all it can: a norm reads and
  * writes, its backward pass reads two tensors more; an addition reads two and writes one. `dispatch`: rows are gathered and

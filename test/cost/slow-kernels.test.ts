@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { costOf, mixture, small } from './estimates.ts';
+import { costOf, hidden, mixture, small } from './estimates.ts';
 
 const trainer = { framework: 'transformers', accelerator: 'h200-sxm-141gb', gpus: 1, sequence_length: 4096 };
 const parts = (run: object, config: object = {}) =>
@@ -93,5 +93,40 @@ describe('experts of Transformers', () => {
     const one = (moved(3) - moved(2)) / (mixture.num_hidden_layers * trainer.sequence_length * mixture.hidden_size);
     // 28 bytes at 4.08 TB/s and 16 at 1.06, and what SwiGLU moves of twice as many elements.
     expect(one * 4.08e12).toBeCloseTo(12 + 14 + 16 / 0.26 + 2 * (10 + 26), -1);
+  });
+});
+
+describe('a base in fewer than 16 bits', () => {
+  const lora = { rank: 8, targets: ['q_proj'] };
+  const of = (bits: number, config: object = small, run: object = {}) =>
+    costOf(config, { ...trainer, ...run, lora: { ...lora, base_bits: bits } }).throughput.parts;
+  const bandwidth = 4.8e12 * 0.85;
+
+  it.each([
+    [8, 1],
+    [4, 0.5],
+  ])(
+    'of %d bits is unpacked forward and backward: each weight is read in %d bytes and written in 2',
+    (bits, stored) => {
+      const seconds = of(bits).memory_bound - of(16).memory_bound;
+      expect(seconds * bandwidth).toBeGreaterThan(2 * (2 + stored) * hidden);
+      expect(seconds * bandwidth).toBeLessThan(2 * (2.1 + stored) * hidden);
+    },
+  );
+
+  it('once more where layers are recomputed', () => {
+    const run = { recompute: 'full', micro_batch_size: 16, global_batch_size: 16 };
+    expect((of(8, small, run).recompute - of(16, small, run).recompute) * bandwidth).toBeCloseTo(3 * hidden, -1);
+  });
+
+  it('with all experts, whether a token uses them or not', () => {
+    const unpacked = (experts: number) => {
+      const config = { ...mixture, num_local_experts: experts };
+      return of(8, config).memory_bound - of(16, config).memory_bound;
+    };
+    const expert = 3 * mixture.hidden_size * mixture.intermediate_size * mixture.num_hidden_layers;
+    // And the router's column of each.
+    const columns = 8 * mixture.hidden_size * mixture.num_hidden_layers;
+    expect((unpacked(16) - unpacked(8)) * bandwidth).toBeCloseTo(2 * 3 * (8 * expert + columns), -3);
   });
 });

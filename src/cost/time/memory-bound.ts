@@ -1,8 +1,8 @@
 import { bytesOf } from '../../facts/precisions.ts';
-import { adapterBytes, elementBytes, estimated } from '../../facts/steps.ts';
+import { adapterBytes, elementBytes, estimated, unpacking } from '../../facts/steps.ts';
 import type { Linear, Operation } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
-import { isTarget } from '../count/lora.ts';
+import { baseBytes, isTarget } from '../count/lora.ts';
 import { type Context, isLow } from './context.ts';
 import type { Passes } from './parts.ts';
 import { castSeconds, localShape } from './products.ts';
@@ -89,14 +89,23 @@ function scanSeconds(operation: Kind<'scan'>, run: TrainingRun, context: Context
   return [(forward * bytes * traffic) / bandwidth + work, (backward * bytes * traffic) / bandwidth + 2 * work];
 }
 
-/** Beside a product: the small products of its adapter, and casts of its operands to 8 bits. */
+/** Beside a product: the small products of its adapter, unpacked weights of its base, and casts of its operands to 8 bits. */
 function besideProduct(operation: Linear, run: TrainingRun, context: Context): readonly Passes[] {
   const passes: Passes[] = [];
   if (run.lora !== undefined && isTarget(operation, run.lora))
     passes.push(adapterSeconds(operation, run, run.lora, context));
+  if (run.lora !== undefined && run.lora.baseBits < 16) passes.push(unpackSeconds(operation, run, context));
   if (isLow(run) && operation.sharding !== 'expert' && operation.component !== 'router')
     passes.push(castSeconds(operation, run, context));
   return passes;
+}
+
+/** A base of 8 or 4 bits is unpacked to 16 for the product of each pass, all experts of it. */
+function unpackSeconds(operation: Linear, run: TrainingRun, { bandwidth }: Context): Passes {
+  const [rows, columns] = localShape(operation, run.parallelism.tensor);
+  const copies = operation.sharding === 'expert' ? operation.copies / run.parallelism.expert : operation.copies;
+  const seconds = ((baseBytes(run) + unpacking.written) * rows * columns * copies) / bandwidth;
+  return [seconds, seconds];
 }
 
 function adapterSeconds(operation: Linear, run: TrainingRun, lora: Lora, context: Context): Passes {
