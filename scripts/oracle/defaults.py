@@ -41,6 +41,7 @@ FLA = "flash-linear-attention 0.5.2, fla/models, the configuration class of the 
 DENSE_FIRST = "the class's mlp_layer_types, which starts with one dense layer"
 OVERRIDES = {
     ("opt", "intermediate_size"): (3072, OPT),
+    **{("deberta-v2", key): (value, "the code asks for it by getattr") for key, value in {"position_buckets": -1, "conv_kernel_size": 0, "conv_groups": 1}.items()},
     ("xglm", "intermediate_size"): (4096, OPT),
     ("cpmant", "head_dim"): (128, "the class calls it dim_head"),
     ("glm4_moe_lite", "first_k_dense_replace"): (1, DENSE_FIRST),

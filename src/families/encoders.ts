@@ -95,7 +95,7 @@ type Heads = {
 };
 
 /** The output over the vocabulary: a matrix and a norm, then the tied table with a bias of its own. */
-const masked = (shape: Shape, tied: boolean, width = shape.hiddenSize): readonly Part[] => [
+export const masked = (shape: Shape, tied: boolean, width = shape.hiddenSize): readonly Part[] => [
   matrix('transform', shape.hiddenSize, width),
   layerNorm('norm.transform', width),
   { kind: 'output', rows: width, columns: shape.vocabularySize, tied, bias: true },

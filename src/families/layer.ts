@@ -34,6 +34,7 @@ export type Mixer = {
   readonly heads?: number;
   readonly keyValueHeads?: number;
   readonly headDim?: number;
+  readonly window?: number;
   /** The first layer, which lacks what later ones have. */
   readonly first?: true;
   /** Runs with the weights of an earlier layer. */

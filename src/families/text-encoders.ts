@@ -1,11 +1,13 @@
 import type { Activation, DenseFeedForward, Part, VectorPart } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
+import { debertaV2 } from './deberta.ts';
 import { activationOf, bert, bidirectional, encoderHead, layerNorm, taskOf } from './encoders.ts';
 import type { Family } from './family.ts';
+import { bigBird, longformer } from './long-encoders.ts';
 import { dense, experts, fullBias, noBias, table } from './pieces.ts';
 import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
-import { modeling } from './vocabulary.ts';
+import { biasBy, flag, modeling } from './vocabulary.ts';
 
 /** Encoders after BERT that embed texts: rotary or linear positions, gated feed-forwards, a norm behind each block. */
 
@@ -190,7 +192,29 @@ const jinaXlmRoberta: Family = {
   head: encoderHead({ pooler: true, classifier: { dense: true, pooled: false } }),
 };
 
+// --- EuroBERT (Boizard et al. 2025, arXiv:2503.05500): Llama's layers without a causal mask ------------------------------------
+
+const eurobert: Family = {
+  source: modeling('eurobert'),
+  ownClasses: true,
+  assumes: bert.assumes ?? [],
+  attention: (shape, fields) =>
+    bidirectional(shape, { keyValueHeads: shape.keyValueHeads, bias: biasBy(fields, 'attention_bias'), rotary: true }),
+  feedForwardBias: flag('mlp_bias'),
+  head: (shape, fields, tied) => {
+    const { hiddenSize: D, vocabularySize: columns } = shape;
+    const final = { ...layerNorm('norm.final', D), style: 'rms', bias: false } as const;
+    if (taskOf(fields) === 'masked')
+      return [final, { kind: 'output', rows: D, columns, tied, bias: fields.boolean('mlp_bias') }];
+    return [final, ...encoderHead({ pooler: false, classifier: { dense: true, pooled: false } })(shape, fields, tied)];
+  },
+};
+
 export const textEncoderFamilies: Readonly<Record<string, Family>> = {
+  big_bird: bigBird,
+  'deberta-v2': debertaV2,
+  eurobert,
+  longformer,
   gte,
   new: { ...gte, source: 'Alibaba-NLP/new-impl modeling.py', defaultsOf: 'gte' },
   nomic_bert: nomic,

@@ -275,6 +275,10 @@ export type GroupedAttention = {
   /** One learned logit for each head. */
   /** Scores go through a tanh before the softmax. */
   readonly softcapped?: boolean;
+  /** The model's own code writes the score of every pair out, whatever kernel there is. */
+  readonly writtenOut?: true;
+  /** A query, or a key, meets a table of so many relative places besides, in so many terms of its scores (DeBERTa). */
+  readonly places?: { readonly count: number; readonly terms: number };
   /** Share of the scores that training drops out, where dropout is on. */
   readonly dropout?: number;
   readonly sinks?: boolean;

@@ -88,6 +88,10 @@ export type AttentionCore = Common & {
   readonly causal: boolean;
   /** Scores go through a tanh first, where they are written out. */
   readonly softcapped?: boolean;
+  /** The model's own code writes the score of every pair out, whatever kernel there is. */
+  readonly writtenOut?: true;
+  /** Relative places that a query or a key meets besides, in so many terms of its scores. */
+  readonly places?: { readonly count: number; readonly terms: number };
   /** Share of the scores that training drops out, where dropout is on. */
   readonly dropout?: number;
   /** What comes out is laid out by head, and copied for the next matrix. */

@@ -26,6 +26,28 @@ const flopsOf = (config: object, run: RunFields) => {
   return countFlops(expand(architecture), settling.settled.run);
 };
 
+type TextEncoder = { readonly config: { readonly model_type: string; readonly hidden_size: number } } & {
+  readonly tokens: number;
+  readonly flops: number;
+};
+const textEncoders: readonly TextEncoder[] = JSON.parse(
+  readFileSync(new URL('../oracle/text-encoders.json', import.meta.url), 'utf8'),
+);
+
+// Longformer computes overlapping chunks of its windows, which its assumption says.
+it.each(textEncoders.filter(({ config }) => config.model_type !== 'longformer'))(
+  "PyTorch's FlopCounterMode on the layers of an encoder: $config.model_type",
+  ({ config, tokens, flops }) => {
+    const { layers, order } = expand(architectureOf(config));
+    const ofLayers = order.map((index) =>
+      (layers[index]?.operations ?? []).reduce((sum, operation) => sum + forwardFlops(operation, tokens) * tokens, 0),
+    );
+    // The pooler of these reads the first token of a text.
+    const pooler = ['bert', 'big_bird'].includes(config.model_type) ? 2 * config.hidden_size ** 2 : 0;
+    expect(ofLayers.reduce((sum, one) => sum + one, 0) + pooler).toBe(flops);
+  },
+);
+
 describe("PyTorch's FlopCounterMode on the official models, 4,096 tokens, full attention", () => {
   // torch 2.13.0, transformers 5.18.0, meta device. The counter adds the rotary tables' small products, which we leave out.
   it.each([

@@ -48,15 +48,25 @@ function allKeys(span: Span, S: number): number {
   return S / span.ratio + (span.window === undefined ? 0 : S);
 }
 
+/** Keys of a query whose scores are written out: all, but for code that cuts them to what it sees. */
+export function keysWritten({ writtenOut, span }: AttentionCore, S: number): number {
+  if (writtenOut !== true || span.kind === 'full') return S;
+  return Math.min(S, span.tokens ?? S);
+}
+
 /** Keys that the average query meets in one of the two conventions. */
 export const keysMet = (core: AttentionCore, S: number, convention: AttentionConvention): number =>
   convention === 'full' ? allKeys(core.span, S) : meanContext(core.span, core.causal, S);
+
+/** Forward FLOPs of one token with the table of relative places. */
+export const placeFlops = ({ heads, queryKeyDim, places }: AttentionCore): number =>
+  places === undefined ? 0 : 2 * heads * queryKeyDim * places.count * places.terms;
 
 /**
  * Forward FLOPs of one operation for one token: 2 for each multiply-add.
  *
  * - linear: 2 rows columns, for each copy that the token uses
- * - attention: 2 H (d_qk + d_v) for each key that a query meets
+ * - attention: 2 H (d_qk + d_v) for each key that a query meets, 2 H d_qk for each relative place in each term
  * - scan: `cost/expand/recurrence.ts`; whole chunks where the convention ignores masks
  * - vector: as the family states
  * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
@@ -66,7 +76,10 @@ export function forwardFlops(operation: Operation, S: number, convention: Attent
     case 'linear':
       return 2 * operation.rows * operation.columns * operation.used;
     case 'attention':
-      return 2 * operation.heads * (operation.queryKeyDim + operation.valueDim) * keysMet(operation, S, convention);
+      return (
+        2 * operation.heads * (operation.queryKeyDim + operation.valueDim) * keysMet(operation, S, convention) +
+        placeFlops(operation)
+      );
     case 'scan':
       return convention === 'full' ? operation.fullFlopsPerToken : operation.flopsPerToken;
     case 'vector':

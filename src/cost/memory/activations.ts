@@ -4,6 +4,7 @@ import { precisions } from '../../facts/precisions.ts';
 import type { Activation } from '../../model/architecture.ts';
 import { blockOf, type Linear, type Operation, type Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
+import { keysWritten } from '../count/forward.ts';
 import { adapterBytes, baseBytes, isTarget } from '../count/lora.ts';
 import { expandsLatent, recomputedModules } from '../count/training.ts';
 import { isSharded, type Tokens, tokensOf } from '../placement.ts';
@@ -358,6 +359,23 @@ function saveEagerAttention(
   save.tensor({ ...key, elements: groups * key.elements });
   save.tensor({ ...value, elements: groups * value.elements });
   save.own('scores', scoresOf(core, run), scoreBytes(core, run, bytesEach));
+  savePlaces(core, run, save);
+}
+
+/**
+ * Of a table of relative places: the scores before each is looked up, the table's own keys or queries, which each text gets a copy
+ * of, and once which place each pair has; beside them the key in the size of its scores and the mask of each pair (DeBERTa).
+ */
+function savePlaces({ heads, queryKeyDim, places, key }: Core, run: TrainingRun, save: Save): void {
+  if (places === undefined) return;
+  const { count, terms } = places;
+  const bytesEach = elementBytes(run);
+  const S = run.sequenceLength;
+  const copied = (terms * count * heads * queryKeyDim) / S;
+  save.own('places', { elements: terms * heads * count + copied, region: 'tensor' }, bytesEach);
+  save.own('key', key, bytesEach);
+  save.own('mask', { elements: S, region: 'residual' }, savedBytes.dropoutMask);
+  save.own('place', { elements: (terms * S) / run.microBatchSize, region: 'residual' }, savedBytes.index);
 }
 
 /** Bytes of a score that eager attention saves: softmax in fp32 and its copy (beside sinks: one, in the model's dtype), a softcap's tanh, dropout. */
@@ -370,8 +388,9 @@ function scoreBytes({ parameters, softcapped }: Core, run: TrainingRun, bytesEac
  * PyTorch's scaled_dot_product_attention has no kernel for fp32 whose key and value heads are fewer than its query heads: flash takes
  * 16 bits alone, and the memory-efficient one does not share heads, so the scores are written out.
  */
-export const writesScores = ({ heads, keyValueHeads }: Core, run: TrainingRun): boolean =>
+export const writesScores = ({ heads, keyValueHeads, writtenOut }: Core, run: TrainingRun): boolean =>
   !run.flashAttention ||
+  writtenOut === true ||
   (run.precision === 'fp32' && heads !== keyValueHeads && frameworks[run.framework].saves === 'eager' && !run.compile);
 
 // --- Both ---------------------------------------------------------------------------------------------------------------------
@@ -390,8 +409,8 @@ const probabilitiesOf = ({ experts }: Extract<Operation, { kind: 'route' }>): Si
 });
 
 /** One score for each pair of a query and a key, over all heads. */
-const scoresOf = ({ heads }: Extract<Operation, { kind: 'attention' }>, run: TrainingRun): Sized => ({
-  elements: (heads * run.sequenceLength) / run.parallelism.context,
+const scoresOf = (core: Core, run: TrainingRun): Sized => ({
+  elements: (core.heads * keysWritten(core, run.sequenceLength)) / run.parallelism.context,
   region: 'tensor',
 });
 

@@ -3,7 +3,7 @@ import { frameworkExecution } from '../../facts/frameworks.ts';
 import { type AttentionFacts, fusedAttention, olderAttention } from '../../facts/kernels.ts';
 import type { AttentionCore } from '../../model/operation.ts';
 import { sequencesAtOnce, type TrainingRun } from '../../model/run.ts';
-import { meanContext } from '../count/forward.ts';
+import { keysWritten, meanContext, placeFlops } from '../count/forward.ts';
 import type { Context } from './context.ts';
 import type { Passes } from './parts.ts';
 
@@ -22,8 +22,9 @@ function unfusedSeconds(core: AttentionCore, run: TrainingRun, context: Context)
   const { share } = olderAttention.unfused;
   const { forward, backward } = scoreBytes(core, context);
   const S = run.sequenceLength;
-  const scores = (sequencesAtOnce(run) * (core.heads / tp) * S * S) / cp;
-  const work = (2 * (core.queryKeyDim + core.valueDim) * scores) / (share * peak16);
+  const queries = (sequencesAtOnce(run) * S) / cp;
+  const scores = queries * (core.heads / tp) * keysWritten(core, S);
+  const work = (2 * (core.queryKeyDim + core.valueDim) * scores + (queries * placeFlops(core)) / tp) / (share * peak16);
   const scale = power * step.attention;
   return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
 }
@@ -66,7 +67,7 @@ const spanTokens = ({ span }: AttentionCore): number | undefined =>
 
 /** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ, and where that refuses. */
 function attentionKernel(core: AttentionCore, run: TrainingRun, { generation }: Accelerator): Kernel {
-  if (!run.flashAttention) return 'unfused';
+  if (!run.flashAttention || core.writtenOut === true) return 'unfused';
   if (run.attentionKernel !== undefined && run.attentionKernel !== 'sdpa') return run.attentionKernel;
   if (isMasked(core, run) && takesMasks.has(generation)) return 'efficient';
   const usual = generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';

@@ -7,7 +7,7 @@ const images =
 
 /** Models that read a whole text at once, or two texts, or sounds, and have no row: a decoder's block is not theirs. */
 const encoders =
-  /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|siglip.*|wav2vec2|hubert)$/;
+  /^(bert|roberta|distilbert|albert|electra|deberta|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|siglip.*|wav2vec2|hubert)$/;
 
 /** A model of a kind that is known, and whose cost no decoder's block could tell. */
 export const isOtherModel = (type: string): boolean => encoders.test(type) || images.test(type);
