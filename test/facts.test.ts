@@ -387,6 +387,11 @@ describe('rates that were measured elsewhere', () => {
     expect(accelerators[id].power).toBe(power);
   });
 
+  it('NVLink of an H800 reaches the 160 GB/s of DeepSeek-V3 (arXiv:2412.19437, 3.2.2)', () => {
+    for (const kind of ['gather', 'scatter', 'reduce', 'exchange'] as const)
+      expectWithin(kernelsOf(accelerators['h800-sxm-80gb']).collectives[kind].bandwidth, 160e9, 0.13);
+  });
+
   // The same silicon with links of 400 GB/s in place of 600 and 900 both ways.
   it.each([
     ['a800-sxm-80gb', 'a100-sxm-80gb', 200e9],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expand } from '../../src/cost/expand/model.ts';
+import { backwardPeak } from '../../src/cost/memory/backward.ts';
 import { layerMemory } from '../../src/cost/memory/layer.ts';
 import { lossBytes } from '../../src/cost/memory/loss.ts';
 import { layerActivations } from '../../src/cost/memory/recompute.ts';
@@ -100,6 +101,20 @@ describe('selective recompute of modules (Megatron-Core, recompute_modules)', ()
 
   it('norms are made again from the residual stream that they read', () => {
     expect(saved('layernorm')).toBeCloseTo(2 * 2 * D, 6);
+  });
+
+  const deepseek = { model_type: 'deepseek_v3', num_hidden_layers: 4, first_k_dense_replace: 1 };
+  const savedOfDeepseek = (module: string) =>
+    keptForToken(deepseek, {}) - keptForToken(deepseek, { recompute: 'selective', recompute_modules: [module] });
+
+  it('shared experts: gate, up and their product of 2,048', () => {
+    expect(savedOfDeepseek('shared_experts')).toBeCloseTo(3 * 2 * 2048, 6);
+  });
+
+  it('the up-projections of latent attention: queries, keys, the product that values are a view of, and two norms', () => {
+    // 128 heads of 128 without and 64 with rotary position, and values of 128.
+    const [query, key, keyAndValue] = [128 + 64, 128 + 64, 128 + 128];
+    expect(savedOfDeepseek('mla_up_proj')).toBeCloseTo(2 * 128 * (query + key + keyAndValue) + 2 * (1536 + 512), 6);
   });
 
   it('a dense feed-forward network', () => {
@@ -216,4 +231,15 @@ it("Liger's loss takes as many rows at once as make logits no wider than what it
   const gradient = 2 * D * (6000 - 2000);
   expect(chunk(6000).forward - chunk(2000).forward).toBe(gradient + logits);
   expect(chunk(6000).backward).toBe(chunk(6000).forward);
+});
+
+it('the gradient of what three products read waits once, while each of them makes its own', () => {
+  const [T, D] = [1024, 512];
+  const list = (expand(modelOf(small)).layers[0]?.operations ?? []).filter(
+    (one) => one.kind === 'linear' && ['query', 'key', 'value'].includes(one.role ?? ''),
+  );
+  expect(list).toHaveLength(3);
+  const { run } = costOf(small, { framework: 'fsdp', gpus: 1, sequence_length: T }).run;
+  const [waiting, made] = [2 * D * T, 2 * D * T];
+  expect(backwardPeak(list, run, () => ({ making: 0, after: 0 }), [])).toBe(waiting + made);
 });

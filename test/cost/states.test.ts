@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { costOf, edges, edgesOfTables, hidden, mixture, others, small, vectors } from './estimates.ts';
+import { expand } from '../../src/cost/expand/model.ts';
+import { localElements } from '../../src/cost/placement.ts';
+import { costOf, edges, edgesOfTables, hidden, mixture, modelOf, others, small, vectors } from './estimates.ts';
 
 const psi = hidden + others;
 
@@ -393,4 +395,13 @@ describe('adapters', () => {
     const one = held({ framework: 'megatron', sharding: 'none', parallelism: { tensor: 4 }, lora }, mixture);
     expect(one.gradients).toBe(4 * 4 * rank * (512 + 8));
   });
+});
+
+it('a tied output on a stage of its own is a copy of the table, which tensor parallelism divides', () => {
+  const operations = expand(modelOf({ ...small, tie_word_embeddings: true }));
+  const [output] = operations.head.filter(({ component }) => component === 'output');
+  const { run } = costOf(small, { gpus: 2, parallelism: { tensor: 2 } }).run;
+  if (output === undefined) throw new Error('no output');
+  expect(localElements(output, run, { embedding: true })).toBe(0);
+  expect(localElements(output, run, { embedding: false })).toBe((1000 * 512) / 2);
 });
