@@ -14330,13 +14330,17 @@ const ciMedians = measured(sources.megatronCi);
 const round = judged('a round value near those of the chips whose kernels were measured', '2026-11-24');
 const kernels_streams = judged('between what copies and fused norms reach on these chips', '2026-11-24');
 const gaps = judged('the gap between two kernels on a stream, as profiles show it', '2026-11-24');
-const gemm = (say, peakShare, prologue, launch, bandwidthShare, wave, tileExponent) => ({
-    peakShare: typeof peakShare === 'number' ? say(peakShare, 'ratio') : peakShare,
+/** What a product takes beside its share of the peak. */
+const around = (say, prologue, launch, bandwidthShare, wave, tileExponent) => ({
     prologue: say(prologue, 'element'),
     launch: say(launch, 's'),
     bandwidthShare: say(bandwidthShare, 'ratio'),
     wave: say(wave, 'ratio'),
     tileExponent: say(tileExponent, 'exponent'),
+});
+const gemm = (say, peakShare, ...rest) => ({
+    peakShare: say(peakShare, 'ratio'),
+    ...around(say, ...rest),
 });
 const kernels_attention = (say, wide, narrow, ramp, backward) => ({
     wide: say(wide, 'ratio'),
@@ -14418,9 +14422,9 @@ const linked = (bandwidth) => {
 };
 /** What is taken of every chip without measured kernels. */
 const roundly = {
-    gemm: gemm(round, 0.75, 130, 4e-6, 0.7, 0.5, 0.1),
-    fp8: gemm(round, 0.85 * 0.75, 130, 5e-6, 0.6, 0.5, 0.1),
-    fp4: gemm(round, 0.7 * 0.75, 400, 5e-6, 0.55, 0.5, 0.2),
+    gemm: around(round, 130, 4e-6, 0.7, 0.5, 0.1),
+    fp8: around(round, 130, 5e-6, 0.6, 0.5, 0.1),
+    fp4: around(round, 400, 5e-6, 0.55, 0.5, 0.2),
     attention: kernels_attention(round, 0.45, 0.38, 500, 0.85),
     streaming: kernels_streams(0.82, 'ratio'),
     sustained: round(1.05, 'ratio'),

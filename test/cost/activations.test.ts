@@ -4,6 +4,7 @@ import { backwardPeak } from '../../src/cost/memory/backward.ts';
 import { layerMemory } from '../../src/cost/memory/layer.ts';
 import { lossBytes } from '../../src/cost/memory/loss.ts';
 import { layerActivations } from '../../src/cost/memory/recompute.ts';
+import type { Operation } from '../../src/model/operation.ts';
 import { costOf, mixture, modelOf, small } from './estimates.ts';
 
 /** Bytes that one layer keeps of a micro-batch, for each token. */
@@ -233,13 +234,28 @@ it("Liger's loss takes as many rows at once as make logits no wider than what it
   expect(chunk(6000).backward).toBe(chunk(6000).forward);
 });
 
-it('the gradient of what three products read waits once, while each of them makes its own', () => {
-  const [T, D] = [1024, 512];
-  const list = (expand(modelOf(small)).layers[0]?.operations ?? []).filter(
-    (one) => one.kind === 'linear' && ['query', 'key', 'value'].includes(one.role ?? ''),
-  );
-  expect(list).toHaveLength(3);
-  const { run } = costOf(small, { framework: 'fsdp', gpus: 1, sequence_length: T }).run;
-  const [waiting, made] = [2 * D * T, 2 * D * T];
-  expect(backwardPeak(list, run, () => ({ making: 0, after: 0 }), [])).toBe(waiting + made);
+describe('what is alive in the backward pass of a few operations', () => {
+  const [T, D, I] = [1024, 512, 1536];
+  const alive = (framework: string, chosen: (one: Operation) => boolean, tensor = 1) => {
+    const list = (expand(modelOf(small)).layers[0]?.operations ?? []).filter(chosen);
+    const fields = { framework, gpus: tensor, sequence_length: T, parallelism: { tensor, sequence_parallel: true } };
+    const { run } = costOf(small, fields).run;
+    return backwardPeak(list, run, () => ({ making: 0, after: 0 }), []);
+  };
+  const plays = (role: string) => (one: Operation) => one.kind === 'linear' && one.role === role;
+
+  it('the gradient of what query, key and value read waits once, while each of them makes its own', () => {
+    const read = (one: Operation) => ['query', 'key', 'value'].some((role) => plays(role)(one));
+    const [waiting, made] = [2 * D * T, 2 * D * T];
+    expect(alive('fsdp', read)).toBe(waiting + made);
+  });
+
+  it('flash attention adds up the gradient of its queries in fp32 (Dao 2023, algorithm 2)', () => {
+    expect(alive('fsdp', ({ kind }) => kind === 'attention')).toBe(3 * 2 * D * T + 4 * D * T);
+  });
+
+  it("DTensor's sequence parallelism gathers the gradient that a row-wise matrix gets beside what it makes", () => {
+    expect(alive('fsdp', plays('down'), 2)).toBe((2 * I * T) / 2 + 2 * D * T);
+    expect(alive('megatron', plays('down'), 2)).toBe((2 * I * T) / 2);
+  });
 });

@@ -141,3 +141,45 @@ describe('blocks that layers share', () => {
     expect(parts.lines['layers.attention.query']).toBe(2 * 3712 * 16 * 464);
   });
 });
+
+describe('what a state update executes and keeps, by the papers that the counts name', () => {
+  /** FLOPs of a convolution of so many channels, and what it keeps of the tokens before. */
+  const convolution = (kernel: number, channels: number) => ({
+    flops: 2 * kernel * channels,
+    kept: (kernel - 1) * channels,
+  });
+  const none = { flops: 0, kept: 0 };
+  const shift = (channels: number) => convolution(2, channels);
+
+  // Defaults of the classes: channels d, states n, groups g, chunks Q; causal within a chunk, and with whole chunks.
+  it.each([
+    ['mamba', 7 * 1536 * 16, 0, 1536 * 16, convolution(4, 1536)],
+    ['mamba2', 4 * 8192 * 128, 256 * (8 * 128 + 8192), 8192 * 128, convolution(4, 8192 + 2 * 8 * 128)],
+    ['qwen3_next', 8 * 4096 * 128, 0, 4096 * 128, convolution(4, 2 * 16 * 128 + 32 * 128)],
+    ['kimi_linear', 8 * 4096 * 128, 0, 4096 * 128, convolution(4, 3 * 4096)],
+    // Tokens are mixed with the one before. Numerator, denominator and the largest exponent.
+    ['rwkv', 11 * 4096, 0, 3 * 4096, shift(4096)],
+    ['rwkv5', 7 * 2048 * 64, 0, 2048 * 64, shift(2048)],
+    ['rwkv6', 7 * 2048 * 64, 0, 2048 * 64, shift(2048)],
+    ['rwkv7', 10 * 2048 * 64, 0, 2048 * 64, shift(2048)],
+    ['lfm2', 2 * 2560, 0, 0, convolution(3, 2560)],
+    ['recurrent_gemma', 6 * 2560, 0, 2560, convolution(4, 2560)],
+    ['minimax', 4 * 4096 * 128, 256 * (32 * 128 + 4096), 32 * 128 * 128, none],
+    // Eight heads with a matrix of 512 x 256, its normaliser and the largest exponent.
+    ['xlstm', 4 * 4096 * 256, 64 * (8 * 256 + 4096), 8 * (512 * 256 + 256 + 1), none],
+  ])('%s', (model_type, update, within, state, { flops, kept }) => {
+    // Some have no defaults of their own, and one's layers are of two kinds.
+    const sizes = /^rwkv[56]$/.test(model_type)
+      ? { hidden_size: 2048, head_size: 64, num_hidden_layers: 1, vocab_size: 1000 }
+      : {};
+    const kinds = model_type === 'lfm2' ? { layer_types: Array(32).fill('conv') } : {};
+    const { layers } = expand(architectureOf({ model_type, ...sizes, ...kinds }));
+    const [scan] = layers.flatMap(({ operations }) => operations.flatMap((one) => (one.kind === 'scan' ? [one] : [])));
+    expect([scan?.flopsPerToken, scan?.fullFlopsPerToken, scan?.stateElements, scan?.convolutionState]).toEqual([
+      update + within + flops,
+      update + 2 * within + flops,
+      state,
+      kept,
+    ]);
+  });
+});

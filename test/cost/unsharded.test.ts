@@ -34,6 +34,14 @@ describe('weights that FSDP1 and DeepSpeed gather', () => {
     expect(of({ lora: { rank: 8, targets: ['q_proj'], base_bits: 8 } })).toBe(2 * 1 * layer + 2 * (table + head));
   });
 
+  it('over two GPUs as over four, and nothing on one', () => {
+    const of = (framework: string, gpus: number) => gatheredBy({ framework, gpus }).atLoss;
+    for (const framework of ['transformers', 'deepspeed']) {
+      expect(of(framework, 2)).toBe(of(framework, 4));
+      expect(of(framework, 1)).toBe(0);
+    }
+  });
+
   it('all weights, up to a billion elements that are needed again soon (stage3_max_live_parameters)', () => {
     const of = (config: object) => gatheredBy({ framework: 'deepspeed' }, config).atLoss;
     expect(of(small)).toBe(2 * (table + 4 * layer + head));
