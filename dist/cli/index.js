@@ -38416,10 +38416,15 @@ const relationNames = {
     data_parallel_shard: 'dataParallelShard',
     gradient_accumulation: 'gradientAccumulation',
     gradient_accumulation_in_all: 'gradientAccumulationInAll',
+    accumulated_to: 'accumulatedTo',
     batch_per_replica: 'batchPerReplica',
     tokens_per_step: 'tokensPerStep',
     batch_per_gpu: 'batchPerGpu',
     layers_per_virtual_stage: 'layersPerVirtualStage',
+    first_stage_layers: 'firstStageLayers',
+    last_stage_layers: 'lastStageLayers',
+    embedding_as_layers: 'embeddingAsLayers',
+    loss_as_layers: 'lossAsLayers',
     train_steps: 'trainSteps',
     train_sequences: 'trainSequences',
 };
@@ -48842,6 +48847,7 @@ function stateExperts(say, layers) {
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-pipeline.js
+
 /** The pipeline of Megatron's arguments. */
 function statePipeline(say) {
     say.run('parallelism.virtual_pipeline', [
@@ -48849,55 +48855,39 @@ function statePipeline(say) {
         'virtual_pipeline_model_parallel_size',
     ]);
     say.run('layers_per_virtual_stage', 'num_layers_per_virtual_pipeline_stage');
+    stateUnevenStages(say);
     const stages = say.number('pipeline_model_parallel_size') ?? 1;
-    const layers = say.number('num_layers');
-    if (layers === undefined || stages < 2 || stages > 1_000)
+    const key = ['pipeline_model_parallel_layout', 'num_layer_list', 'decoder_pipeline_manual_split_list'].find((name) => ![undefined, null, ''].some((none) => say.at(name) === none));
+    if (key === undefined || stages < 2 || stages > 1_000)
         return;
-    const layout = say.text('pipeline_model_parallel_layout');
-    const sizes = layout === undefined ? unevenStages(say, layers, stages) : undefined;
-    if (sizes !== undefined)
-        say.runIs('layers_per_stage', sizes.list, sizes.key);
-    if (layout === undefined)
-        return;
-    const laid = layoutOf(layout);
+    const laid = key === 'pipeline_model_parallel_layout' ? layoutOf(String(say.at(key))) : countsOf(say.at(key));
     if (laid === undefined || laid.length % stages !== 0) {
-        say.warn('pipeline_model_parallel_layout is not understood; layers are divided evenly.', 'pipeline_model_parallel_layout');
+        say.warn(`${key} is not understood; layers are divided evenly.`, key);
         return;
     }
     const each = Array.from({ length: stages }, (_, rank) => laid.reduce((sum, count, stage) => sum + (stage % stages === rank ? count : 0), 0));
-    say.runIs('parallelism.virtual_pipeline', laid.length / stages, 'pipeline_model_parallel_layout');
-    say.runIs('layers_per_stage', each, 'pipeline_model_parallel_layout');
+    say.runIs('parallelism.virtual_pipeline', laid.length / stages, key);
+    say.runIs('layers_per_stage', each, key);
 }
-/** Layers of each stage where the first or the last has other ones than the rest. */
-function unevenStages(say, layers, stages) {
-    const first = say.number('decoder_first_pipeline_num_layers');
-    const last = say.number('decoder_last_pipeline_num_layers');
-    const embedding = say.flag('account_for_embedding_in_pipeline_split') === true ? 1 : 0;
-    const loss = say.flag('account_for_loss_in_pipeline_split') === true ? 1 : 0;
-    if (first !== undefined || last !== undefined) {
-        const others = stages - Number(first !== undefined) - Number(last !== undefined);
-        const each = others === 0 ? 0 : (layers - (first ?? 0) - (last ?? 0)) / others;
-        if (!Number.isInteger(each) || each < 0)
-            return undefined;
-        const list = [
-            ...(first === undefined ? [] : [first]),
-            ...Array(others).fill(each),
-            ...(last === undefined ? [] : [last]),
-        ];
-        return {
-            list,
-            key: first === undefined ? 'decoder_last_pipeline_num_layers' : 'decoder_first_pipeline_num_layers',
-        };
-    }
-    const each = (layers + embedding + loss) / stages;
-    if (embedding + loss === 0 || !Number.isInteger(each))
-        return undefined;
-    const list = Array.from({ length: stages }, (_, stage) => each - (stage === 0 ? embedding : 0) - (stage === stages - 1 ? loss : 0));
-    return {
-        list,
-        key: embedding === 1 ? 'account_for_embedding_in_pipeline_split' : 'account_for_loss_in_pipeline_split',
-    };
+/** `7,8,8,7` of MindSpeed, or a list of Primus': the layers of each stage, those of virtual ones after each other. */
+function countsOf(listed) {
+    const words = (Array.isArray(listed) ? listed : String(listed).split(',')).slice(0, 10_000);
+    const counts = words.map(Number);
+    return counts.every((count) => Number.isInteger(count) && count >= 0) ? counts : undefined;
 }
+/**
+ * Stages that differ from each other, as far as the arguments say it: the model may be named, and its layers with it.
+ *
+ * @param key what a format calls an argument of Megatron's configuration
+ */
+function stateUnevenStages(say, key = (name) => name) {
+    const named = (...names) => names.map(key);
+    say.run('first_stage_layers', named('decoder_first_pipeline_num_layers', 'num_layers_in_first_pipeline_stage'));
+    say.run('last_stage_layers', named('decoder_last_pipeline_num_layers', 'num_layers_in_last_pipeline_stage'));
+    say.run('embedding_as_layers', key('account_for_embedding_in_pipeline_split'), oneWhere);
+    say.run('loss_as_layers', key('account_for_loss_in_pipeline_split'), oneWhere);
+}
+const oneWhere = (on) => (flagOf(on) === true ? 1 : undefined);
 /**
  * Decoder layers of each stage of a layout such as `Et*3|(tt|)*29m|L`: letters are layers, `|` ends a stage, `*n` repeats a
  * letter or a group.
@@ -48965,6 +48955,7 @@ function stateDegreesAt(say, key = (name) => name) {
     for (const [field, name] of degrees)
         say.run(field, key(name));
     say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+    stateUnevenStages(say, key);
     return degrees.map(([, name]) => key(name)).find((one) => say.at(one) !== undefined);
 }
 function stateDegrees(say) {
@@ -51876,8 +51867,7 @@ function nemo_rl_states(file, beside) {
     if (name === undefined)
         throw say.refuse('The file names no model (policy.model_name), which the file that it builds on does.', 'policy', OpenModel);
     say.named(name, 'policy.model_name');
-    say.run('nodes', 'cluster.num_nodes');
-    say.run('gpus_per_node', 'cluster.gpus_per_node');
+    stateMachines(say);
     say.run('sequence_length', 'policy.max_total_sequence_length');
     say.run('micro_batch_size', 'policy.train_micro_batch_size');
     say.run('global_batch_size', 'policy.train_global_batch_size');
@@ -51889,6 +51879,21 @@ function nemo_rl_states(file, beside) {
     say.byDefault('optimizer', 'adamw', `AdamW where nothing else is said (${nemo_rl_read})`);
     sayRoles(say, nemo_rl_rolesOf(say), engineOf(say));
     return say.statement();
+}
+/** GPUs that generate beside those that train are none of the training's (`setup` of algorithms/grpo.py). */
+function stateMachines(say) {
+    const [nodes, each] = [say.number('cluster.num_nodes'), say.number('cluster.gpus_per_node')];
+    const apart = say.flag('policy.generation.colocated.enabled') === false;
+    const generating = (name) => say.number(`policy.generation.colocated.resources.${name}`) ?? 0;
+    const [otherNodes, otherGpus] = [generating('num_nodes'), generating('gpus_per_node')];
+    if (apart && nodes !== undefined && nodes > 1 && otherNodes > 0 && otherNodes < nodes)
+        say.runIs('nodes', nodes - otherNodes, 'cluster.num_nodes');
+    else
+        say.run('nodes', 'cluster.num_nodes');
+    if (apart && nodes === 1 && each !== undefined && otherGpus > 0 && otherGpus < each)
+        say.runIs('gpus_per_node', each - otherGpus, 'cluster.gpus_per_node');
+    else
+        say.run('gpus_per_node', 'cluster.gpus_per_node');
 }
 /** Keys over those of the files that `defaults` names, in the same folder, each over the one before it. */
 function withBase(value, path, beside, depth) {
@@ -53820,7 +53825,7 @@ function trainer_script_tuned(script) {
 function saySwift(say) {
     sayDefaultsOfSwift(say, 'full');
     if (say.at('gradient_accumulation_steps') === undefined)
-        say.byDefault('global_batch_size', 16, `ms-swift accumulates to 16 sequences (${swiftRead})`);
+        say.byDefault('accumulated_to', 16, `ms-swift accumulates to 16 sequences or more (${swiftRead})`);
     say.byDefault('weights_dtype', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
 }
 function trainer_script_states(script, beside) {
@@ -54486,11 +54491,13 @@ function gpusOf(relations, parallelism, gpusPerNode) {
  * @param sequenceLength tokens
  */
 function batchOf(stated, relations, dataParallel, gpus, sequenceLength) {
-    const { gradientAccumulation, gradientAccumulationInAll, batchPerReplica, tokensPerStep, batchPerGpu } = relations;
+    const { gradientAccumulation, gradientAccumulationInAll, accumulatedTo } = relations;
+    const { batchPerReplica, tokensPerStep, batchPerGpu } = relations;
     const accumulation = gradientAccumulation ??
         (gradientAccumulationInAll === undefined
             ? undefined
-            : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel)));
+            : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel))) ??
+        (accumulatedTo === undefined ? undefined : Math.ceil(accumulatedTo / ((stated.micro ?? 1) * dataParallel)));
     const perStep = stated.global ??
         (tokensPerStep === undefined ? undefined : Math.max(1, Math.round(tokensPerStep / sequenceLength))) ??
         (batchPerReplica === undefined ? undefined : batchPerReplica * dataParallel);
@@ -54507,6 +54514,28 @@ function batchOf(stated, relations, dataParallel, gpus, sequenceLength) {
 function virtualStagesOf(relations, pipeline, layers) {
     const { layersPerVirtualStage: each } = relations;
     return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
+}
+/** Layers of each pipeline stage where the first or the last has others than the rest; undefined where they have not, or it does not come out even. */
+function relations_stagesOf(relations, pipeline, layers) {
+    const { firstStageLayers: first, lastStageLayers: last, embeddingAsLayers = 0, lossAsLayers = 0 } = relations;
+    if (pipeline < 2 || (first ?? last ?? embeddingAsLayers + lossAsLayers) === 0)
+        return undefined;
+    const stated = [first, last].filter((one) => one !== undefined);
+    const others = pipeline - stated.length;
+    const each = stated.length > 0
+        ? others === 0
+            ? 0
+            : (layers - stated.reduce((sum, one) => sum + one, 0)) / others
+        : (layers + embeddingAsLayers + lossAsLayers) / pipeline;
+    if (!Number.isInteger(each) || each < 0)
+        return undefined;
+    return Array.from({ length: pipeline }, (_, stage) => {
+        if (stage === 0)
+            return first ?? each - (stated.length > 0 ? 0 : embeddingAsLayers);
+        if (stage === pipeline - 1)
+            return last ?? each - (stated.length > 0 ? 0 : lossAsLayers);
+        return each;
+    });
 }
 /** Tokens of the whole training, from steps or samples of it. */
 function relations_tokensOf(relations, globalBatch, tokensOfSample) {
@@ -54552,13 +54581,15 @@ function settleRun(sources, architecture) {
     const said = new Set(Object.keys(desk.origins));
     const parallelism = settleParallelism(desk, architecture.order.length);
     const gpus = settleGpus(desk, parallelism);
-    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length, desk.stated.layersPerStage));
+    const stages = settleStages(desk, parallelism, architecture.order.length);
+    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length, stages.layersPerStage));
     if (desk.problems.some(({ severity }) => severity === 'error'))
         return { kind: 'unsettled', problems: desk.problems };
     const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
     const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
     const run = {
         ...definedOnly(desk.stated),
+        ...stages,
         accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
         gpus,
         sequenceLength,
@@ -54616,8 +54647,17 @@ function gathered(sources) {
         };
         take(merged, flat, '');
         take(parallel, parallelism ?? {}, 'parallelism.');
-        for (const [name, value] of Object.entries(counts))
-            relations[name] ??= value;
+        for (const [name, value] of Object.entries(counts)) {
+            if (Object.hasOwn(relations, name))
+                continue;
+            relations[name] = value;
+            const reason = reasons[names_written(name)];
+            if (reason !== undefined)
+                assumptions.push({ field: names_written(name), value: String(value), reason });
+            const place = at[names_written(name)];
+            if (place !== undefined)
+                places[names_written(name)] = place;
+        }
         for (const [field, words] of Object.entries(left))
             open[field] ??= words;
     }
@@ -54665,6 +54705,19 @@ function settleParallelism({ parallel, origins, relations }, layers) {
     for (const name of Object.keys(settled))
         origins[`parallelism.${names_written(name)}`] ??= 'default';
     return settled;
+}
+function settleStages({ stated, relations, places, origins }, { pipeline }, layers) {
+    if (stated.layersPerStage !== undefined)
+        return { layersPerStage: stated.layersPerStage };
+    const layersPerStage = relations_stagesOf(relations, pipeline, layers);
+    if (layersPerStage === undefined)
+        return {};
+    origins['layers_per_stage'] = 'config';
+    const keys = ['first_stage_layers', 'last_stage_layers', 'embedding_as_layers', 'loss_as_layers'];
+    const place = keys.map((key) => places[key]).find((one) => one !== undefined);
+    if (place !== undefined)
+        places['layers_per_stage'] = place;
+    return { layersPerStage };
 }
 function settleGpus(desk, parallelism) {
     const { stated, relations } = desk;
@@ -54719,7 +54772,7 @@ function settleBatch(desk, parallelism, gpus, sequenceLength) {
     const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
     const smallest = dataParallel * microBatchSize;
     if (solved.global !== undefined)
-        desk.origins['global_batch_size'] ??= 'config';
+        desk.origins['global_batch_size'] ??= relations.accumulatedTo === undefined ? 'config' : 'framework';
     const globalBatchSize = solved.global ??
         assume(desk, 'global_batch_size', smallest * (pipeline === 1 ? 1 : 4 * pipeline), pipeline === 1
             ? 'one micro-batch for each replica'

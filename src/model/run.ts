@@ -217,6 +217,8 @@ export type Relations = {
   readonly gradientAccumulation?: number;
   /** the same, of all replicas together (nanoGPT) */
   readonly gradientAccumulationInAll?: number;
+  /** sequences that an optimizer step has at least, where micro-batches are accumulated up to it */
+  readonly accumulatedTo?: number;
   /** sequences of one replica for each optimizer step */
   readonly batchPerReplica?: number;
   /** tokens for each optimizer step */
@@ -225,6 +227,12 @@ export type Relations = {
   readonly batchPerGpu?: number;
   /** layers of one virtual pipeline stage */
   readonly layersPerVirtualStage?: number;
+  /** layers of the first and of the last pipeline stage, where they differ from the rest */
+  readonly firstStageLayers?: number;
+  readonly lastStageLayers?: number;
+  /** layers that the embedding and the loss count as where stages are made even */
+  readonly embeddingAsLayers?: number;
+  readonly lossAsLayers?: number;
   /** optimizer steps of the whole training, and sequences of it */
   readonly trainSteps?: number;
   readonly trainSequences?: number;

@@ -31,12 +31,14 @@ export function batchOf(
   gpus: number,
   sequenceLength: number,
 ): Batch {
-  const { gradientAccumulation, gradientAccumulationInAll, batchPerReplica, tokensPerStep, batchPerGpu } = relations;
+  const { gradientAccumulation, gradientAccumulationInAll, accumulatedTo } = relations;
+  const { batchPerReplica, tokensPerStep, batchPerGpu } = relations;
   const accumulation =
     gradientAccumulation ??
     (gradientAccumulationInAll === undefined
       ? undefined
-      : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel)));
+      : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel))) ??
+    (accumulatedTo === undefined ? undefined : Math.ceil(accumulatedTo / ((stated.micro ?? 1) * dataParallel)));
   const perStep =
     stated.global ??
     (tokensPerStep === undefined ? undefined : Math.max(1, Math.round(tokensPerStep / sequenceLength))) ??
@@ -56,6 +58,26 @@ export function batchOf(
 export function virtualStagesOf(relations: Relations, pipeline: number, layers: number): number | undefined {
   const { layersPerVirtualStage: each } = relations;
   return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
+}
+
+/** Layers of each pipeline stage where the first or the last has others than the rest; undefined where they have not, or it does not come out even. */
+export function stagesOf(relations: Relations, pipeline: number, layers: number): readonly number[] | undefined {
+  const { firstStageLayers: first, lastStageLayers: last, embeddingAsLayers = 0, lossAsLayers = 0 } = relations;
+  if (pipeline < 2 || (first ?? last ?? embeddingAsLayers + lossAsLayers) === 0) return undefined;
+  const stated = [first, last].filter((one) => one !== undefined);
+  const others = pipeline - stated.length;
+  const each =
+    stated.length > 0
+      ? others === 0
+        ? 0
+        : (layers - stated.reduce((sum, one) => sum + one, 0)) / others
+      : (layers + embeddingAsLayers + lossAsLayers) / pipeline;
+  if (!Number.isInteger(each) || each < 0) return undefined;
+  return Array.from({ length: pipeline }, (_, stage) => {
+    if (stage === 0) return first ?? each - (stated.length > 0 ? 0 : embeddingAsLayers);
+    if (stage === pipeline - 1) return last ?? each - (stated.length > 0 ? 0 : lossAsLayers);
+    return each;
+  });
 }
 
 /** Tokens of the whole training, from steps or samples of it. */

@@ -16,7 +16,7 @@ import {
   type SettledRun,
   type TrainingRun,
 } from '../model/run.ts';
-import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
+import { batchOf, gpusOf, replicaOf, stagesOf, tokensOf, virtualStagesOf } from './relations.ts';
 
 /** A run with what settling it left to say. */
 export type Settled = {
@@ -75,7 +75,7 @@ type Desk = {
   readonly parallel: Partial<Parallelism>;
   readonly relations: Relations;
   readonly open: Readonly<Record<string, string>>;
-  readonly places: Readonly<Record<string, Place>>;
+  readonly places: Record<string, Place>;
   readonly origins: Record<string, Origin>;
   readonly assumptions: Assumption[];
   readonly problems: Problem[];
@@ -92,12 +92,14 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
   const said = new Set(Object.keys(desk.origins));
   const parallelism = settleParallelism(desk, architecture.order.length);
   const gpus = settleGpus(desk, parallelism);
-  desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length, desk.stated.layersPerStage));
+  const stages = settleStages(desk, parallelism, architecture.order.length);
+  desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length, stages.layersPerStage));
   if (desk.problems.some(({ severity }) => severity === 'error')) return { kind: 'unsettled', problems: desk.problems };
   const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
   const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
   const run: TrainingRun = {
     ...definedOnly(desk.stated),
+    ...stages,
     accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
     gpus,
     sequenceLength,
@@ -153,7 +155,14 @@ function gathered(sources: readonly RunSource[]): Desk {
     };
     take(merged, flat, '');
     take(parallel, parallelism ?? {}, 'parallelism.');
-    for (const [name, value] of Object.entries(counts)) relations[name] ??= value;
+    for (const [name, value] of Object.entries(counts)) {
+      if (Object.hasOwn(relations, name)) continue;
+      relations[name] = value;
+      const reason = reasons[written(name)];
+      if (reason !== undefined) assumptions.push({ field: written(name), value: String(value), reason });
+      const place = at[written(name)];
+      if (place !== undefined) places[written(name)] = place;
+    }
     for (const [field, words] of Object.entries(left)) open[field] ??= words;
   }
   return {
@@ -208,6 +217,21 @@ function settleParallelism({ parallel, origins, relations }: Desk, layers: numbe
   };
   for (const name of Object.keys(settled)) origins[`parallelism.${written(name)}`] ??= 'default';
   return settled;
+}
+
+function settleStages(
+  { stated, relations, places, origins }: Desk,
+  { pipeline }: Parallelism,
+  layers: number,
+): Pick<TrainingRun, 'layersPerStage'> {
+  if (stated.layersPerStage !== undefined) return { layersPerStage: stated.layersPerStage };
+  const layersPerStage = stagesOf(relations, pipeline, layers);
+  if (layersPerStage === undefined) return {};
+  origins['layers_per_stage'] = 'config';
+  const keys = ['first_stage_layers', 'last_stage_layers', 'embedding_as_layers', 'loss_as_layers'];
+  const place = keys.map((key) => places[key]).find((one) => one !== undefined);
+  if (place !== undefined) places['layers_per_stage'] = place;
+  return { layersPerStage };
 }
 
 function settleGpus(desk: Desk, parallelism: Parallelism): number {
@@ -283,7 +307,8 @@ function settleBatch(desk: Desk, parallelism: Parallelism, gpus: number, sequenc
   if (solved.micro !== undefined) desk.origins['micro_batch_size'] ??= 'config';
   const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
   const smallest = dataParallel * microBatchSize;
-  if (solved.global !== undefined) desk.origins['global_batch_size'] ??= 'config';
+  if (solved.global !== undefined)
+    desk.origins['global_batch_size'] ??= relations.accumulatedTo === undefined ? 'config' : 'framework';
   const globalBatchSize =
     solved.global ??
     assume(

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Reading } from '../../src/model/reading.ts';
 import { readFile } from '../../src/read/config.ts';
 import { alone } from '../../src/read/job.ts';
+import { settleRun } from '../../src/setup/settle.ts';
 import type { ConfigSide } from '../../src/world.ts';
 
 /** Reads a job as a door does: files of the repository are handed over when they are asked for. */
@@ -118,6 +119,25 @@ describe('a NeMo RL run', () => {
       globalBatchSize: 24,
     });
   });
+});
+
+it('NeMo RL trains on the GPUs that are not kept for generation, and lays out the layers of the model that it names', () => {
+  const grpo = (cluster: string, resources: string) =>
+    `policy:\n  model_name: moonshotai/Moonlight-16B-A3B\n  train_micro_batch_size: 1\n  max_total_sequence_length: 512\n  train_global_batch_size: 24\n  megatron_cfg: { enabled: true, pipeline_model_parallel_size: 4, num_layers_in_first_pipeline_stage: 7, num_layers_in_last_pipeline_stage: 6 }\n  generation: { colocated: { enabled: false, resources: ${resources} } }\ncluster: ${cluster}\ngrpo: {}`;
+  const runOf = (cluster: string, resources: string) => {
+    const reading = read({ 'a.yaml': grpo(cluster, resources) }, 'a.yaml');
+    if (reading.kind !== 'read') throw new Error(reading.problems[0]?.message);
+    const settling = settleRun(reading.run, reading.architecture);
+    return settling.kind === 'settled' ? settling.settled.run : settling.problems;
+  };
+  expect(runOf('{ gpus_per_node: 8, num_nodes: 3 }', '{ gpus_per_node: 8, num_nodes: 2 }')).toMatchObject({
+    gpus: 8,
+    layersPerStage: [7, 7, 7, 6],
+  });
+  expect(runOf('{ gpus_per_node: 8, num_nodes: 1 }', '{ gpus_per_node: 4, num_nodes: null }')).toMatchObject({
+    gpus: 4,
+  });
+  expect(runOf('{ gpus_per_node: 8, num_nodes: 2 }', '{}')).toMatchObject({ gpus: 16 });
 });
 
 describe('a FlagScale experiment', () => {

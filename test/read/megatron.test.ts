@@ -196,6 +196,13 @@ describe('the run of Megatron’s arguments', () => {
     expect(virtual({ 'num-virtual-stages-per-pipeline-rank': 2 })).toMatchObject({ virtual_pipeline: 2 });
     expect(virtual({ 'pipeline-model-parallel-layout': 'Ett|tt|tt|ttL' })).toMatchObject({ virtual_pipeline: 2 });
     expect(read({ ...stages, 'decoder-first-pipeline-num-layers': 3 }).run).toMatchObject({ layers_per_stage: [3, 5] });
+    expect(read({ ...stages, 'num-layer-list': '3,5' }).run).toMatchObject({ layers_per_stage: [3, 5] });
+    expect(read({ ...stages, decoder_pipeline_manual_split_list: [1, 2, 2, 3] }).run).toMatchObject({
+      layers_per_stage: [3, 5],
+      parallelism: { virtual_pipeline: 2 },
+    });
+    const odd = read({ ...stages, 'num-layer-list': '3,x' });
+    expect(odd.reading.problems.map(({ message }) => message).join()).toContain('num_layer_list is not understood');
   });
 
   it('leaves sequence parallelism off where nothing is divided', () => {

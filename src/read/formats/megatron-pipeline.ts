@@ -1,4 +1,4 @@
-import type { Stating } from '../stating.ts';
+import { flagOf, type Stating } from '../stating.ts';
 
 /** The pipeline of Megatron's arguments. */
 
@@ -8,59 +8,45 @@ export function statePipeline(say: Stating): void {
     'virtual_pipeline_model_parallel_size',
   ]);
   say.run('layers_per_virtual_stage', 'num_layers_per_virtual_pipeline_stage');
+  stateUnevenStages(say);
   const stages = say.number('pipeline_model_parallel_size') ?? 1;
-  const layers = say.number('num_layers');
-  if (layers === undefined || stages < 2 || stages > 1_000) return;
-  const layout = say.text('pipeline_model_parallel_layout');
-  const sizes = layout === undefined ? unevenStages(say, layers, stages) : undefined;
-  if (sizes !== undefined) say.runIs('layers_per_stage', sizes.list, sizes.key);
-  if (layout === undefined) return;
-  const laid = layoutOf(layout);
+  const key = ['pipeline_model_parallel_layout', 'num_layer_list', 'decoder_pipeline_manual_split_list'].find(
+    (name) => ![undefined, null, ''].some((none) => say.at(name) === none),
+  );
+  if (key === undefined || stages < 2 || stages > 1_000) return;
+  const laid = key === 'pipeline_model_parallel_layout' ? layoutOf(String(say.at(key))) : countsOf(say.at(key));
   if (laid === undefined || laid.length % stages !== 0) {
-    say.warn(
-      'pipeline_model_parallel_layout is not understood; layers are divided evenly.',
-      'pipeline_model_parallel_layout',
-    );
+    say.warn(`${key} is not understood; layers are divided evenly.`, key);
     return;
   }
   const each = Array.from({ length: stages }, (_, rank) =>
     laid.reduce((sum, count, stage) => sum + (stage % stages === rank ? count : 0), 0),
   );
-  say.runIs('parallelism.virtual_pipeline', laid.length / stages, 'pipeline_model_parallel_layout');
-  say.runIs('layers_per_stage', each, 'pipeline_model_parallel_layout');
+  say.runIs('parallelism.virtual_pipeline', laid.length / stages, key);
+  say.runIs('layers_per_stage', each, key);
 }
 
-/** Layers of each stage where the first or the last has other ones than the rest. */
-function unevenStages(say: Stating, layers: number, stages: number) {
-  const first = say.number('decoder_first_pipeline_num_layers');
-  const last = say.number('decoder_last_pipeline_num_layers');
-  const embedding = say.flag('account_for_embedding_in_pipeline_split') === true ? 1 : 0;
-  const loss = say.flag('account_for_loss_in_pipeline_split') === true ? 1 : 0;
-  if (first !== undefined || last !== undefined) {
-    const others = stages - Number(first !== undefined) - Number(last !== undefined);
-    const each = others === 0 ? 0 : (layers - (first ?? 0) - (last ?? 0)) / others;
-    if (!Number.isInteger(each) || each < 0) return undefined;
-    const list = [
-      ...(first === undefined ? [] : [first]),
-      ...Array<number>(others).fill(each),
-      ...(last === undefined ? [] : [last]),
-    ];
-    return {
-      list,
-      key: first === undefined ? 'decoder_last_pipeline_num_layers' : 'decoder_first_pipeline_num_layers',
-    };
-  }
-  const each = (layers + embedding + loss) / stages;
-  if (embedding + loss === 0 || !Number.isInteger(each)) return undefined;
-  const list = Array.from(
-    { length: stages },
-    (_, stage) => each - (stage === 0 ? embedding : 0) - (stage === stages - 1 ? loss : 0),
-  );
-  return {
-    list,
-    key: embedding === 1 ? 'account_for_embedding_in_pipeline_split' : 'account_for_loss_in_pipeline_split',
-  };
+/** `7,8,8,7` of MindSpeed, or a list of Primus': the layers of each stage, those of virtual ones after each other. */
+function countsOf(listed: unknown): readonly number[] | undefined {
+  const words = (Array.isArray(listed) ? listed : String(listed).split(',')).slice(0, 10_000);
+  const counts = words.map(Number);
+  return counts.every((count) => Number.isInteger(count) && count >= 0) ? counts : undefined;
 }
+
+/**
+ * Stages that differ from each other, as far as the arguments say it: the model may be named, and its layers with it.
+ *
+ * @param key what a format calls an argument of Megatron's configuration
+ */
+export function stateUnevenStages(say: Stating, key = (name: string): string => name): void {
+  const named = (...names: readonly string[]) => names.map(key);
+  say.run('first_stage_layers', named('decoder_first_pipeline_num_layers', 'num_layers_in_first_pipeline_stage'));
+  say.run('last_stage_layers', named('decoder_last_pipeline_num_layers', 'num_layers_in_last_pipeline_stage'));
+  say.run('embedding_as_layers', key('account_for_embedding_in_pipeline_split'), oneWhere);
+  say.run('loss_as_layers', key('account_for_loss_in_pipeline_split'), oneWhere);
+}
+
+const oneWhere = (on: unknown): number | undefined => (flagOf(on) === true ? 1 : undefined);
 
 /**
  * Decoder layers of each stage of a layout such as `Et*3|(tt|)*29m|L`: letters are layers, `|` ends a stage, `*n` repeats a

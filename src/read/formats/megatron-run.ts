@@ -1,7 +1,7 @@
 import { shardingOf } from '../spellings.ts';
 import { flagOf, type Stating } from '../stating.ts';
 import { megatronRead } from './megatron-model.ts';
-import { statePipeline } from './megatron-pipeline.ts';
+import { statePipeline, stateUnevenStages } from './megatron-pipeline.ts';
 
 /** The run of Megatron's arguments. */
 
@@ -52,6 +52,7 @@ const degrees = [
 export function stateDegreesAt(say: Stating, key = (name: string): string => name): string | undefined {
   for (const [field, name] of degrees) say.run(field, key(name));
   say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+  stateUnevenStages(say, key);
   return degrees.map(([, name]) => key(name)).find((one) => say.at(one) !== undefined);
 }
 

@@ -36,8 +36,7 @@ function states(file: ParsedFile, beside: Beside): Statement {
       OpenModel,
     );
   say.named(name, 'policy.model_name');
-  say.run('nodes', 'cluster.num_nodes');
-  say.run('gpus_per_node', 'cluster.gpus_per_node');
+  stateMachines(say);
   say.run('sequence_length', 'policy.max_total_sequence_length');
   say.run('micro_batch_size', 'policy.train_micro_batch_size');
   say.run('global_batch_size', 'policy.train_global_batch_size');
@@ -47,6 +46,20 @@ function states(file: ParsedFile, beside: Beside): Statement {
   say.byDefault('optimizer', 'adamw', `AdamW where nothing else is said (${read})`);
   sayRoles(say, rolesOf(say), engineOf(say));
   return say.statement();
+}
+
+/** GPUs that generate beside those that train are none of the training's (`setup` of algorithms/grpo.py). */
+function stateMachines(say: Stating): void {
+  const [nodes, each] = [say.number('cluster.num_nodes'), say.number('cluster.gpus_per_node')];
+  const apart = say.flag('policy.generation.colocated.enabled') === false;
+  const generating = (name: string) => say.number(`policy.generation.colocated.resources.${name}`) ?? 0;
+  const [otherNodes, otherGpus] = [generating('num_nodes'), generating('gpus_per_node')];
+  if (apart && nodes !== undefined && nodes > 1 && otherNodes > 0 && otherNodes < nodes)
+    say.runIs('nodes', nodes - otherNodes, 'cluster.num_nodes');
+  else say.run('nodes', 'cluster.num_nodes');
+  if (apart && nodes === 1 && each !== undefined && otherGpus > 0 && otherGpus < each)
+    say.runIs('gpus_per_node', each - otherGpus, 'cluster.gpus_per_node');
+  else say.run('gpus_per_node', 'cluster.gpus_per_node');
 }
 
 /** Keys over those of the files that `defaults` names, in the same folder, each over the one before it. */

@@ -47,7 +47,7 @@ function tuned(script: ParsedFile): Arguments {
 function saySwift(say: Stating): void {
   sayDefaultsOfSwift(say, 'full');
   if (say.at('gradient_accumulation_steps') === undefined)
-    say.byDefault('global_batch_size', 16, `ms-swift accumulates to 16 sequences (${swiftRead})`);
+    say.byDefault('accumulated_to', 16, `ms-swift accumulates to 16 sequences or more (${swiftRead})`);
   say.byDefault('weights_dtype', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
 }
 
