@@ -68,6 +68,7 @@ export const facts: Readonly<Record<string, Field>> = {
   expandable_segments: { default: 'not known' },
   attention_kernel: { default: 'the newest that the accelerator and the framework have' },
   overlap_tensor_parallel: { default: framework },
+  tf32: { default: '`true` with `megatron` and on TPUs, else `false`, as PyTorch has it' },
   dropout: { default: 'what the config says with `transformers`, else `false`' },
   mtp: { default: '`true` where the config has such layers' },
   sequences_per_sample: { unit: 'sequences', default: '1' },

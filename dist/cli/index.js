@@ -9284,6 +9284,7 @@ const overhead = numbers({
 const inCode = definition({ title: "the row's source: the framework's own code", date: '2026-11-25' });
 // 0.9 to 1.1 in balanced kernel tables.
 const groupedAlike = benchmark(sources.aiconfigurator)(1, 'ratio');
+// torch.get_float32_matmul_precision() is "highest" since PyTorch 1.12.
 // PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
 const pytorch = {
     profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
@@ -9298,6 +9299,7 @@ const pytorch = {
     reducedBytes: inCode(2, 'byte/element'),
     hostTimeOfExperts: false,
     groupedProducts: groupedAlike,
+    asksForTf32: false,
     padsVocabulary: false,
     eagerFineTuning: false,
     attentionKernelVaries: false,
@@ -9317,11 +9319,12 @@ const frameworkExecution = numbers({
         reducedBytes: inCode(4, 'byte/element'),
         hostTimeOfExperts: true,
         groupedProducts: groupedAlike,
+        asksForTf32: true,
         padsVocabulary: true,
         eagerFineTuning: false,
         attentionKernelVaries: false,
         ringOfPyTorch: false,
-        source: 'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); `make_vocab_size_divisible_by` is 128; recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
+        source: 'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); `make_vocab_size_divisible_by` is 128; fp32 in tf32 by Transformer Engine; recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
     },
     fsdp: {
         ...pytorch,
@@ -14642,6 +14645,8 @@ const olderAttention = numbers({
         ampere: kernels_attention(benchmark(sources.xformers), 0.358, 0.358, 300, 0.6),
         hopper: kernels_attention(judged("A100's share times what FlashAttention-2 gains on H100 in its plots (1.57), backward as there", '2026-11-28'), 0.177, 0.177, 300, 0.97),
     },
+    /** of the memory-efficient kernel in fp32 over its rate in 16 bits: 208 ms where those take 49.8 */
+    efficientSingle: benchmark(sources.xformers)(0.24, 'ratio'),
     /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
     hopperPeak: onOwnPlots(989.4e12, 'FLOP/s'),
     /** Heads wider than this (latent attention) keep a share of the rate in FlashAttention-2. */
@@ -15086,7 +15091,7 @@ const bands = numbers({
     /** for each fact that moves the result and that the run leaves open */
     open: judged('what stating one such fact moved among the published runs')(0.03, 'log ratio'),
     /** for kernels that were derived and not measured, and for models like which none was measured */
-    derived: judged('public runs on such accelerators, which are not in this repository, are up to 0.62 off, and BERT on H200 0.67', '2026-11-28')(0.45, 'log ratio'),
+    derived: judged('public runs on such accelerators, which are not in this repository, are up to 0.62 off; BERT on H200 was 0.67 off and is 0.28', '2026-11-28')(0.45, 'log ratio'),
     /** fp8 with a scale for each row or block, which is timed as with one for each tensor */
     recipe: judged('torchtitan b5bcd76, benchmarks/asyncTP_llama3_h100_2025-06: rowwise runs reach 0.66 to 0.74 of what tensorwise ones do, all with tensor parallelism; nothing is known of blocks', '2026-11-28')(0.41, 'log ratio'),
     /** PyTorch's ring attention from `tokens` on: torchtitan's runs are up to a third slower than projected */
@@ -15111,6 +15116,7 @@ function contextOf(run, chip, peak, facts) {
         profile: profiles[profileOf(run, chip)],
         peak,
         peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
+        peak32: peak32Of(run, chip) ?? peak,
         slowdown: power * kernels.sustained,
         slowdownLow: power * (kernels.low ?? kernels).sustained,
         power,
@@ -15119,6 +15125,10 @@ function contextOf(run, chip, peak, facts) {
         T: tokens.tensor,
         t: tokens.residual,
     };
+}
+function peak32Of({ framework, tf32 }, { generation, densePeak }) {
+    const asks = tf32 ?? (frameworkExecution[framework].asksForTf32 || generation === 'tpu');
+    return asks ? (densePeak.tf32 ?? densePeak.fp32) : densePeak.fp32;
 }
 /** The chip's power over the cap that the run states; 1 without a cap. */
 function overCap({ powerCapWatts: cap }, { power }) {
@@ -15500,6 +15510,7 @@ function accumulationSeconds({ trained: { dense, experts } }, run, context, micr
 
 
 
+
 /** Seconds of an attention core on one GPU, by the vintage of its kernel. */
 function attentionSeconds(core, run, context) {
     const kernel = attentionKernel(core, run, context.chip);
@@ -15507,14 +15518,15 @@ function attentionSeconds(core, run, context) {
 }
 /** Batched products, and scores that are written out and read back. */
 function unfusedSeconds(core, run, context) {
-    const { power, step, peak16, bandwidth } = context;
+    const { power, step, peak16, peak32, bandwidth } = context;
     const { tensor: tp, context: cp } = run.parallelism;
     const { share } = olderAttention.unfused;
     const { forward, backward } = attention_scoreBytes(core, context);
     const S = run.sequenceLength;
     const queries = (sequencesAtOnce(run) * S) / cp;
     const scores = queries * (core.heads / tp) * keysWritten(core, S);
-    const work = (2 * (core.queryKeyDim + core.valueDim) * scores + (queries * placeFlops(core)) / tp) / (share * peak16);
+    const peak = run.precision === 'fp32' ? peak32 : peak16;
+    const work = (2 * (core.queryKeyDim + core.valueDim) * scores + (queries * placeFlops(core)) / tp) / (share * peak);
     const scale = power * step.attention;
     return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
 }
@@ -15538,9 +15550,10 @@ function fusedSeconds(core, kernel, run, context) {
     const best = core.queryKeyDim >= wideFrom ? facts.wide : facts.narrow;
     const share = best * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
     const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
-    const masked = kernel === 'efficient';
+    const masked = kernel === 'efficient' && isMasked(core, run);
     const reach = masked ? S : Math.min(S, spanTokens(core) ?? S);
-    const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
+    const single = kernel === 'efficient' && run.precision === 'fp32' ? olderAttention.efficientSingle : 1;
+    const rate = share * (reach / (reach + facts.ramp)) * widest * single * peak;
     const seen = masked ? S : meanContext(core.span, core.causal, S);
     const width = core.queryKeyDim + core.valueDim;
     const work = 2 * sequencesAtOnce(run) * (core.heads / tp) * width * ((S * seen) / cp);
@@ -15553,11 +15566,11 @@ function fusedSeconds(core, kernel, run, context) {
 const spanTokens = ({ span }) => span.kind === 'window' || span.kind === 'chunk' ? span.tokens : undefined;
 /** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ, and where that refuses. */
 function attentionKernel(core, run, { generation }) {
-    if (!run.flashAttention || core.writtenOut === true)
+    if (writesScores(core, run))
         return 'unfused';
     if (run.attentionKernel !== undefined && run.attentionKernel !== 'sdpa')
         return run.attentionKernel;
-    if (isMasked(core, run) && takesMasks.has(generation))
+    if ((isMasked(core, run) || isSingle(run)) && takesMasks.has(generation))
         return 'efficient';
     const usual = generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
     return usual === 'cudnn' && refusesDropout(core, run) ? 'flash2' : usual;
@@ -15570,6 +15583,8 @@ function isMasked(core, run) {
         window !== undefined &&
         run.sequenceLength >= window);
 }
+/** No flash kernel of PyTorch's takes fp32. */
+const isSingle = ({ precision, framework }) => precision === 'fp32' && frameworkExecution[framework].attentionByPyTorch;
 /** Generations for which PyTorch has the memory-efficient kernel. */
 const takesMasks = new Set([
     'volta',
@@ -15706,11 +15721,11 @@ function adapterProductSeconds(operation, { rank }, run, { T, kernels, peak16, s
     return [seconds, 2 * seconds];
 }
 /** The router and the output stay in 16 bits where the rest runs in fewer. */
-function howOf(operation, run, { kernels, peak, peak16, slowdown, slowdownLow }) {
+function howOf(operation, run, { kernels, peak, peak16, peak32, slowdown, slowdownLow }) {
     if (isLow(run) && operation.component !== 'router' && operation.component !== 'output')
         return { facts: lowGemm(kernels, run), peak, operand: precisions[run.precision].operand, slowdown: slowdownLow };
     return run.precision === 'fp32'
-        ? { facts: kernels.gemm, peak, operand: bytesOf.fp32, slowdown }
+        ? { facts: kernels.gemm, peak: peak32, operand: bytesOf.fp32, slowdown }
         : { facts: kernels.gemm, peak: peak16, operand: bytesOf.bf16, slowdown };
 }
 /** A chip without matrix units of few bits runs no such precision, so its 16-bit rates stand in for what nobody asks. */
@@ -15747,13 +15762,16 @@ function elementaryTraffic(list, run, context) {
     const bytes = [0, 0];
     const kernels = [0, 0];
     for (const [each, elements, times = 1] of all) {
-        bytes[0] += times * each.forward * elements;
-        bytes[1] += times * each.backward * elements;
+        // All in fp32 moves twice as much, but what counts fp32 already.
+        const width = elementary_isSingle(run) && each !== elementary.rmsWide ? 2 : 1;
+        bytes[0] += times * width * each.forward * elements;
+        bytes[1] += times * width * each.backward * elements;
         kernels[0] += times * each.kernels.forward;
         kernels[1] += times * each.kernels.backward;
     }
     return { bytes, kernels };
 }
+const elementary_isSingle = ({ precision }) => precision === 'fp32';
 /** Seconds of these, and of starting the kernels of products and attention too. */
 function elementarySeconds(list, run, context) {
     const { bytes, kernels } = elementaryTraffic(list, run, context);
@@ -15772,7 +15790,7 @@ const isElementary = ({ kind }) => kind === 'norm' || kind === 'add' || kind ===
 function steps(operation, list, run, { autocast, widens }, { T }) {
     switch (operation.kind) {
         case 'norm':
-            return normSteps(operation, autocast, widens, T);
+            return elementary_isSingle(run) ? singleNorm(operation, T) : normSteps(operation, autocast, widens, T);
         case 'add': {
             const elements = operation.output.elements * T;
             const dropout = run.dropout === true ? [[elementary.dropout, elements]] : [];
@@ -15799,8 +15817,12 @@ const rowsOf = ({ active, width }, run, T) => width * T * active * run.expertImb
 function addingSeconds(list, run, { T, bandwidth }) {
     const { bytes, share, gathers } = addsByIndex;
     const rows = list.reduce((sum, one) => sum + (one.kind === 'dispatch' ? rowsOf(one, run, T) : 0), 0);
-    return (gathers * bytes * rows) / (share * bandwidth);
+    return (gathers * bytes * rows * (elementary_isSingle(run) ? 2 : 1)) / (share * bandwidth);
 }
+/** In fp32 nothing is cast. */
+const singleNorm = ({ style, upcast, input }, T) => [
+    [style === 'rms' || upcast === 'weight' ? elementary.rmsWide : elementary.layer, input.elements * T],
+];
 /** Norms of heads read what a product wrote, which is in 16 bits; LayerNorm computes in fp32 under CUDA's autocast. */
 function normSteps({ style, upcast, input }, autocast, widens, T) {
     const elements = input.elements * T;
@@ -15831,15 +15853,15 @@ function activationBytes({ gated, gate, function: name }, list) {
 }
 /** Kernels whose time is elsewhere. */
 function heavies(list, run, context) {
-    const attention = run.flashAttention ? heavyKernels.attention : heavyKernels.writtenOutAttention;
     const { lora } = run;
     return [
         ...fusedProducts(list, context).map(() => heavyKernels.product),
-        ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
+        ...list.flatMap((one) => (one.kind === 'attention' ? [elementary_attentionKernels(one, run)] : [])),
         ...list.flatMap((one) => (one.kind === 'dispatch' ? [heavyKernels.addsByIndex] : [])),
         ...list.flatMap((one) => one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [heavyKernels.adapter] : []),
     ];
 }
+const elementary_attentionKernels = (core, run) => writesScores(core, run) ? heavyKernels.writtenOutAttention : heavyKernels.attention;
 /** Autocast makes 16-bit copies of fp32 weights, and of their gradients fp32 ones. */
 function castWeights(list, { autocast }, context) {
     if (!autocast)
@@ -38284,6 +38306,7 @@ const runSchema = lazily(() => strictObject({
     overlap_tensor_parallel: schemas_boolean()
         .optional()
         .describe('tensor-parallel collectives overlap with matrix products'),
+    tf32: schemas_boolean().optional().describe('products of fp32 run in tf32, on the matrix units'),
     dropout: schemas_boolean().optional().describe('dropout is on, so that its masks are kept'),
     mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
     sequences_per_sample: description_count()
@@ -47271,6 +47294,7 @@ function sayOptimizer(say, key, defaultReason) {
 }
 /** bf16 and fp16 switches; `auto` is bf16, which every GPU since Ampere has. Undefined where neither is on. */
 function sayPrecision(say, bf16, fp16) {
+    say.run('tf32', 'tf32', flagOf);
     const isOn = (key) => flagOf(say.at(key)) === true || ['auto', 'full'].includes(textOf(say.at(key)));
     for (const [precision, keys] of [
         ['bf16', bf16],

@@ -95,6 +95,7 @@ MIXED = dict(weights_dtype="bf16")
 CASES = [
     ("llama", WIDE, run(**MIXED)),
     ("llama", WIDE, run()),
+    ("llama", dict(WIDE, num_key_value_heads=32), run(precision="fp32")),
     ("mistral", dict(WIDE, sliding_window=None), run(**MIXED)),
     ("qwen2", dict(WIDE, head_dim=None), run(**MIXED)),
     ("qwen3", QWEN3, run(**MIXED)),

@@ -371,6 +371,8 @@ export type FrameworkExecution = {
   readonly hostTimeOfExperts: boolean;
   /** time of experts' grouped products over what the chip's kernels take for single ones */
   readonly groupedProducts: number;
+  /** It asks for tf32 in products of fp32, which PyTorch does not by itself. */
+  readonly asksForTf32: boolean;
   /** It pads vocabularies, so that their matrices are aligned. */
   readonly padsVocabulary: boolean;
   /** Its runs are eager fine-tuning, whose error band is wider. */
@@ -387,6 +389,7 @@ const inCode = definition({ title: "the row's source: the framework's own code",
 // 0.9 to 1.1 in balanced kernel tables.
 const groupedAlike = benchmark(sources.aiconfigurator)(1, 'ratio');
 
+// torch.get_float32_matmul_precision() is "highest" since PyTorch 1.12.
 // PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
 const pytorch = {
   profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
@@ -401,6 +404,7 @@ const pytorch = {
   reducedBytes: inCode(2, 'byte/element'),
   hostTimeOfExperts: false,
   groupedProducts: groupedAlike,
+  asksForTf32: false,
   padsVocabulary: false,
   eagerFineTuning: false,
   attentionKernelVaries: false,
@@ -421,12 +425,13 @@ export const frameworkExecution = numbers({
     reducedBytes: inCode(4, 'byte/element'),
     hostTimeOfExperts: true,
     groupedProducts: groupedAlike,
+    asksForTf32: true,
     padsVocabulary: true,
     eagerFineTuning: false,
     attentionKernelVaries: false,
     ringOfPyTorch: false,
     source:
-      'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); `make_vocab_size_divisible_by` is 128; recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
+      'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); `make_vocab_size_divisible_by` is 128; fp32 in tf32 by Transformer Engine; recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
   },
   fsdp: {
     ...pytorch,

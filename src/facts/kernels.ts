@@ -488,6 +488,8 @@ export const olderAttention = numbers({
       0.97,
     ),
   },
+  /** of the memory-efficient kernel in fp32 over its rate in 16 bits: 208 ms where those take 49.8 */
+  efficientSingle: benchmark(sources.xformers)(0.24, 'ratio'),
   /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
   hopperPeak: onOwnPlots(989.4e12, 'FLOP/s'),
   /** Heads wider than this (latent attention) keep a share of the rate in FlashAttention-2. */

@@ -80,6 +80,8 @@ export type TrainingRun = {
   /** software generation of the kernels, where it is not the current one */
   readonly attentionKernel?: (typeof attentionKernels)[number];
   readonly overlapTensorParallel?: boolean;
+  /** products of fp32 run in tf32 */
+  readonly tf32?: boolean;
   readonly dropout?: boolean;
   /** false: the multi-token-prediction layers of the config are not trained */
   readonly mtp?: boolean;

@@ -34,6 +34,7 @@ export function sayPrecision(
   bf16: readonly string[],
   fp16: readonly string[],
 ): 'bf16' | 'fp16' | undefined {
+  say.run('tf32', 'tf32', flagOf);
   const isOn = (key: string) => flagOf(say.at(key)) === true || ['auto', 'full'].includes(textOf(say.at(key)));
   for (const [precision, keys] of [
     ['bf16', bf16],

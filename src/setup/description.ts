@@ -207,6 +207,7 @@ export const runSchema = lazily(() =>
       .boolean()
       .optional()
       .describe('tensor-parallel collectives overlap with matrix products'),
+    tf32: z.boolean().optional().describe('products of fp32 run in tf32, on the matrix units'),
     dropout: z.boolean().optional().describe('dropout is on, so that its masks are kept'),
     mtp: z.boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
     sequences_per_sample: count()

@@ -130,3 +130,25 @@ describe('a base in fewer than 16 bits', () => {
     expect((unpacked(16) - unpacked(8)) * bandwidth).toBeCloseTo(2 * 3 * (8 * expert + columns), -3);
   });
 });
+
+describe('fp32', () => {
+  const single = { precision: 'fp32', micro_batch_size: 4, global_batch_size: 4 };
+  const products = (run: object) => parts({ ...single, ...run }).matrix_products;
+
+  it('runs outside of the matrix units, but where tf32 is asked for or the framework asks', () => {
+    const peaks = 494.7 / 66.9;
+    expect(products({}) / products({ tf32: true })).toBeGreaterThan(0.9 * peaks);
+    expect(products({}) / products({ tf32: true })).toBeLessThan(peaks);
+    expect(products({ framework: 'megatron' })).toBe(products({ framework: 'megatron', tf32: true }));
+    expect(products({ framework: 'megatron', tf32: false })).toBeGreaterThan(5 * products({ framework: 'megatron' }));
+  });
+
+  it('has no flash kernel in PyTorch: a quarter of the memory-efficient rate, or scores that are written out', () => {
+    const attention = (config: object, run: object = {}) => parts({ ...single, ...run }, config).attention;
+    const flash = attention({}, { precision: 'bf16' });
+    expect(attention({}) / flash).toBeGreaterThan(8);
+    // Fewer key and value heads than query heads: no fused kernel at all, and every pair is computed.
+    expect(attention({ num_key_value_heads: 2 })).toBeGreaterThan(1.5 * attention({}));
+    expect(attention({}, { framework: 'megatron' })).toBe(attention({}, { framework: 'megatron', precision: 'bf16' }));
+  });
+});

@@ -81,6 +81,7 @@ const fields: { readonly [Field in keyof TrainingRun]-?: RunFields & Required<Pi
   expandableSegments: { expandableSegments: false },
   attentionKernel: { attentionKernel: 'flash2' },
   overlapTensorParallel: { overlapTensorParallel: true },
+  tf32: { precision: 'fp32', tf32: false },
   dropout: { dropout: true },
   mtp: { mtp: false },
   sequencesPerSample: { sequencesPerSample: 2 },

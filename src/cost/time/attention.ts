@@ -4,6 +4,7 @@ import { type AttentionFacts, fusedAttention, olderAttention } from '../../facts
 import type { AttentionCore } from '../../model/operation.ts';
 import { sequencesAtOnce, type TrainingRun } from '../../model/run.ts';
 import { keysWritten, meanContext, placeFlops } from '../count/forward.ts';
+import { writesScores } from '../memory/activations.ts';
 import type { Context } from './context.ts';
 import type { Passes } from './parts.ts';
 
@@ -17,14 +18,15 @@ export function attentionSeconds(core: AttentionCore, run: TrainingRun, context:
 
 /** Batched products, and scores that are written out and read back. */
 function unfusedSeconds(core: AttentionCore, run: TrainingRun, context: Context): Passes {
-  const { power, step, peak16, bandwidth } = context;
+  const { power, step, peak16, peak32, bandwidth } = context;
   const { tensor: tp, context: cp } = run.parallelism;
   const { share } = olderAttention.unfused;
   const { forward, backward } = scoreBytes(core, context);
   const S = run.sequenceLength;
   const queries = (sequencesAtOnce(run) * S) / cp;
   const scores = queries * (core.heads / tp) * keysWritten(core, S);
-  const work = (2 * (core.queryKeyDim + core.valueDim) * scores + (queries * placeFlops(core)) / tp) / (share * peak16);
+  const peak = run.precision === 'fp32' ? peak32 : peak16;
+  const work = (2 * (core.queryKeyDim + core.valueDim) * scores + (queries * placeFlops(core)) / tp) / (share * peak);
   const scale = power * step.attention;
   return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
 }
@@ -49,9 +51,10 @@ function fusedSeconds(core: AttentionCore, kernel: Kernel, run: TrainingRun, con
   const best = core.queryKeyDim >= wideFrom ? facts.wide : facts.narrow;
   const share = best * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
   const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
-  const masked = kernel === 'efficient';
+  const masked = kernel === 'efficient' && isMasked(core, run);
   const reach = masked ? S : Math.min(S, spanTokens(core) ?? S);
-  const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
+  const single = kernel === 'efficient' && run.precision === 'fp32' ? olderAttention.efficientSingle : 1;
+  const rate = share * (reach / (reach + facts.ramp)) * widest * single * peak;
   const seen = masked ? S : meanContext(core.span, core.causal, S);
   const width = core.queryKeyDim + core.valueDim;
   const work = 2 * sequencesAtOnce(run) * (core.heads / tp) * width * ((S * seen) / cp);
@@ -67,9 +70,9 @@ const spanTokens = ({ span }: AttentionCore): number | undefined =>
 
 /** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ, and where that refuses. */
 function attentionKernel(core: AttentionCore, run: TrainingRun, { generation }: Accelerator): Kernel {
-  if (!run.flashAttention || core.writtenOut === true) return 'unfused';
+  if (writesScores(core, run)) return 'unfused';
   if (run.attentionKernel !== undefined && run.attentionKernel !== 'sdpa') return run.attentionKernel;
-  if (isMasked(core, run) && takesMasks.has(generation)) return 'efficient';
+  if ((isMasked(core, run) || isSingle(run)) && takesMasks.has(generation)) return 'efficient';
   const usual = generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
   return usual === 'cudnn' && refusesDropout(core, run) ? 'flash2' : usual;
 }
@@ -84,6 +87,10 @@ function isMasked(core: AttentionCore, run: TrainingRun): boolean {
     run.sequenceLength >= window
   );
 }
+
+/** No flash kernel of PyTorch's takes fp32. */
+const isSingle = ({ precision, framework }: TrainingRun): boolean =>
+  precision === 'fp32' && frameworkExecution[framework].attentionByPyTorch;
 
 /** Generations for which PyTorch has the memory-efficient kernel. */
 const takesMasks: ReadonlySet<string> = new Set([

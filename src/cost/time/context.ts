@@ -19,6 +19,8 @@ export type Context = {
   /** FLOP/s of products, and of those that stay in 16 bits */
   readonly peak: number;
   readonly peak16: number;
+  /** FLOP/s of products in fp32: on the matrix units in tf32 only where the framework asks for that */
+  readonly peak32: number;
   /** how much slower products are than in a benchmark, in 16 bits and below: sustained load and power cap */
   readonly slowdown: number;
   readonly slowdownLow: number;
@@ -45,6 +47,7 @@ export function contextOf(run: TrainingRun, chip: Accelerator, peak: number, fac
     profile: profiles[profileOf(run, chip)],
     peak,
     peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
+    peak32: peak32Of(run, chip) ?? peak,
     slowdown: power * kernels.sustained,
     slowdownLow: power * (kernels.low ?? kernels).sustained,
     power,
@@ -53,6 +56,11 @@ export function contextOf(run: TrainingRun, chip: Accelerator, peak: number, fac
     T: tokens.tensor,
     t: tokens.residual,
   };
+}
+
+function peak32Of({ framework, tf32 }: TrainingRun, { generation, densePeak }: Accelerator): number | undefined {
+  const asks = tf32 ?? (frameworkExecution[framework].asksForTf32 || generation === 'tpu');
+  return asks ? (densePeak.tf32 ?? densePeak.fp32) : densePeak.fp32;
 }
 
 /** The chip's power over the cap that the run states; 1 without a cap. */

@@ -2,7 +2,7 @@ import { addsByIndex, elementary, heavyKernels, kernelStart } from '../../facts/
 import type { Operation } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isTarget } from '../count/lora.ts';
-import { type Execution, executionOf } from '../memory/activations.ts';
+import { type Execution, executionOf, writesScores } from '../memory/activations.ts';
 import type { Context } from './context.ts';
 import type { Passes } from './parts.ts';
 import { fusedProducts } from './products.ts';
@@ -22,13 +22,17 @@ export function elementaryTraffic(list: readonly Operation[], run: TrainingRun, 
   const bytes = [0, 0] as [number, number];
   const kernels = [0, 0] as [number, number];
   for (const [each, elements, times = 1] of all) {
-    bytes[0] += times * each.forward * elements;
-    bytes[1] += times * each.backward * elements;
+    // All in fp32 moves twice as much, but what counts fp32 already.
+    const width = isSingle(run) && each !== elementary.rmsWide ? 2 : 1;
+    bytes[0] += times * width * each.forward * elements;
+    bytes[1] += times * width * each.backward * elements;
     kernels[0] += times * each.kernels.forward;
     kernels[1] += times * each.kernels.backward;
   }
   return { bytes, kernels };
 }
+
+const isSingle = ({ precision }: TrainingRun): boolean => precision === 'fp32';
 
 type Traffic = { readonly bytes: Passes; readonly kernels: Passes };
 
@@ -62,7 +66,7 @@ function steps(
 ): readonly Step[] {
   switch (operation.kind) {
     case 'norm':
-      return normSteps(operation, autocast, widens, T);
+      return isSingle(run) ? singleNorm(operation, T) : normSteps(operation, autocast, widens, T);
     case 'add': {
       const elements = operation.output.elements * T;
       const dropout: readonly Step[] = run.dropout === true ? [[elementary.dropout, elements]] : [];
@@ -92,8 +96,13 @@ const rowsOf = ({ active, width }: Kind<'dispatch' | 'combine'>, run: TrainingRu
 function addingSeconds(list: readonly Operation[], run: TrainingRun, { T, bandwidth }: Context): number {
   const { bytes, share, gathers } = addsByIndex;
   const rows = list.reduce((sum, one) => sum + (one.kind === 'dispatch' ? rowsOf(one, run, T) : 0), 0);
-  return (gathers * bytes * rows) / (share * bandwidth);
+  return (gathers * bytes * rows * (isSingle(run) ? 2 : 1)) / (share * bandwidth);
 }
+
+/** In fp32 nothing is cast. */
+const singleNorm = ({ style, upcast, input }: Kind<'norm'>, T: number): readonly Step[] => [
+  [style === 'rms' || upcast === 'weight' ? elementary.rmsWide : elementary.layer, input.elements * T],
+];
 
 /** Norms of heads read what a product wrote, which is in 16 bits; LayerNorm computes in fp32 under CUDA's autocast. */
 function normSteps(
@@ -129,17 +138,19 @@ function activationBytes({ gated, gate, function: name }: Kind<'activation'>, li
 
 /** Kernels whose time is elsewhere. */
 function heavies(list: readonly Operation[], run: TrainingRun, context: Context): readonly Kernels[] {
-  const attention = run.flashAttention ? heavyKernels.attention : heavyKernels.writtenOutAttention;
   const { lora } = run;
   return [
     ...fusedProducts(list, context).map(() => heavyKernels.product),
-    ...list.flatMap((one) => (one.kind === 'attention' ? [attention] : [])),
+    ...list.flatMap((one) => (one.kind === 'attention' ? [attentionKernels(one, run)] : [])),
     ...list.flatMap((one) => (one.kind === 'dispatch' ? [heavyKernels.addsByIndex] : [])),
     ...list.flatMap((one) =>
       one.kind === 'linear' && lora !== undefined && isTarget(one, lora) ? [heavyKernels.adapter] : [],
     ),
   ];
 }
+
+const attentionKernels = (core: Kind<'attention'>, run: TrainingRun): Kernels =>
+  writesScores(core, run) ? heavyKernels.writtenOutAttention : heavyKernels.attention;
 
 /** Autocast makes 16-bit copies of fp32 weights, and of their gradients fp32 ones. */
 function castWeights(list: readonly Operation[], { autocast }: Execution, context: Context): readonly Step[] {

@@ -92,12 +92,12 @@ export function adapterProductSeconds(
 function howOf(
   operation: Linear,
   run: TrainingRun,
-  { kernels, peak, peak16, slowdown, slowdownLow }: Context,
+  { kernels, peak, peak16, peak32, slowdown, slowdownLow }: Context,
 ): GemmRun {
   if (isLow(run) && operation.component !== 'router' && operation.component !== 'output')
     return { facts: lowGemm(kernels, run), peak, operand: precisions[run.precision].operand, slowdown: slowdownLow };
   return run.precision === 'fp32'
-    ? { facts: kernels.gemm, peak, operand: bytesOf.fp32, slowdown }
+    ? { facts: kernels.gemm, peak: peak32, operand: bytesOf.fp32, slowdown }
     : { facts: kernels.gemm, peak: peak16, operand: bytesOf.bf16, slowdown };
 }
 
