@@ -42,10 +42,12 @@ export function review(
   inTime: InTime = untimed,
 ): Review {
   const moved = others.find(({ kind }) => kind === 'moved')?.settings;
+  const parts: string[] = [];
   const judged = moved === undefined ? changes : lookedAt(changes, settings);
   const own = comparisonsOf(judged, settings, inTime, progress, {
     estimates: { left: mostEstimates },
     advice: { left: mostAdvised },
+    parts,
   });
   const failOnOf = (path: string) =>
     [settings, ...(moved === undefined ? [] : [moved])]
@@ -75,6 +77,7 @@ export function review(
       ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
       ...comparisons.flatMap(noteOnMove),
       ...noteOnMachines(comparisons, settings),
+      ...noteOnParts(parts),
     ],
     version,
   };
@@ -200,6 +203,16 @@ function noteOnMachines(comparisons: readonly Comparison[], { undecided }: Setti
   ];
 }
 
+/** A file that was named as a config and is none does not pass without a word. */
+function noteOnParts(parts: readonly string[]): readonly string[] {
+  const [first] = parts;
+  if (first === undefined) return [];
+  const subject = parts.length === 1 ? `${first} describes` : `${first} and ${parts.length - 1} more describe`;
+  return [
+    `${subject} a part of a folder of sentence-transformers or diffusers (a pooling, a list of modules, a scheduler) that is no language model: nothing was counted, although the file is named as a config.`,
+  ];
+}
+
 function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Settings): boolean {
   const limits = (name: string) => JSON.stringify(budgetsFor(name).limits);
   return previousPath !== undefined && limits(path) !== limits(previousPath);
@@ -236,7 +249,10 @@ function comparePair(
   const named = settings.named(pair.path);
   // A pattern like **/config.json names such a part by accident.
   const component = head?.reading.kind === 'unread' && head.reading.way === 'component';
-  if ((!named || component) && !concerns(base, head)) return undefined;
+  if ((!named || component) && !concerns(base, head)) {
+    if (named) allowances?.parts.push(pair.path);
+    return undefined;
+  }
   const comparison = compare({
     path: pair.path,
     named,
@@ -281,8 +297,11 @@ const mostEstimates = 6_400;
 /** One side, and what it was estimated from where it could be. */
 type Whole = { readonly side: Side; readonly job?: Job; readonly architecture?: Architecture };
 
-/** What a run may spend beyond its verdict: on what each change moved, and on searches for runs that are better. */
-type Allowances = { readonly estimates: Allowance; readonly advice: { left: number } };
+/**
+ * What a run may spend beyond its verdict: on what each change moved, and on searches for runs that are better. `parts` collects
+ * the files that were named as configs and are parts of something else.
+ */
+type Allowances = { readonly estimates: Allowance; readonly advice: { left: number }; readonly parts: string[] };
 /** So many configs get advice, the first ones; a search takes up to a second. */
 const mostAdvised = 3;
 

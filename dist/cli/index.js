@@ -54417,7 +54417,7 @@ function unrecognised(value, syntax) {
     });
     if (isDictionary(value) && config_namesModel(value, syntax))
         return unread('unknown-model', 'The file names a model, but has none of the keys that are read, so its cost is unknown; if it is not a language model, list it under `ignore` in the policy.');
-    if (isDictionary(value) && isComponent(value))
+    if (isModules(value) || (isDictionary(value) && isComponent(value)))
         return unread('component', 'The file describes a part of a model of sentence-transformers or diffusers that is no language model.');
     return notConfig;
 }
@@ -54428,6 +54428,10 @@ function isComponent(value) {
         (has('word_embedding_dimension', 'number') && !has('model_type', 'string')) ||
         (has('in_features', 'number') && has('out_features', 'number') && !has('model_type', 'string')));
 }
+/** The list of a sentence-transformers model's parts (modules.json). */
+const isModules = (value) => Array.isArray(value) &&
+    value.length > 0 &&
+    value.slice(0, 100).every((one) => isDictionary(one) && /^sentence_transformers\./.test(textOf(own(one, 'type'))));
 const notConfig = {
     kind: 'unread',
     way: 'no-config',
@@ -58278,10 +58282,12 @@ const run_version = '0.1.0';
  */
 function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
     const moved = others.find(({ kind }) => kind === 'moved')?.settings;
+    const parts = [];
     const judged = moved === undefined ? changes : lookedAt(changes, settings);
     const own = comparisonsOf(judged, settings, inTime, progress, {
         estimates: { left: mostEstimates },
         advice: { left: mostAdvised },
+        parts,
     });
     const failOnOf = (path) => [settings, ...(moved === undefined ? [] : [moved])]
         .map(({ budgetsFor }) => budgetsFor(path).failOn)
@@ -58310,6 +58316,7 @@ function review(changes, settings, today, progress = () => { }, others = [], inT
             ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
             ...comparisons.flatMap(noteOnMove),
             ...noteOnMachines(comparisons, settings),
+            ...noteOnParts(parts),
         ],
         version: run_version,
     };
@@ -58419,6 +58426,16 @@ function noteOnMachines(comparisons, { undecided }) {
         `The policy has the machines ${undecided.slice(0, mostDiffering).join(', ')}${undecided.length > mostDiffering ? ', ...' : ''} and no defaults.hardware, so ${first.run.accelerator} was assumed for ${configs}: name the usual machine there, or one in an entry of configs.`,
     ];
 }
+/** A file that was named as a config and is none does not pass without a word. */
+function noteOnParts(parts) {
+    const [first] = parts;
+    if (first === undefined)
+        return [];
+    const subject = parts.length === 1 ? `${first} describes` : `${first} and ${parts.length - 1} more describe`;
+    return [
+        `${subject} a part of a folder of sentence-transformers or diffusers (a pooling, a list of modules, a scheduler) that is no language model: nothing was counted, although the file is named as a config.`,
+    ];
+}
 function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     const limits = (name) => JSON.stringify(budgetsFor(name).limits);
     return previousPath !== undefined && limits(path) !== limits(previousPath);
@@ -58445,8 +58462,11 @@ function comparePair(pair, settings, inTime, allowances) {
     const named = settings.named(pair.path);
     // A pattern like **/config.json names such a part by accident.
     const component = head?.reading.kind === 'unread' && head.reading.way === 'component';
-    if ((!named || component) && !concerns(base, head))
+    if ((!named || component) && !concerns(base, head)) {
+        if (named)
+            allowances?.parts.push(pair.path);
         return undefined;
+    }
     const comparison = compare({
         path: pair.path,
         named,

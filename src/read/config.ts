@@ -88,7 +88,7 @@ function unrecognised(value: unknown, syntax: Syntax): Reading {
       'unknown-model',
       'The file names a model, but has none of the keys that are read, so its cost is unknown; if it is not a language model, list it under `ignore` in the policy.',
     );
-  if (isDictionary(value) && isComponent(value))
+  if (isModules(value) || (isDictionary(value) && isComponent(value)))
     return unread(
       'component',
       'The file describes a part of a model of sentence-transformers or diffusers that is no language model.',
@@ -105,6 +105,12 @@ function isComponent(value: Dictionary): boolean {
     (has('in_features', 'number') && has('out_features', 'number') && !has('model_type', 'string'))
   );
 }
+
+/** The list of a sentence-transformers model's parts (modules.json). */
+const isModules = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.slice(0, 100).every((one) => isDictionary(one) && /^sentence_transformers\./.test(textOf(own(one, 'type'))));
 
 const notConfig: Reading = {
   kind: 'unread',

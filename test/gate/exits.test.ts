@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { settingsOf } from '../../src/calibrate.ts';
 import type { FindingCode, Severity } from '../../src/gate/review.ts';
 import type { Exit } from '../../src/gate/unread.ts';
@@ -79,4 +79,33 @@ it('what was taken from under a config that could be read is told too, be it no 
     if (comparisons[0]?.status === 'unreadable') expect(verdict.outcome).toBe('fail');
     expect(comparisons).toHaveLength(1);
   }
+});
+
+describe('a part of a folder that is no language model', () => {
+  const parts: Readonly<Record<string, string>> = {
+    '1_Pooling/config.json': '{"word_embedding_dimension": 384, "pooling_mode_mean_tokens": true}',
+    '2_Dense/config.json': '{"in_features": 384, "out_features": 128, "bias": true}',
+    'modules.json': '[{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]',
+    'scheduler/scheduler_config.json': '{"_class_name": "DDIMScheduler", "num_train_timesteps": 1000}',
+    'model_index.json': '{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}',
+  };
+  const reviewed = (pairs: readonly ConfigPair[], configs: string) =>
+    review({ pairs, missed: [], notes: [] }, settingsOf({ configs }), today);
+
+  it.each(Object.entries(parts))('%s that `configs` names gets a sentence and fails nothing', (path, head) => {
+    const { verdict, notes, comparisons } = reviewed([{ path, head: bytes(head) }], '**/*.json');
+    expect([verdict.outcome, comparisons]).toEqual(['pass', []]);
+    expect(notes).toEqual([expect.stringContaining(`${path} describes a part`)]);
+  });
+
+  it('several get one together, and one that nobody named none', () => {
+    const pairs = Object.entries(parts).map(([path, head]) => ({ path, head: bytes(head) }));
+    expect(reviewed(pairs, '**/*.json').notes).toEqual([expect.stringContaining('config.json and 4 more describe')]);
+    expect(reviewed(pairs, 'models/*.json').notes).toEqual([]);
+  });
+
+  it('a list of other things that is named fails as before', () => {
+    const head = bytes('[{"type": "sentence"}]');
+    expect(reviewed([{ path: 'list.json', head }], '**/*.json').verdict.outcome).toBe('fail');
+  });
 });
