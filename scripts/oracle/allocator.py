@@ -1,8 +1,8 @@
 """PyTorch's caching allocator in small: what it reserves while it serves a list of allocations.
 
 Rules of c10/cuda/CUDACachingAllocator.cpp: sizes round up to 512 bytes; up to 1 MiB comes from 2-MiB segments, the rest from segments of 20 MiB (below 10 MiB) or of
-its own size in steps of 2 MiB; the smallest free block of the same stream that is large enough is taken, and split where enough remains; neighbours that are free
-become one. With expandable segments each stream has one segment that grows by pages at its end. Nothing is given back.
+its own size in steps of 2 MiB; the smallest free block of the same stream that is large enough is taken, of several the one at the lowest address, and split where enough
+remains; neighbours that are free become one. With expandable segments each stream has one segment that grows by pages at its end. Nothing is given back.
 """
 
 MIB = 2**20
@@ -19,7 +19,7 @@ class Allocator:
         fitting = [index for index, block in enumerate(self.free) if block[3] == pool and block[0] >= size]
         if not fitting:
             fitting = [self.grow(pool, size, small)]
-        length, segment, start, _ = self.free.pop(min(fitting, key=lambda index: self.free[index][0]))
+        length, segment, start, _ = self.free.pop(min(fitting, key=lambda index: self.free[index][:3]))
         if length - size >= 512 if small else length - size > MIB:
             self.free.append((length - size, segment, start + size, pool))
             length = size

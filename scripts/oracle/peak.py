@@ -4,7 +4,8 @@
     python scripts/oracle/peak.py -v llama 3        the third case of llama, with what is alive at each peak
 
 Needs torch 2.13.0, transformers 5.18.0, peft 0.21.0 (and accelerate 1.15.0, which peft imports). The second step is taken,
-when optimizer states exist. Kernels' own workspace is not in it. The optimizer is AdamW over lists of tensors (`foreach`). In 16
+when optimizer states exist. Kernels' own workspace is not in a peak. What PyTorch's allocator would reserve (allocator.py) is beside it, with cuBLAS's
+workspaces among the blocks; what leaves the model is made fp32, as accelerate does. In 16
 bits products run under autocast, as the Trainer has it, with what CUDA's autocast computes in fp32 (cuda_autocast.py).
 """
 
@@ -22,6 +23,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
 import cuda_autocast
+from allocator import reserved
 from tracker import Tracker
 
 logging.set_verbosity_error()
@@ -85,6 +87,29 @@ for kind, shape in {
 }.items():
     CASES += [(kind, shape, run(2048, 4, **BF16)), (kind, shape, run(2048, 4, **BF16, recompute="full"))]
 
+# As they are published, where the order of all allocations decides what the allocator holds.
+FUSED = dict(optimizer_implementation="fused")
+TIED = dict(tie_word_embeddings=True)
+
+
+def wide(hidden, heads, keys, inner, words, layers, **rest):
+    return dict(hidden_size=hidden, num_attention_heads=heads, num_key_value_heads=keys, intermediate_size=inner, vocab_size=words, num_hidden_layers=layers, **rest)
+
+
+for kind, shape, runs in [
+    ("mistral", wide(4096, 32, 8, 14336, 32768, 32, sliding_window=None), [run(2048, 2, **FUSED, **adapters(rank=32)), run(8192, **FUSED, **adapters(rank=32), recompute="full")]),
+    ("gemma", wide(2048, 8, 1, 16384, 256000, 18, head_dim=256), [run(1024, 4, **FUSED, **BF16), run(4096, **FUSED, **BF16, recompute="full")]),
+    ("olmo2", wide(2048, 16, 16, 8192, 100352, 16), [run(4096, **FUSED, **BF16), run(4096, 2, **FUSED, recompute="full")]),
+    ("stablelm", wide(2048, 32, 32, 5632, 100352, 24), [run(2048, 2, **FUSED, **BF16), run(4096, 2, **FUSED, **BF16, recompute="full")]),
+    ("granite", wide(2048, 32, 8, 8192, 49155, 40), [run(4096, **FUSED, **BF16), run(4096, 2, **FUSED, **BF16, recompute="full")]),
+    ("starcoder2", wide(3072, 24, 2, 12288, 49152, 30), [run(2048, 2, **FUSED, **BF16), run(4096, 2, **FUSED, **BF16, recompute="full")]),
+    ("qwen2", wide(1536, 12, 2, 8960, 151936, 28, **TIED), [run(2048, 2, **FUSED), run(4096, 4, **FUSED, **BF16, recompute="full")]),
+    ("llama", wide(3072, 24, 8, 8192, 128256, 28, **TIED), [run(2048, 2, **FUSED, **BF16), run(2048, 4, **FUSED, **BF16, recompute="full"), run(1024, 2, 4, **FUSED, **BF16)]),
+    ("nemotron", wide(3072, 24, 8, 9216, 256000, 16), [run(2048, **FUSED, **BF16), run(2048, 2, **FUSED, **BF16, recompute="full")]),
+    ("smollm3", wide(2048, 16, 4, 11008, 128256, 36, pad_token_id=0), [run(2048, 2, **FUSED, **BF16), run(8192, **FUSED, **BF16, recompute="full")]),
+]:
+    CASES += [(kind, shape, one) for one in runs]
+
 
 def build(kind, shape, one):
     config = AutoConfig.for_model(kind, **shape)
@@ -130,8 +155,10 @@ def step(kind, shape, one):
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = materialise(model)
         trained = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=1e-4, foreach=True)
+        how = one["optimizer_implementation"]
+        optimizer = torch.optim.AdamW(trained, lr=1e-4, **{how: True})
         tracker = Tracker()
+        tracker.workspace = 32 * 2**20  # of cuBLAS on Hopper and Blackwell
         for tensor in [*model.parameters(), *model.buffers()]:
             tracker.track(tensor)
         batch, length = one["micro_batch_size"], one["sequence_length"]
@@ -139,11 +166,15 @@ def step(kind, shape, one):
         with tracker:
             for number in ("first", "second"):
                 for _ in range(one["global_batch_size"] // batch):
-                    tracker.phase = f"{number} forward"
+                    tracker.phase, tracker.thread = f"{number} forward", "forward"
                     ids = torch.zeros((batch, length), dtype=torch.long)
                     with cuda_autocast.autocast() if autocast else contextlib.nullcontext():
-                        loss = model(input_ids=ids, labels=ids).loss
-                    tracker.phase = f"{number} backward"
+                        made = model(input_ids=ids, labels=ids)
+                    loss = made.loss
+                    if autocast:
+                        made.logits = made.logits.float()  # what leaves a model is made fp32 (accelerate, convert_outputs_to_fp32)
+                    del made
+                    tracker.phase, tracker.thread = f"{number} backward", "backward"
                     loss.backward()
                     del loss
                 tracker.phase = f"{number} optimizer"
@@ -166,7 +197,8 @@ if __name__ == "__main__":
             print(kind, one, "failed:", repr(error)[:300], file=sys.stderr)
             continue
         peaks = {phase: tracker.peaks[f"second {phase}"] for phase in ("forward", "backward", "optimizer")}
-        rows.append(dict(config={"model_type": kind, **shape}, run={"framework": "transformers", "gpus": 1, "sharding": "none", **one}, peaks=peaks))
+        run = {"framework": "transformers", "gpus": 1, "sharding": "none", **one}
+        rows.append(dict(config={"model_type": kind, **shape}, run=run, peaks=peaks, reserved=reserved(tracker.events, False)))
         print(kind, one, {name: round(size / 2**20, 1) for name, size in peaks.items()}, file=sys.stderr)
         if "-v" in sys.argv:
             print(tracker.describe("second forward"), tracker.describe("second backward"), tracker.describe("second optimizer"), sep="\n", file=sys.stderr)

@@ -54,6 +54,34 @@ export const backwardBytes = numbers({
   table: measured(sources.allocator)(2 + 4, 'byte/element'),
 });
 
+const MiB = 2 ** 20;
+const inAllocator = definition({
+  title: "PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp, torch 2.13.0)",
+  url: 'https://github.com/pytorch/pytorch/blob/v2.13.0/c10/cuda/CUDACachingAllocator.cpp',
+  date: '2026-11-28',
+});
+
+/** Sizes of PyTorch's caching allocator, in bytes. */
+export const cachingAllocator = numbers({
+  /** what every size is rounded up to, and the least that is split off a small block */
+  rounding: inAllocator(512, 'byte'),
+  /** up to here a block is small; more than this is split off a large one */
+  small: inAllocator(MiB, 'byte'),
+  /** from here on a block has a segment of its own size */
+  large: inAllocator(10 * MiB, 'byte'),
+  /** of small blocks, of those up to `large`, and the step of those above */
+  segments: {
+    small: inAllocator(2 * MiB, 'byte'),
+    medium: inAllocator(20 * MiB, 'byte'),
+    step: inAllocator(2 * MiB, 'byte'),
+  },
+});
+
+/** Up to how many layers steps are played on the allocator, which takes time for each. */
+export const replayedLayers = numbers({
+  most: judged('deeper than any published model that one GPU holds', '2026-11-28')(128, 'count'),
+});
+
 /** Reserved over allocated bytes with expandable segments, where a framework's streams are not counted apart. */
 export const expandableSegments = numbers({
   fragmentation: judged('near the compute stream of FSDP2 alone; no comparison looks at it alone')(1.03, 'ratio'),

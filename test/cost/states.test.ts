@@ -243,8 +243,8 @@ describe('what the allocator and the device hold besides', () => {
     expect((reserved - workspaces) / (allocated - workspaces)).toBeCloseTo(ratio, 9);
   });
 
-  it('with recompute the Trainer holds two more fp32 blocks of the logits, or as much as its optimizer states take', () => {
-    const run = { framework: 'transformers', gpus: 1, recompute: 'full', micro_batch_size: 1, global_batch_size: 1 };
+  it('on several GPUs with recompute the Trainer holds two more fp32 blocks of the logits, or as much as its optimizer states take', () => {
+    const run = { framework: 'transformers', gpus: 2, recompute: 'full', micro_batch_size: 1, global_batch_size: 2 };
     const beyond = (changes: object) => {
       const { reserved, allocated, parts, components } = costOf(small, { ...run, ...changes }).memory;
       const workspaces = parts.lines['library_workspaces'] ?? 0;

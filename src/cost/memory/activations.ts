@@ -41,6 +41,8 @@ export type Saved = {
   readonly by: Operation;
   /** The tensor of the layer that it is. */
   readonly tensor?: Tensor;
+  /** What it is to its operation, where it is no tensor of the layer. */
+  readonly what?: string;
 };
 
 /** How a framework executes operations, as far as it decides what is saved for the backward pass. */
@@ -105,7 +107,7 @@ export function savedTensors(operations: readonly Operation[], run: TrainingRun)
       own: (what, tensor, bytesEach, owner = operation.path) => {
         const name = `${what} of ${owner}`;
         if (recomputed.operations.has(operation) || all.has(name)) return;
-        all.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
+        all.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation, what });
       },
     };
     if (execution.style === 'fused') saveFused(operation, run, execution, save);
@@ -252,7 +254,7 @@ function eagerLayer(operations: readonly Operation[]): EagerLayer {
 }
 
 /** LayerNorm in one kernel of PyTorch's. */
-const isLayerNorm = (one: Operation): one is Extract<Operation, { kind: 'norm' }> =>
+export const isLayerNorm = (one: Operation): one is Extract<Operation, { kind: 'norm' }> =>
   one.kind === 'norm' && one.style === 'layer' && one.upcast === undefined;
 
 function fusedColumns(operations: readonly Operation[]): number {

@@ -56,7 +56,7 @@ function streamGradient(list: readonly Operation[], run: TrainingRun): number {
 }
 
 /** The gradients that an operation computes of what it reads, with their bytes. */
-function inputGradients(operation: Operation, run: TrainingRun): readonly (readonly [Tensor, number])[] {
+export function inputGradients(operation: Operation, run: TrainingRun): readonly (readonly [Tensor, number])[] {
   const tokens = tokensOf(run);
   const { tensor: tp } = run.parallelism;
   // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
@@ -94,7 +94,7 @@ function gradientsOf(operation: Operation): readonly Tensor[] {
 }
 
 /** What an operation's backward pass allocates besides its gradients, in bytes. */
-function workspace(operation: Operation, run: TrainingRun): number {
+export function workspace(operation: Operation, run: TrainingRun): number {
   const tokens = tokensOf(run);
   const { tensor: tp } = run.parallelism;
   switch (operation.kind) {

@@ -26,7 +26,7 @@ export const compilesLoss = (run: TrainingRun): boolean =>
   run.compileLoss ?? (run.compile && frameworks[run.framework].compilesLoss);
 
 /** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
-function logitsOf({ columns: V }: Linear, run: TrainingRun): number {
+export function logitsOf({ columns: V }: Linear, run: TrainingRun): number {
   return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
 }
 

@@ -29,7 +29,7 @@ export const libraryWorkspaces = (run: TrainingRun): number =>
   frameworks[run.framework].libraryWorkspaces * workspace(run);
 
 /** Bytes of one workspace of cuBLAS. */
-function workspace(run: TrainingRun): number {
+export function workspace(run: TrainingRun): number {
   const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
   const modern = generation === 'hopper' || generation === 'blackwell';
   return mebibytes(modern ? overhead.workspaceMebibytes.modern : overhead.workspaceMebibytes.older);

@@ -227,7 +227,7 @@ const flattens = (run: TrainingRun): boolean =>
   run.offload !== 'parameters';
 
 /** Lists of temporaries of the optimizer step: the framework's, and those of PyTorch's Adam where it goes list by list. */
-function temporaryLists(run: TrainingRun): number {
+export function temporaryLists(run: TrainingRun): number {
   const { optimizerTemporaries, optimizerImplementation } = frameworks[run.framework];
   const adam = run.optimizer === 'adamw' || run.optimizer === 'adam';
   const foreach = (run.optimizerImplementation ?? optimizerImplementation) === 'foreach';

@@ -6,13 +6,15 @@ import { isSharded, type Stage } from '../placement.ts';
 import type { HeldStage } from './held.ts';
 import { fp32Logits, logitsFragmentation } from './loss.ts';
 import { allocationsOf, type Phase, totalOf } from './phase.ts';
+import { heldBeyond, isReplayed } from './replay.ts';
 import type { States } from './states.ts';
 
 /**
  * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
  * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
- * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
- * reserved over allocated is a ratio of the framework.
+ * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Where the
+ * whole model is on each GPU, two steps are played on the allocator (`replay.ts`). Elsewhere reserved over allocated is a ratio of the
+ * framework.
  */
 export function reservedBytes(
   phases: readonly Phase[],
@@ -22,6 +24,7 @@ export function reservedBytes(
 ): number {
   const allocated = Math.max(...phases.map(totalOf));
   const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
+  if (isReplayed(run, stage)) return allocated + heldBeyond(operations, run, stage);
   if (!streams) return allocated * ratio(operations, run) + takenByStates(operations, run, stage, states);
   const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
   const expandable = run.expandableSegments !== false;
