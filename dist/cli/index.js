@@ -12521,6 +12521,31 @@ const backwardBytes = numbers({
     /** of the embedding table, where its gradient is reduced into shards: in 16 bits, and in fp32 */
     table: measured(sources.allocator)(2 + 4, 'byte/element'),
 });
+const MiB = 2 ** 20;
+const inAllocator = definition({
+    title: "PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp, torch 2.13.0)",
+    url: 'https://github.com/pytorch/pytorch/blob/v2.13.0/c10/cuda/CUDACachingAllocator.cpp',
+    date: '2026-11-28',
+});
+/** Sizes of PyTorch's caching allocator, in bytes. */
+const cachingAllocator = numbers({
+    /** what every size is rounded up to, and the least that is split off a small block */
+    rounding: inAllocator(512, 'byte'),
+    /** up to here a block is small; more than this is split off a large one */
+    small: inAllocator(MiB, 'byte'),
+    /** from here on a block has a segment of its own size */
+    large: inAllocator(10 * MiB, 'byte'),
+    /** of small blocks, of those up to `large`, and the step of those above */
+    segments: {
+        small: inAllocator(2 * MiB, 'byte'),
+        medium: inAllocator(20 * MiB, 'byte'),
+        step: inAllocator(2 * MiB, 'byte'),
+    },
+});
+/** Up to how many layers steps are played on the allocator, which takes time for each. */
+const replayedLayers = numbers({
+    most: judged('deeper than any published model that one GPU holds', '2026-11-28')(128, 'count'),
+});
 /** Reserved over allocated bytes with expandable segments, where a framework's streams are not counted apart. */
 const expandableSegments = numbers({
     fragmentation: judged('near the compute stream of FSDP2 alone; no comparison looks at it alone')(1.03, 'ratio'),
@@ -12634,7 +12659,7 @@ function savedTensors(operations, run) {
                 const name = `${what} of ${owner}`;
                 if (recomputed.operations.has(operation) || all.has(name))
                     return;
-                all.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
+                all.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation, what });
             },
         };
         if (execution.style === 'fused')
@@ -13170,115 +13195,104 @@ const allocationsOf = ({ throughout, own }) => [...throughout.allocations, ...ow
 /** @returns bytes */
 const totalOf = ({ throughout, own }) => own.reduce((sum, [, , bytes]) => sum + bytes, throughout.total);
 
-;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
+;// CONCATENATED MODULE: ./build/cost/memory/allocator.js
 
-
-
-
-
+/** Segments lie further apart than any is long. */
+const apart = 2 ** 45;
+const upTo = (bytes, step) => Math.ceil(bytes / step) * step;
 /**
- * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
- * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
- * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
- * reserved over allocated is a ratio of the framework.
+ * PyTorch's caching allocator without expandable segments, one stream, as much as a training step needs of it
+ * (c10/cuda/CUDACachingAllocator.cpp): the smallest free block that is large enough is given out, and split where enough is left;
+ * free neighbours become one; no segment goes back.
  */
-function reservedBytes(phases, operations, run, { stage, states, unsharded }) {
-    const allocated = Math.max(...phases.map(totalOf));
-    const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
-    if (!streams)
-        return allocated * reserved_ratio(operations, run) + takenByStates(operations, run, stage, states);
-    const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
-    const expandable = run.expandableSegments !== false;
-    const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
-    const logits = stage.head ? logitsFragmentation(operations, run) : 0;
-    return Math.max(allocated, reserved + unsharded.buffers + states.gradients + logits);
-}
-function reserved_ratio(operations, run) {
-    if (run.expandableSegments === true)
-        return expandableSegments.fragmentation;
-    const { usual, experts, recomputed } = frameworks[run.framework].reserved;
-    if (run.recompute === 'full')
-        return recomputed;
-    return hasExperts(operations) ? experts : usual;
-}
-/** Some layer sends its tokens to experts. */
-const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
-/**
- * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
- * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
- */
-function takenByStates(operations, run, stage, { optimizer }) {
-    const { takenBlocks } = frameworks[run.framework];
-    if (takenBlocks === 0 || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
-        return 0;
-    return Math.min(optimizer, takenBlocks * fp32Logits(operations, run));
-}
-/** Gradients and prefetch buffers, in bytes. */
-const onOtherStreams = (phase) => allocationsOf(phase).reduce((sum, [component, part, bytes]) => {
-    const elsewhere = component === 'gradients' || part === 'gather_buffer';
-    return sum + (elsewhere ? bytes : 0);
-}, 0);
-
-;// CONCATENATED MODULE: ./build/cost/memory/band.js
-
-
-
-/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
-function memoryBand(operations, run) {
-    const { band, basis } = bandOfMeasured(operations, run);
-    if (operations.approximate === undefined)
-        return { band, basis };
-    return {
-        band: Math.max(band, inDoubt(operations.approximate)),
-        basis: `${doubts(operations.approximate)}; ${basis}`,
-    };
-}
-/** Half width by which an approximate count may be off, as a ratio. */
-const inDoubt = (evidence) => evidence === 'by-keys' ? approximateBands.keys : approximateBands.rule;
-/** The same in words. */
-const doubts = (evidence) => evidence === 'by-keys'
-    ? 'counted by its keys, as a family that nobody described'
-    : 'an approximate count, whose assumptions say what was not read';
-function bandOfMeasured(operations, run) {
-    const { width, name } = bandOf(operations, run);
-    const unlike = unmeasured(operations, run);
-    const scaled = run.memoryCalibration === undefined ? '' : `; scaled by ${run.memoryCalibration.toFixed(2)} after a measured run`;
-    if (unlike === undefined)
-        return { band: width, basis: `${name}${scaled}` };
-    return {
-        band: Math.max(unmeasuredBand.least, width),
-        basis: `${unlike}: arithmetic, compared with no measured run${scaled}`,
-    };
-}
-/** Models and runs like which none was measured. */
-function unmeasured(operations, run) {
-    if (run.colocated !== undefined || run.rollout !== undefined)
-        return 'several models on one GPU';
-    if (operations.towers.some((one) => parametersOf(one) > 0))
-        return 'encoders';
-    for (const { operations: list } of operations.layers)
-        for (const operation of list) {
-            if (operation.kind === 'scan')
-                return 'layers with a recurrent state';
-            if (seesBothWays(operation))
-                return 'attention that sees both ways';
+class Allocator {
+    /** bytes of all segments */
+    reserved = 0;
+    /** bytes given out, now and at most */
+    allocated = 0;
+    peak = 0;
+    segments = 0;
+    smallBlocks = [];
+    largeBlocks = [];
+    allocate(wanted) {
+        const bytes = upTo(Math.max(1, wanted), cachingAllocator.rounding);
+        const small = bytes <= cachingAllocator.small;
+        const pool = small ? this.smallBlocks : this.largeBlocks;
+        const block = pool.splice(position(pool, bytes, 0), 1)[0] ?? this.segment(bytes, small);
+        const left = block.bytes - bytes;
+        if (small ? left >= cachingAllocator.rounding : left > cachingAllocator.small)
+            this.split(block, bytes);
+        block.free = false;
+        this.allocated += block.bytes;
+        this.peak = Math.max(this.peak, this.allocated);
+        return block;
+    }
+    release(block) {
+        this.allocated -= block.bytes;
+        let whole = block;
+        if (block.before?.free === true) {
+            whole = block.before;
+            this.take(whole);
+            join(whole, block);
         }
-    return undefined;
+        if (whole.after?.free === true) {
+            const { after } = whole;
+            this.take(after);
+            join(whole, after);
+        }
+        this.put(whole);
+    }
+    segment(bytes, small) {
+        const { segments } = cachingAllocator;
+        const length = small ? segments.small : bytes < cachingAllocator.large ? segments.medium : upTo(bytes, segments.step);
+        this.reserved += length;
+        this.segments += 1;
+        return { bytes: length, address: this.segments * apart, small, free: false, before: undefined, after: undefined };
+    }
+    split(block, bytes) {
+        const { address, small, after } = block;
+        const rest = {
+            bytes: block.bytes - bytes,
+            address: address + bytes,
+            small,
+            free: true,
+            before: block,
+            after,
+        };
+        if (after !== undefined)
+            after.before = rest;
+        block.after = rest;
+        block.bytes = bytes;
+        this.put(rest);
+    }
+    put(block) {
+        const pool = block.small ? this.smallBlocks : this.largeBlocks;
+        block.free = true;
+        pool.splice(position(pool, block.bytes, block.address), 0, block);
+    }
+    take(block) {
+        const pool = block.small ? this.smallBlocks : this.largeBlocks;
+        pool.splice(position(pool, block.bytes, block.address), 1);
+    }
 }
-/** Attention without a causal mask, as encoders have it. */
-const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
-/** Of the bands that a framework has, the first whose case the run is. */
-function bandOf(operations, run) {
-    const bands = memoryBands[run.framework];
-    const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
-    return ((run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
-        (run.parallelism.pipeline > 1 ? bands.pipelined : undefined) ??
-        (fewRuns ? bands.fewRuns : undefined) ??
-        (run.gpus > 1 ? bands.severalGpus : undefined) ??
-        (run.lora !== undefined ? bands.adapters : undefined) ??
-        (run.recompute === 'full' ? bands.recomputed : undefined) ??
-        (hasExperts(operations) ? bands.experts : undefined) ??
-        bands.usual);
+function join(block, next) {
+    block.bytes += next.bytes;
+    block.after = next.after;
+    if (next.after !== undefined)
+        next.after.before = block;
+}
+/** Index of the first block that is no smaller, and among blocks as large none that lies before the address. */
+function position(pool, bytes, address) {
+    let [low, high] = [0, pool.length];
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        const block = pool[middle];
+        if (block !== undefined && (block.bytes < bytes || (block.bytes === bytes && block.address < address)))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 ;// CONCATENATED MODULE: ./build/facts/optimizers.js
@@ -13464,265 +13478,213 @@ function copyBytes(run) {
     return Math.max(0, copies - stored);
 }
 
-;// CONCATENATED MODULE: ./build/cost/memory/colocated.js
+;// CONCATENATED MODULE: ./build/cost/memory/tape.js
 
-
-
-
-
-
-
-/**
- * What models of other roles keep on a GPU throughout a step (reference, critic, reward model, teacher), in bytes. Each is laid out
- * as the trained model is, and as much larger or smaller as its parameters say. A model that has its own updates keeps weights
- * and optimizer states; its gradients and activations are there only while the trained model has none.
- */
-function heldByRoles(operations, run, stage) {
-    const { colocated } = run;
-    if (colocated === undefined)
-        return [];
-    return colocatedRoles.flatMap((role) => colocated_allocationsOf(role, colocated[role], operations, run, stage));
-}
-function colocated_allocationsOf(role, held, operations, run, stage) {
-    if (held === undefined)
-        return [];
-    const { weights, optimizer } = statesOfStage(operations, run, stage);
-    const size = held.parameters === undefined ? 1 : held.parameters / elementsOf(operations);
-    const own = held.dtype === undefined ? weights : bytesOf[held.dtype] * weightShards(operations, run, stage);
-    return [
-        ['weights', role, size * own],
-        ...(held.holds === 'states' ? [['optimizer_states', role, size * optimizer]] : []),
-    ];
-}
-/** Elements of the weights that one GPU holds of a stage. */
-function weightShards(operations, run, stage) {
-    let elements = 0;
-    for (const { operation, times } of stageOperations(operations, stage))
-        elements += (times * localElements(operation, run, stage)) / shards(groupOf(operation), run, 'weights');
-    return elements;
-}
-function elementsOf(operations) {
-    let elements = 0;
-    for (const { operation, times } of mainNetwork(operations))
-        elements += times * parametersOf(operation);
-    return elements;
-}
-/** Bytes of an inference engine's share of the GPU; 0 without one, or where the GPU's memory is unknown. */
-const engineBytes = ({ rollout, accelerator }) => rollout === undefined ? 0 : rollout.share * (findAccelerator(accelerator)?.usable ?? 0);
-/** What is allocated while an inference engine generates: its share, other roles, and what stays of the trained model. */
-function rolloutAllocations(run, states, roles) {
-    return run.rollout === undefined
-        ? []
-        : [...staying(states, run), ...roles, ['temporary', 'rollout_engine', engineBytes(run)]];
-}
-function staying({ weights, copies, gradients, optimizer }, run) {
-    const beside = run.rollout?.beside;
-    if (beside === undefined || beside === 'nothing')
-        return [];
-    const kept = [
-        ['weights', 'weights', weights],
-        ['weights', 'quantized_weights', copies],
-    ];
-    if (beside === 'weights')
-        return kept;
-    return [
-        ...kept,
-        ['gradients', 'gradients', frameworks[run.framework].gradientsStay ? gradients : 0],
-        ['optimizer_states', 'optimizer_states', optimizer],
-    ];
-}
-
-;// CONCATENATED MODULE: ./build/cost/memory/overhead.js
-
-
-
-
-/** Bytes of a 16-bit element. */
-const overhead_e = 2;
-/** Bytes that a GPU holds outside PyTorch's allocator: CUDA context, libraries, and NCCL's buffers for each communicator. */
-function deviceOverhead(run) {
-    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
-    const { tensor, pipeline, context, expert } = run.parallelism;
-    const { contextGibibytes, communicatorGibibytes } = overhead;
-    const contexts = contextGibibytes;
-    const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
-    const alone = divides(run, 'weights') ? communicatorGibibytes.alone : 0;
-    const first = groups.length === 0 ? alone : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
-    // Further communicators were not measured; each is taken to need half of the first.
-    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
-    const outside = frameworks[run.framework].libraryWorkspaces > 0 ? 0 : overhead_workspace(run);
-    return gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) + outside;
-}
-/** Bytes of the workspaces of cuBLAS that PyTorch's allocator gives out, so that they count as allocated. */
-const libraryWorkspaces = (run) => frameworks[run.framework].libraryWorkspaces * overhead_workspace(run);
-/** Bytes of one workspace of cuBLAS. */
-function overhead_workspace(run) {
-    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
-    const modern = generation === 'hopper' || generation === 'blackwell';
-    return mebibytes(modern ? overhead.workspaceMebibytes.modern : overhead.workspaceMebibytes.older);
-}
-/**
- * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
- * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
- */
-function dummyGradients(operations, run, stage) {
-    if (!frameworks[run.framework].dummyGradients || run.lora !== undefined)
-        return 0;
-    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
-    if (stage.head)
-        lists.push(operations.prediction);
-    const sizes = new Map();
-    for (const { rows, columns } of lists.flatMap((list) => products(list, run)))
-        sizes.set(`${rows} ${columns}`, overhead_e * rows * columns);
-    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
-}
-/** The matrix products of a layer on one GPU; those that are one product (query, key and value) stand side by side. */
-function products(list, run) {
-    const found = new Map();
-    for (const operation of list) {
-        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
-            continue;
-        const { tensor } = run.parallelism;
-        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
-        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
-        const name = `${operation.component} ${operation.fusedWith ?? operation.path}`;
-        found.set(name, { rows, columns: (found.get(name)?.columns ?? 0) + columns });
+/** Small blocks are left out: they fill segments of their own, and few. */
+const isTraced = (bytes) => bytes > cachingAllocator.small;
+/** Gives out and takes back as a track says. */
+function play(track, { bytes }, live, allocator, atProduct) {
+    for (const code of track) {
+        const index = Math.abs(code) - 1;
+        if (code === 0)
+            atProduct();
+        else if (code > 0)
+            live[index] = allocator.allocate(bytes[index] ?? 0);
+        else {
+            const block = live[index];
+            if (block !== undefined)
+                allocator.release(block);
+            live[index] = undefined;
+        }
     }
-    return [...found.values()];
+}
+/** Writes the tracks of a tape. */
+class Recorder {
+    bytes = [];
+    track = [];
+    /** A block that is given out elsewhere. */
+    block(bytes) {
+        return this.bytes.push(bytes) - 1;
+    }
+    make(bytes) {
+        const index = this.block(bytes);
+        if (isTraced(bytes))
+            this.track.push(index + 1);
+        return index;
+    }
+    free(...blocks) {
+        for (const index of blocks)
+            if (index !== undefined && isTraced(this.bytes[index] ?? 0))
+                this.track.push(-(index + 1));
+    }
+    product() {
+        this.track.push(0);
+    }
+    /** What was written since the last call. */
+    cut() {
+        const { track } = this;
+        this.track = [];
+        return track;
+    }
 }
 
-;// CONCATENATED MODULE: ./build/cost/memory/unsharded.js
+;// CONCATENATED MODULE: ./build/cost/memory/end-tapes.js
 
 
 
 
-const none = {
-    throughout: 0,
-    atLoss: 0,
-    inBackward: () => 0,
-    inReduction: () => 0,
-    prefetch: () => 0,
-    buffers: 0,
-};
-/** Bytes that one GPU of a stage holds unsharded for a while, as the framework gathers weights; none where nothing is divided. */
-function unshardedOf(operations, run, stage) {
-    const { gathers } = frameworks[run.framework];
-    if (dataParallel(run) <= 1 && gathers !== 'fully_shard')
-        return none;
-    if (gathers === 'zero')
-        return deepspeed(operations, run, stage);
-    if (!divides(run, 'weights'))
-        return none;
-    return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
-}
-/** Elements of a list of operations on one GPU while unsharded. */
-const unsharded_elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
-const layersOf = (operations, run, stage) => {
-    const byKind = operations.layers.map(({ operations: list }) => unsharded_elementsOf(list, run, stage));
-    return stage.order.map((kind) => byKind[kind] ?? 0);
-};
-const unsharded_sum = (values) => values.reduce((total, value) => total + value, 0);
-/**
- * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
- * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
- * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
- * against PyTorch's own allocations (scripts/oracle/fsdp.py).
- */
-function fullyShard(operations, run, stage) {
-    const g = gatheredBytes(run);
-    const r = 4;
-    const layers = layersOf(operations, run, stage);
-    const table = stage.embedding ? unsharded_elementsOf(operations.embedding, run, stage) : 0;
-    const head = stage.head ? Math.max(unsharded_elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
-    const last = layers.length - 1;
-    const layer = (index) => layers[index] ?? 0;
-    if (run.parallelism.pipeline > 1) {
-        // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
-        const towers = stage.embedding ? operations.towers : [];
-        const trainedTowers = unsharded_sum(towers.map((one) => trainedElements(one, run, stage)));
-        const all = (g + r) * (unsharded_sum(layers) + table + head) + g * unsharded_elementsOf(towers, run, stage) + r * trainedTowers;
-        return { ...none, throughout: all };
-    }
-    const trained = run.lora === undefined ? 1 : 0;
-    const before = (index) => r * trained * (index === last ? head : layer(index + 1));
-    const groups = [table, ...layers, head];
-    const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
-    if (run.reshardAfterForward === false) {
-        const upTo = (index) => g * (table + unsharded_sum(layers.slice(0, index)));
-        return {
-            ...none,
-            buffers,
-            atLoss: upTo(layers.length) + g * head,
-            inBackward: (index) => upTo(index + 1) + before(index),
-            inReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
-        };
-    }
+
+
+
+
+/** The table: rows of it as the residual stream, and in the backward pass a gradient that is dense, to which a tied output's is added. */
+function tableTape(operations, run, stage, adds, stream) {
+    const recorder = new Recorder();
+    const output = recorder.make(stream);
+    const positions = rotaryTables(recorder, operations, run);
+    const forward = recorder.cut();
+    const outputGradient = recorder.block(stream);
+    const { weight } = dtypesOf(run);
+    const trained = run.lora === undefined ? operations.embedding : [];
+    const dense = trained.map((one) => recorder.make(weight * trainedElements(one, run, stage)));
+    recorder.free(outputGradient, ...positions);
+    const sums = outputProjection(operations)?.tied === true && !adds;
+    const summed = sums ? dense.map((block) => recorder.make(recorder.bytes[block] ?? 0)) : dense;
+    if (sums || adds)
+        recorder.free(...dense);
+    const none = recorder.block(0);
     return {
-        ...none,
-        buffers,
-        prefetch: (index) => g * (index === 0 ? table : layer(index - 1)),
-        atLoss: g * head,
-        inBackward: (index) => g * layer(index) + before(index),
-        inReduction: (index) => (g + r) * trained * layer(index),
+        bytes: recorder.bytes,
+        forward,
+        backward: recorder.cut(),
+        input: none,
+        keepsInput: true,
+        output,
+        outputGradient,
+        inputGradient: none,
+        weightGradients: adds ? [] : summed,
+        casts: [],
     };
 }
-/** Elements of a table that the output shares: it is gathered for both. */
-function tiedElements(operations, run) {
-    const output = outputProjection(operations);
-    return output?.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+/** Cosines and sines of every position, made in fp32 and kept in the dtype of the stream. @returns what stays */
+function rotaryTables(recorder, operations, run) {
+    const rotary = operations.layers.some(({ operations: list }) => list.some(({ kind }) => kind === 'rope'));
+    const cores = operations.layers.flatMap(({ operations: list }) => list.filter((one) => one.kind === 'attention'));
+    if (!rotary)
+        return [];
+    // Angles are a product of frequencies and positions.
+    recorder.product();
+    const elements = run.sequenceLength * Math.max(0, ...cores.map(({ queryKeyDim }) => queryKeyDim));
+    const [angles, plainCosine, cosine] = [
+        recorder.make(4 * elements),
+        recorder.make(4 * elements),
+        recorder.make(4 * elements),
+    ];
+    recorder.free(plainCosine);
+    const [plainSine, sine] = [recorder.make(4 * elements), recorder.make(4 * elements)];
+    recorder.free(plainSine);
+    if (streamBytes(run) === 4) {
+        recorder.free(angles);
+        return [cosine, sine];
+    }
+    const kept = [recorder.make(2 * elements), recorder.make(2 * elements)];
+    recorder.free(angles, cosine, sine);
+    return kept;
 }
-/**
- * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
- * gradient is whole until it is reduced.
- */
-function flat(operations, run, stage) {
-    const layers = layersOf(operations, run, stage);
-    const root = (stage.embedding ? unsharded_elementsOf(operations.embedding, run, stage) : 0) +
-        (stage.head ? unsharded_elementsOf(operations.head, run, stage) : 0);
-    const each = gatheredBytes(run);
-    const gathered = 2 * each * Math.max(0, ...layers) + Math.max(2, each) * root;
-    return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
+/** The output's product and the loss. */
+function lossTape(operations, run, adds, stream) {
+    const recorder = new Recorder();
+    const head = outputProjection(operations);
+    const casts = isAutocast(run) && !run.compile;
+    const input = recorder.block(stream);
+    // Autocast casts the weight and what is multiplied with it.
+    const elements = head === undefined ? 0 : head.rows * head.columns;
+    const cast = recorder.make(casts ? 2 * elements : 0);
+    const narrow = recorder.make(casts ? stream / 2 : 0);
+    recorder.product();
+    const loss = isWhole(run) ? wholeLoss(recorder, operations, run) : lossAtOnce(recorder, operations, run);
+    const forward = recorder.cut();
+    const gradient = loss();
+    const trained = run.lora === undefined ? elements : 0;
+    const product = recorder.make((casts ? 2 : elementBytes(run)) * trained);
+    recorder.product();
+    const ofInput = recorder.make(casts ? stream / 2 : stream);
+    recorder.free(gradient, narrow, cast, ...(casts ? [] : [input]));
+    const inputGradient = casts ? widened(recorder, ofInput) : ofInput;
+    const kept = casts ? widened(recorder, product) : product;
+    if (adds)
+        recorder.free(kept);
+    const none = recorder.block(0);
+    return {
+        bytes: recorder.bytes,
+        forward,
+        backward: recorder.cut(),
+        input,
+        keepsInput: !casts,
+        output: none,
+        outputGradient: none,
+        inputGradient,
+        weightGradients: adds ? [] : [kept],
+        casts: [],
+    };
 }
-/**
- * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
- * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
- */
-function deepspeed(operations, run, stage) {
-    if (!divides(run, 'gradients') || run.lora !== undefined)
-        return none;
-    const reduce = 2 * buckets.reduce;
-    if (!divides(run, 'weights'))
-        return { ...none, throughout: reduce };
-    const whole = unsharded_sum(layersOf(operations, run, stage)) +
-        unsharded_elementsOf(firstOperations(operations, stage), run, stage) +
-        (stage.head ? unsharded_elementsOf(operations.head, run, stage) : 0);
-    const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
-    return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
+/** A 16-bit gradient made fp32. */
+function widened(recorder, narrow) {
+    const wide = recorder.make(2 * (recorder.bytes[narrow] ?? 0));
+    recorder.free(narrow);
+    return wide;
 }
-/** Bytes of an unsharded element: as it is quantised, else in the precision of the products. */
-const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 ? baseBytes(run) : run.precision === 'fp32' ? 4 : 2;
-
-;// CONCATENATED MODULE: ./build/cost/memory/held.js
-
-
-
-
-
-/** What each distinct rank of a run keeps throughout a step: states, gathered weights and dummy gradients, in bytes. */
-function heldBy(model, run) {
-    const operations = trainedOperations(model, run);
-    const stages = distinct(heldByRanks(operations, run)).map((stage) => ({
-        stage,
-        states: statesOfStage(operations, run, stage),
-        unsharded: unshardedOf(operations, run, stage),
-        dummies: dummyGradients(operations, run, stage),
-        roles: heldByRoles(operations, run, stage),
-    }));
-    return { operations, outside: deviceOverhead(run), scale: run.memoryCalibration ?? 1, stages };
+/** Of PyTorch's own cross-entropy, over all logits. */
+const isWhole = (run) => !compilesLoss(run) && run.fusedCrossEntropy !== true && run.lossChunks === undefined;
+/** Writes the loss forward. @returns its backward pass, which gives the gradient of the logits */
+function wholeLoss(recorder, operations, run) {
+    const head = outputProjection(operations);
+    const logits = head === undefined ? 0 : logitsOf(head, run);
+    const narrow = elementBytes(run) < 4;
+    const own = () => recorder.make(elementBytes(run) * logits);
+    const wide = () => recorder.make(4 * logits);
+    const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true);
+    const { output, tanh } = capped ? softcap(recorder, own) : { output: own(), tanh: undefined };
+    const copy = narrow ? wide() : undefined;
+    const logSoftmax = wide();
+    recorder.free(copy);
+    // What leaves a model is made fp32 (accelerate, `convert_outputs_to_fp32`).
+    const converted = narrow && frameworks[run.framework].autocasts ? wide() : undefined;
+    recorder.free(output, converted);
+    return () => {
+        const likelihood = wide();
+        const gradient = wide();
+        recorder.free(likelihood, logSoftmax);
+        const ofCopy = narrow ? own() : gradient;
+        if (narrow)
+            recorder.free(gradient);
+        return tanh === undefined ? ofCopy : uncap(recorder, own, ofCopy, tanh);
+    };
 }
-const distinct = (stages) => [
-    ...new Map(stages.toReversed().map((stage) => [`${stage.embedding} ${stage.head} ${stage.order.join()}`, stage])).values(),
-].toSorted((a, b) => a.index - b.index);
+/** Divided, tanh, multiplied. */
+function softcap(recorder, own) {
+    const logits = own();
+    const divided = own();
+    recorder.free(logits);
+    const tanh = own();
+    recorder.free(divided);
+    return { output: own(), tanh };
+}
+function uncap(recorder, own, gradient, tanh) {
+    const multiplied = own();
+    recorder.free(gradient);
+    const throughTanh = own();
+    recorder.free(multiplied, tanh);
+    const divided = own();
+    recorder.free(throughTanh);
+    return divided;
+}
+/** A loss that is fused, compiled or in chunks, as one block in each pass. */
+function lossAtOnce(recorder, operations, run) {
+    const { forward, backward } = lossBytes(operations, run);
+    recorder.free(recorder.make(forward));
+    return () => recorder.make(backward);
+}
 
 ;// CONCATENATED MODULE: ./build/cost/memory/backward.js
 
@@ -13878,6 +13840,842 @@ function unpacked(operation, run) {
     return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
 }
 
+;// CONCATENATED MODULE: ./build/cost/memory/pass.js
+
+/** What a norm reads is fp32: the residual stream under autocast, or all. */
+const readsWide = ({ input }, run) => run.precision === 'fp32' || (executionOf(run).autocast && input.stream !== undefined);
+
+;// CONCATENATED MODULE: ./build/cost/memory/tensors.js
+
+
+
+
+/** Tensors of the weights of some operations, in the order in which the model holds them. */
+const weightTensors = (list, run, stage) => run.lora === undefined ? wholeTensors(list, run, stage) : list.map((one) => adaptedTensors(one, run, stage));
+function wholeTensors(list, run, stage) {
+    const { weight, state } = dtypesOf(run);
+    const states = tensors_joined(list, (one) => inMatrix(one) * statesOf([one], run, stage).optimizer);
+    return [...tensors_joined(list, (one) => inMatrix(one) * localElements(one, run, stage))].map(([one, elements]) => ({
+        weights: [weight * elements],
+        states: tensors_alike(states.get(one) ?? 0, state * elements),
+    }));
+}
+/** States are tensors of as many elements as the weight, in a dtype of their own; statistics of rows and columns are smaller. */
+function tensors_alike(bytes, each) {
+    const count = each > 0 ? Math.round(bytes / each) : 0;
+    return count > 0 ? Array.from({ length: count }, () => bytes / count) : [bytes];
+}
+function adaptedTensors(one, run, stage) {
+    const trained = trainedElements(one, run, stage);
+    const adapter = adapterPieces(one, adapterBytes(run) * trained);
+    const { weights, optimizer } = statesOf([one], run, stage);
+    const states = tensors_alike(optimizer, adapterBytes(run) * trained).flatMap((bytes) => adapterPieces(one, bytes));
+    return { weights: [weights - adapterBytes(run) * trained, ...adapter], states };
+}
+/** Bytes of both factors of an adapter. */
+function adapterPieces(one, bytes) {
+    if (one.kind !== 'linear' || bytes === 0)
+        return [];
+    const down = (bytes * one.rows) / (one.rows + one.columns);
+    return [down, bytes - down];
+}
+/** Bytes that the weights of some operations make in a step, by operation. */
+function weightBytes(list, run, stage) {
+    const elements = tensors_joined(list, (one) => inMatrix(one) * localElements(one, run, stage));
+    const casts = isAutocast(run) && !run.compile;
+    return (one) => {
+        const count = elements.get(one) ?? 0;
+        const cast = casts && one.kind === 'linear' ? 2 * count : 0;
+        const trained = trainedElements(one, run, stage);
+        if (run.lora !== undefined)
+            return { cast, product: 0, gradients: adapterPieces(one, adapterBytes(run) * trained) };
+        if (trained === 0)
+            return { cast, product: 0, gradients: [] };
+        return cast > 0
+            ? { cast, product: cast, gradients: [4 * count] }
+            : { cast, product: 0, gradients: [elementBytes(run) * count] };
+    };
+}
+/** Sums over operations whose weights are one tensor in the model's own code, by the last of them. */
+function tensors_joined(list, of) {
+    const found = new Map();
+    let waiting = 0;
+    for (const [index, one] of list.entries()) {
+        const whole = waiting + of(one);
+        const tensor = tensorOf(one);
+        waiting = tensor !== undefined && tensor === tensorOf(list[index + 1]) ? whole : 0;
+        if (waiting === 0)
+            found.set(one, whole);
+    }
+    return found;
+}
+/** Name of the matrix that operations are columns of, where the model's own code holds them as one. */
+const tensorOf = (one) => one?.kind === 'linear' && one.storedFused === true ? one.fusedWith : undefined;
+/** Share of an operation's elements that is in its matrix: a bias is a tensor of its own. */
+const inMatrix = (one) => (one.kind === 'linear' && one.bias ? one.rows / (one.rows + 1) : 1);
+
+;// CONCATENATED MODULE: ./build/cost/memory/backward-track.js
+
+
+
+
+
+
+/** Writes the backward pass of a list of operations. */
+class BackwardTrack {
+    inputGradient;
+    weightGradients = [];
+    /** gradients of tensors that wait for the operation that made the tensor */
+    waiting = new Map();
+    /** what rotary position turned, whose gradient is laid out anew */
+    turned;
+    /** operations whose turn came before */
+    done = new Set();
+    inputGone = false;
+    pass;
+    outputGradient;
+    constructor(pass, outputGradient) {
+        this.pass = pass;
+        this.outputGradient = outputGradient;
+        this.inputGradient = outputGradient;
+        const last = pass.list.at(-1);
+        if (!pass.residual && last !== undefined && 'output' in last)
+            this.waiting.set(last.output.name, outputGradient);
+        const rotary = pass.list.filter((one) => one.kind === 'rope');
+        this.turned = new Set(rotary.flatMap(({ query, key }) => [query.name, key.name]));
+    }
+    /** The gradient of the last sum comes before anything is made again. */
+    begin() {
+        const last = this.pass.list.length - 1;
+        if (this.pass.list[last]?.kind === 'add')
+            this.narrow(this.pass.list[last - 1]);
+    }
+    go(kept) {
+        const { list } = this.pass;
+        for (const [index, operation] of [...list.entries()].toReversed()) {
+            if (this.done.has(operation))
+                continue;
+            this.join(index);
+            this.one(operation, index, kept);
+        }
+        this.finish();
+    }
+    one(operation, index, kept) {
+        const { list } = this.pass;
+        const own = kept.blocks.get(operation) ?? [];
+        switch (operation.kind) {
+            case 'linear':
+                this.linear(operation, index, own);
+                break;
+            case 'norm':
+                if (this.isWrittenOut(operation))
+                    this.norm(operation, own);
+                else
+                    this.plain(operation, own);
+                break;
+            case 'rope':
+                this.rotate(operation);
+                break;
+            case 'activation':
+                this.activation(operation, index, kept);
+                break;
+            case 'add':
+                if (index < list.length - 1)
+                    this.narrow(list[index - 1]);
+                break;
+            default:
+                this.plain(operation, own);
+        }
+    }
+    /** Under autocast the gradient of an fp32 sum is made 16-bit for the product that was added. */
+    narrow(added) {
+        const { run, recorder } = this.pass;
+        if (!executionOf(run).autocast || added === undefined || !('output' in added))
+            return;
+        this.waiting.set(added.output.name, recorder.make((recorder.bytes[this.inputGradient] ?? 0) / 2));
+    }
+    linear(operation, index, kept) {
+        const { recorder, run, weightBytes } = this.pass;
+        const { product, gradients } = weightBytes(operation);
+        this.layOut(operation);
+        const early = product > 0 ? [recorder.make(product)] : gradients.map((bytes) => recorder.make(bytes));
+        recorder.product();
+        const adapted = run.lora !== undefined && isTarget(operation, run.lora);
+        const passing = adapted ? [recorder.make(backward_workspace(operation, run))] : [];
+        const views = tensorOf(operation);
+        const counted = views !== undefined && views === tensorOf(this.pass.list[index + 1]);
+        const parts = counted
+            ? []
+            : inputGradients(operation, run).map(([tensor, bytes]) => [tensor, recorder.make(bytes)]);
+        recorder.free(...passing);
+        this.arrived(operation.output);
+        recorder.free(...kept);
+        for (const [tensor, part] of parts)
+            this.gradient(operation, tensor, this.widened(tensor, part));
+        const late = product > 0 ? gradients.map((bytes) => recorder.make(bytes)) : early;
+        if (product > 0)
+            recorder.free(...early);
+        this.stay(late);
+    }
+    stay(gradients) {
+        if (this.pass.adds)
+            this.pass.recorder.free(...gradients);
+        else
+            this.weightGradients.push(...gradients);
+    }
+    /** The gradient of what was turned is copied for the product, whose rows are laid out by token. */
+    layOut({ output }) {
+        const before = this.waiting.get(output.name);
+        if (before === undefined || !this.turned.has(output.name))
+            return;
+        const { recorder } = this.pass;
+        this.waiting.set(output.name, recorder.make(recorder.bytes[before] ?? 0));
+        recorder.free(before);
+    }
+    /** Under autocast the gradient of what a norm gave is made fp32 again. */
+    widened(tensor, part) {
+        const { list, recorder, run } = this.pass;
+        const norm = list.find((one) => one.kind === 'norm' && one.output.name === tensor.name);
+        if (norm === undefined || !executionOf(run).autocast)
+            return part;
+        const wide = recorder.make(2 * (recorder.bytes[part] ?? 0));
+        recorder.free(part);
+        return wide;
+    }
+    isWrittenOut({ style }) {
+        return executionOf(this.pass.run).normsWrittenOut && style === 'rms';
+    }
+    /** RMSNorm in elementary operations, from its output back to x. */
+    norm(norm, kept) {
+        const { recorder, run } = this.pass;
+        const wide = tensorBytes(norm.input, 4, tokensOf(run), 1);
+        const fp32 = readsWide(norm, run);
+        const trained = run.lora === undefined && norm.parameters > 0;
+        const normalised = trained ? kept[fp32 ? 0 : 1] : undefined;
+        const make = () => recorder.make(wide);
+        const scaled = this.scaled(norm, fp32, trained, normalised, wide);
+        const [ofRoot, ofX] = [make(), make()];
+        recorder.free(ofRoot, scaled);
+        const early = fp32 && norm.input.stream !== undefined && this.pass.residual;
+        if (early)
+            this.gradient(norm, norm.input, ofX);
+        const steps = [make(), make(), make()];
+        const ofSquare = make();
+        recorder.free(...steps, ...kept.filter((block) => block !== normalised), ...this.inputOf(norm));
+        if (early)
+            this.gradient(norm, norm.input, ofSquare);
+        else
+            this.gradient(norm, norm.input, this.together(ofX, ofSquare, fp32));
+        this.stay(this.pass.weightBytes(norm).gradients.map((bytes) => recorder.make(bytes)));
+    }
+    /** The output's gradient times the weight, in fp32. */
+    scaled(norm, fp32, trained, normalised, wide) {
+        const { recorder } = this.pass;
+        const late = fp32 || norm.upcast === 'weight';
+        const make = () => recorder.make(late ? wide : wide / 2);
+        if (late && !fp32) {
+            const copy = make();
+            this.arrived(norm.output);
+            this.waiting.set(norm.output.name, copy);
+        }
+        const scaled = make();
+        if (trained)
+            recorder.free(make());
+        this.arrived(norm.output);
+        recorder.free(normalised);
+        if (late)
+            return scaled;
+        const copy = recorder.make(wide);
+        recorder.free(scaled);
+        return copy;
+    }
+    /** Both gradients of x, and their sum in its dtype. */
+    together(ofX, ofSquare, fp32) {
+        const { recorder } = this.pass;
+        const sum = recorder.make(recorder.bytes[ofX] ?? 0);
+        recorder.free(ofX, ofSquare);
+        if (fp32)
+            return sum;
+        const narrow = recorder.make((recorder.bytes[ofX] ?? 0) / 2);
+        recorder.free(sum);
+        return narrow;
+    }
+    rotate({ query, key }) {
+        const { recorder, run } = this.pass;
+        const wider = executionOf(run).autocast ? 2 : 1;
+        for (const { name } of [key, query]) {
+            const given = this.waiting.get(name);
+            if (given === undefined)
+                continue;
+            const bytes = wider * (recorder.bytes[given] ?? 0);
+            const wide = wider > 1 ? recorder.make(bytes) : given;
+            if (wider > 1)
+                recorder.free(given);
+            const sine = recorder.make(bytes);
+            const half = recorder.make(bytes / 2);
+            const first = recorder.make(bytes);
+            recorder.free(half);
+            const second = recorder.make(bytes);
+            recorder.free(sine);
+            const joined = recorder.make(bytes);
+            recorder.free(first, second);
+            const cosine = recorder.make(bytes);
+            recorder.free(wide);
+            const sum = recorder.make(bytes);
+            recorder.free(joined, cosine);
+            const turned = wider > 1 ? recorder.make(bytes / wider) : sum;
+            if (wider > 1)
+                recorder.free(sum);
+            this.waiting.set(name, turned);
+        }
+    }
+    /** Of two matrices: the gradients of the second and of the activated gate, the second's product, then the gate's own gradient. */
+    activation(operation, index, kept) {
+        const { recorder, run, list } = this.pass;
+        const up = list[index - 1];
+        const own = kept.blocks.get(operation) ?? [];
+        if (operation.gate === undefined || up?.kind !== 'linear' || tensorOf(up) !== undefined) {
+            this.plain(operation, own);
+            return;
+        }
+        const bytes = tensorBytes(operation.output, elementBytes(run), tokensOf(run), 1);
+        const [ofUp, ofGate] = [recorder.make(bytes), recorder.make(bytes)];
+        this.arrived(operation.output);
+        const gate = kept.named.get(operation.input.name);
+        recorder.free(...own.filter((block) => block !== gate));
+        this.waiting.set(operation.gate.name, ofUp);
+        this.linear(up, index - 1, kept.blocks.get(up) ?? []);
+        this.done.add(up);
+        this.waiting.set(operation.input.name, recorder.make(bytes));
+        recorder.free(gate, ofGate);
+    }
+    /** Any other operation: its workspace, the gradients of what it reads, and then what it had waits no more. */
+    plain(operation, kept) {
+        const { recorder, run, weightBytes } = this.pass;
+        const passing = this.workspaceOf(operation).map((bytes) => recorder.make(bytes));
+        for (const [tensor, bytes] of inputGradients(operation, run))
+            this.gradient(operation, tensor, recorder.make(bytes));
+        recorder.free(...passing);
+        if ('output' in operation)
+            this.arrived(operation.output);
+        recorder.free(...kept);
+        this.stay(weightBytes(operation).gradients.map((bytes) => recorder.make(bytes)));
+    }
+    /** Fused attention has what it needs in its kernel; steps of an activation are no larger than an fp32 tensor of what it reads. */
+    workspaceOf(operation) {
+        const { run } = this.pass;
+        if (operation.kind === 'attention' && !writesScores(operation, run))
+            return [];
+        const bytes = backward_workspace(operation, run);
+        if (operation.kind !== 'activation')
+            return [bytes];
+        const unit = 4 * operation.input.elements * tokensOf(run).tensor;
+        const whole = Math.floor(bytes / unit);
+        return [...Array.from({ length: whole }, () => unit), bytes - whole * unit];
+    }
+    /** Gradients of what one product gave are joined before its backward pass. */
+    join(index) {
+        const { list, recorder } = this.pass;
+        const product = tensorOf(list[index]);
+        if (product === undefined || product === tensorOf(list[index + 1]))
+            return;
+        const first = list.findIndex((one) => tensorOf(one) === product);
+        const names = list.slice(first, index + 1).flatMap((one) => ('output' in one ? [one.output.name] : []));
+        const parts = names.map((name) => this.waiting.get(name)).filter((part) => part !== undefined);
+        if (parts.length < 2)
+            return;
+        const whole = recorder.make(parts.reduce((sum, part) => sum + (recorder.bytes[part] ?? 0), 0));
+        recorder.free(...parts);
+        for (const name of names)
+            this.waiting.delete(name);
+        this.waiting.set(names.at(-1) ?? '', whole);
+    }
+    /** A gradient of the residual stream is added to the stream's, another to one that waits. */
+    gradient(operation, tensor, part) {
+        const { residual, list } = this.pass;
+        if (tensor.stream !== undefined || (!residual && operation === list[0])) {
+            const apart = !residual && this.inputGradient === this.outputGradient;
+            this.inputGradient = apart ? part : this.sum(this.inputGradient, part);
+            return;
+        }
+        const before = this.waiting.get(tensor.name);
+        this.waiting.set(tensor.name, before === undefined ? part : this.sum(before, part));
+    }
+    /** PyTorch adds two gradients into a third. */
+    sum(a, b) {
+        const { recorder } = this.pass;
+        const sum = recorder.make(recorder.bytes[a] ?? 0);
+        recorder.free(a, b);
+        return sum;
+    }
+    /** The operation that made a tensor has read its gradient. */
+    arrived({ name }) {
+        this.pass.recorder.free(this.waiting.get(name));
+        this.waiting.delete(name);
+    }
+    /** The layer's input goes with the first norm that reads it where recompute alone kept it, or else last. */
+    inputOf(norm) {
+        const { recomputed, saved, input } = this.pass;
+        const goes = recomputed && norm.input.name === 'x' && !saved.some(({ tensor }) => tensor?.name === 'x');
+        if (!goes || this.inputGone)
+            return [];
+        this.inputGone = true;
+        return [input];
+    }
+    finish() {
+        const { recorder, recomputed, saved, input } = this.pass;
+        recorder.free(...this.waiting.values());
+        if (recomputed && !this.inputGone && !saved.some(({ tensor }) => tensor?.name === 'x'))
+            recorder.free(input);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/forward-track.js
+
+
+
+
+
+
+/** Writes the forward pass of a list of operations. */
+function forwardTrack(pass, mode) {
+    const walk = new Walk(pass, mode);
+    for (const [index, operation] of pass.list.entries()) {
+        if (mode === 'again' && walk.isComplete())
+            break;
+        walk.go(operation, index);
+    }
+    walk.finish();
+    return walk;
+}
+class Walk {
+    output;
+    blocks = new Map();
+    named = new Map();
+    casts = [];
+    stream = 'x';
+    /** what attention reads, which its code names to its end */
+    attended;
+    /** what passes of operations that have begun before their turn */
+    passing = new Map();
+    /** what one product gives that was not made yet */
+    views = [];
+    left;
+    there = new Map();
+    savedNames;
+    lastReader = new Map();
+    pass;
+    mode;
+    constructor(pass, mode) {
+        this.pass = pass;
+        this.mode = mode;
+        this.savedNames = new Map(pass.saved.flatMap((one) => (one.tensor ? [[one.tensor.name, one]] : [])));
+        for (const [index, operation] of pass.list.entries())
+            for (const { name } of readsOf(operation))
+                this.lastReader.set(name, index);
+        const cores = pass.list.filter((one) => one.kind === 'attention');
+        this.attended = new Set(cores.flatMap(readsOf).map(({ name }) => name));
+        this.output = pass.input;
+        this.left = pass.saved.length - Number(this.savedNames.has('x'));
+        this.there.set('x', { block: pass.input, until: pass.residual ? 'sum' : 'read' });
+    }
+    /** All that the backward pass reads is there. */
+    isComplete() {
+        return this.left <= 0;
+    }
+    go(operation, index) {
+        const { recorder, list } = this.pass;
+        this.cast(operation);
+        const passing = this.passing.get(operation) ?? [...this.ownOf(operation), ...this.stepsOf(operation)];
+        if (operation.kind === 'rope')
+            passing.push(...this.rotate(operation.query), ...this.rotate(operation.key));
+        if ('output' in operation)
+            this.result(operation, list[index + 1]);
+        if (operation.kind === 'linear')
+            recorder.product();
+        recorder.free(...passing);
+        this.sweep(operation, index);
+        this.activate(operation, list[index + 1], list[index + 2]);
+    }
+    /** The gate of two matrices is activated before the other is multiplied with. */
+    activate(gate, up, activation) {
+        if (gate.kind !== 'linear' || up?.kind !== 'linear' || activation?.kind !== 'activation')
+            return;
+        if (activation.gate?.name !== up.output.name || tensorOf(gate) !== undefined)
+            return;
+        this.passing.set(activation, [...this.ownOf(activation), ...this.stepsOf(activation)]);
+        const there = this.there.get(gate.output.name);
+        if (there !== undefined && !this.isKept(gate.output.name))
+            this.drop(gate.output.name, there.block);
+    }
+    /** What is saved waits for its operation; all else goes, but for the result, and for the input, which the caller holds. */
+    finish() {
+        const waiting = new Map();
+        for (const [name, { block }] of this.there) {
+            const by = this.isKept(name) ? this.savedNames.get(name)?.by : undefined;
+            if (by === undefined)
+                continue;
+            waiting.set(block, this.earlier(waiting.get(block), by));
+            this.named.set(name, block);
+        }
+        for (const [name, { block }] of this.there) {
+            const stays = name === 'x' || (block === this.output && this.mode !== 'again');
+            if (!stays && !waiting.has(block))
+                this.drop(name, block);
+        }
+        for (const [block, by] of waiting)
+            this.keep(by, block);
+    }
+    /** Of two operations that read a tensor in the backward pass, the one that does so last. */
+    earlier(one, other) {
+        const { list } = this.pass;
+        return one !== undefined && list.indexOf(one) < list.indexOf(other) ? one : other;
+    }
+    /** Takes back a tensor, unless it is a view of one that is still there. */
+    drop(name, block) {
+        this.there.delete(name);
+        if (![...this.there.values()].some((other) => other.block === block))
+            this.pass.recorder.free(block);
+    }
+    keep(by, block) {
+        this.blocks.set(by, [...(this.blocks.get(by) ?? []), block]);
+    }
+    isKept(name) {
+        return this.mode !== 'drops' && this.savedNames.has(name);
+    }
+    /** Autocast's copy of a weight stays as long as its own cache, or to the backward pass that reads it. */
+    cast(operation) {
+        const { cast } = this.pass.weightBytes(operation);
+        if (cast === 0)
+            return;
+        const block = this.pass.recorder.make(cast);
+        if (this.mode === 'drops')
+            this.casts.push(block);
+        else
+            this.keep(operation, block);
+    }
+    /** What an operation saves of its own. @returns what passes instead, where it is made again later */
+    ownOf(operation) {
+        if (operation.kind === 'norm' && this.isWrittenOut(operation))
+            return this.normOf(operation);
+        const passing = [];
+        for (const one of this.pass.saved) {
+            if (one.by !== operation || one.tensor !== undefined)
+                continue;
+            this.left -= 1;
+            for (const bytes of this.blocksOf(one)) {
+                const block = this.pass.recorder.make(bytes);
+                // Each step of a function that is written out needs the one before alone.
+                if (operation.kind === 'activation' && this.mode === 'drops')
+                    this.pass.recorder.free(passing.pop());
+                if (this.mode === 'drops')
+                    passing.push(block);
+                else
+                    this.keep(operation, block);
+            }
+        }
+        return passing;
+    }
+    isWrittenOut({ style }) {
+        return executionOf(this.pass.run).normsWrittenOut && style === 'rms';
+    }
+    /** RMSNorm in elementary operations: x in fp32, its square, x over its root, and that in 16 bits or times the weight. */
+    normOf(norm) {
+        const { recorder, saved, run } = this.pass;
+        const own = saved.filter(({ by, tensor }) => by === norm && tensor === undefined);
+        this.left -= own.length;
+        const passing = [];
+        const step = (what, bytes) => {
+            const block = recorder.make(bytes);
+            if (this.mode !== 'drops' && own.some((one) => one.what === what))
+                this.keep(norm, block);
+            else
+                passing.push(block);
+        };
+        const wide = tensorBytes(norm.input, 4, tokensOf(run), 1);
+        const fp32 = readsWide(norm, run);
+        if (!fp32)
+            step('fp32 copy', wide);
+        recorder.free(recorder.make(wide));
+        const late = norm.upcast === 'weight' || fp32;
+        step(late ? 'normalised' : 'quotient', wide);
+        // The model's own code gives the name of x to its quotient.
+        if (!fp32 && this.mode === 'drops')
+            recorder.free(passing.shift());
+        if (norm.upcast === 'weight')
+            step('product', wide);
+        else if (!fp32)
+            step('normalised', wide / 2);
+        return passing;
+    }
+    /** Scores are kept in fp32 and 16 bits, steps of a written-out function one by one. */
+    blocksOf({ bytes, by }) {
+        const { run } = this.pass;
+        if (by.kind === 'attention' && writesScores(by, run)) {
+            const each = scores(by, this.pass);
+            return pieces(bytes, [4 * each, 2 * each, 2 * each, 2 * each]);
+        }
+        if (by.kind !== 'activation')
+            return [bytes];
+        const unit = by.input.elements * tokensOf(run).tensor * (this.widens(by) ? 4 : elementBytes(run));
+        return pieces(bytes, Array.from({ length: Math.floor(bytes / unit) }, () => unit));
+    }
+    widens({ function: name }) {
+        return name === 'gelu_new' && executionOf(this.pass.run).widens;
+    }
+    /** Steps between what an operation reads and what it gives, as far as they are large. @returns what is there until it has given that */
+    stepsOf(operation) {
+        const { recorder, run } = this.pass;
+        switch (operation.kind) {
+            case 'attention':
+                return writesScores(operation, run) ? [recorder.make(elementBytes(run) * scores(operation, this.pass))] : [];
+            case 'activation':
+                if (operation.function === 'relu2')
+                    return [recorder.make(this.sizeOf(operation.input, elementBytes(run)))];
+                return this.widens(operation) ? [recorder.make(tensorBytes(operation.input, 4, tokensOf(run), 1))] : [];
+            case 'linear': {
+                // The base's product, the adapter's and the adapter's scaled, of which the sum is given.
+                const bytes = this.sizeOf(operation.output, elementBytes(run));
+                const adapted = run.lora !== undefined && isTarget(operation, run.lora);
+                return adapted ? [recorder.make(bytes), recorder.make(bytes), recorder.make(bytes)] : [];
+            }
+            default:
+                return [];
+        }
+    }
+    /** x cos + rotate_half(x) sin, in fp32 under autocast. @returns x and what is wider, which go when queries and keys are both rotated */
+    rotate(tensor) {
+        const { recorder, run } = this.pass;
+        const narrow = this.sizeOf(tensor, elementBytes(run));
+        const bytes = executionOf(run).autocast ? 2 * narrow : narrow;
+        const before = this.there.get(tensor.name);
+        const cosine = recorder.make(bytes);
+        const half = recorder.make(narrow / 2);
+        const joined = recorder.make(narrow);
+        recorder.free(half);
+        const sine = recorder.make(bytes);
+        recorder.free(joined);
+        const sum = recorder.make(bytes);
+        recorder.free(cosine, sine);
+        const block = bytes > narrow ? recorder.make(narrow) : sum;
+        this.there.set(tensor.name, { block, until: 'block' });
+        if (block !== sum)
+            this.there.set(`${tensor.name}, wide`, { block: sum, until: 'block' });
+        const viewed = [...this.there.values()].some((other) => other.block === before?.block);
+        return before === undefined || viewed ? [] : [before.block];
+    }
+    result(operation, next) {
+        const { output: tensor } = operation;
+        if (this.savedNames.has(tensor.name))
+            this.left -= 1;
+        const product = tensorOf(operation);
+        if (product !== undefined)
+            this.views.push(tensor);
+        if (product !== undefined && product === tensorOf(next))
+            return;
+        const { views } = this;
+        this.views = [];
+        const block = this.pass.recorder.make(this.bytesOf(operation, views));
+        for (const { name } of views.length > 0 ? views : [tensor]) {
+            const before = this.there.get(name);
+            // The sum of parallel branches has the name of one.
+            if (before !== undefined)
+                this.drop(name, before.block);
+            this.there.set(name, { block, until: this.untilOf(operation) });
+        }
+        this.output = block;
+    }
+    /** Of what an operation gives, and the others whose product is the same. */
+    bytesOf(operation, views) {
+        const { run } = this.pass;
+        if (views.length < 2)
+            return this.sizeOf(operation.output, this.elementOf(operation));
+        return views.reduce((sum, view) => sum + tensorBytes(view, elementBytes(run), tokensOf(run), 1), 0);
+    }
+    untilOf(operation) {
+        if (operation.kind === 'norm' || this.attended.has(operation.output.name))
+            return 'block';
+        const waits = operation.kind === 'add' || !this.lastReader.has(operation.output.name);
+        return waits && this.pass.residual ? 'sum' : 'read';
+    }
+    /** Bytes of an element of what an operation gives. */
+    elementOf(operation) {
+        const { run } = this.pass;
+        if (operation.kind === 'add')
+            return streamBytes(run);
+        const { autocast, widens } = executionOf(run);
+        return operation.kind === 'norm' && (autocast || (widens && isLayerNorm(operation))) ? 4 : elementBytes(run);
+    }
+    sizeOf(tensor, bytesEach) {
+        return this.savedNames.get(tensor.name)?.bytes ?? tensorBytes(tensor, bytesEach, tokensOf(this.pass.run), 1);
+    }
+    /** Takes back what nothing reads any more. */
+    sweep(operation, index) {
+        const gives = 'output' in operation ? operation.output : undefined;
+        for (const [name, { block, until }] of this.there) {
+            if (block === this.output || this.isKept(name) || (this.lastReader.get(name) ?? index) > index)
+                continue;
+            if (until === 'sum' && !(operation.kind === 'add' && this.isSummed(name, gives)))
+                continue;
+            if (until === 'block' && gives?.region !== 'residual')
+                continue;
+            if (name === 'x')
+                continue;
+            this.drop(name, block);
+        }
+        if (gives?.stream === 'sum')
+            this.stream = gives.name;
+    }
+    /** The stream as it was goes with the next sum that is the stream; a block's result goes with any. */
+    isSummed(name, sum) {
+        return name === this.stream ? sum?.stream === 'sum' : true;
+    }
+}
+/** One for each pair of a query and a key, over all heads. */
+const scores = ({ heads }, { run }) => heads * run.sequenceLength * tokensOf(run).tensor;
+/** Of so many bytes, pieces of these sizes as far as they go, and the rest. */
+function pieces(bytes, sizes) {
+    let left = bytes;
+    const taken = sizes.filter((size) => {
+        if (size > left)
+            return false;
+        left -= size;
+        return true;
+    });
+    return left > 0 ? [...taken, left] : taken;
+}
+/** The tensors of the layer that an operation reads, but for the stream that a sum reads. */
+function readsOf(operation) {
+    switch (operation.kind) {
+        case 'attention':
+            return [operation.query, operation.key, operation.value];
+        case 'activation':
+            return operation.gate ? [operation.input, operation.gate] : [operation.input];
+        case 'rope':
+            return [operation.query, operation.key];
+        case 'linear':
+        case 'norm':
+        case 'route':
+        case 'dispatch':
+        case 'combine':
+        case 'scan':
+        case 'loss':
+            return [operation.input];
+        case 'add':
+        case 'table':
+        case 'vector':
+            return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/layer-tape.js
+
+
+
+
+/** The tape of a layer, or of the norm in front of the output. */
+function layerTape(running) {
+    const { list, run, recomputed, stream } = running;
+    const recorder = new Recorder();
+    const saved = savedTensors(list, { ...run, recompute: 'none' });
+    const input = recorder.block(stream);
+    const outputGradient = recorder.block(stream);
+    const pass = { ...running, recorder, saved, input };
+    const first = forwardTrack(pass, recomputed ? 'drops' : 'keeps');
+    const forward = recorder.cut();
+    const back = new BackwardTrack(pass, outputGradient);
+    back.begin();
+    back.go(recomputed ? forwardTrack(pass, 'again') : first);
+    const { inputGradient, weightGradients } = back;
+    return {
+        bytes: recorder.bytes,
+        forward,
+        backward: recorder.cut(),
+        input,
+        keepsInput: recomputed || saved.some(({ tensor }) => tensor?.name === 'x'),
+        output: first.output,
+        outputGradient,
+        inputGradient,
+        weightGradients,
+        casts: first.casts,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/overhead.js
+
+
+
+
+/** Bytes of a 16-bit element. */
+const overhead_e = 2;
+/** Bytes that a GPU holds outside PyTorch's allocator: CUDA context, libraries, and NCCL's buffers for each communicator. */
+function deviceOverhead(run) {
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
+    const { tensor, pipeline, context, expert } = run.parallelism;
+    const { contextGibibytes, communicatorGibibytes } = overhead;
+    const contexts = contextGibibytes;
+    const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
+    const alone = divides(run, 'weights') ? communicatorGibibytes.alone : 0;
+    const first = groups.length === 0 ? alone : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
+    // Further communicators were not measured; each is taken to need half of the first.
+    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
+    const outside = frameworks[run.framework].libraryWorkspaces > 0 ? 0 : overhead_workspace(run);
+    return gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) + outside;
+}
+/** Bytes of the workspaces of cuBLAS that PyTorch's allocator gives out, so that they count as allocated. */
+const libraryWorkspaces = (run) => frameworks[run.framework].libraryWorkspaces * overhead_workspace(run);
+/** Bytes of one workspace of cuBLAS. */
+function overhead_workspace(run) {
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
+    const modern = generation === 'hopper' || generation === 'blackwell';
+    return mebibytes(modern ? overhead.workspaceMebibytes.modern : overhead.workspaceMebibytes.older);
+}
+/**
+ * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
+ * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
+ */
+function dummyGradients(operations, run, stage) {
+    if (!frameworks[run.framework].dummyGradients || run.lora !== undefined)
+        return 0;
+    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
+    if (stage.head)
+        lists.push(operations.prediction);
+    const sizes = new Map();
+    for (const { rows, columns } of lists.flatMap((list) => products(list, run)))
+        sizes.set(`${rows} ${columns}`, overhead_e * rows * columns);
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+/** The matrix products of a layer on one GPU; those that are one product (query, key and value) stand side by side. */
+function products(list, run) {
+    const found = new Map();
+    for (const operation of list) {
+        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
+            continue;
+        const { tensor } = run.parallelism;
+        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
+        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
+        const name = `${operation.component} ${operation.fusedWith ?? operation.path}`;
+        found.set(name, { rows, columns: (found.get(name)?.columns ?? 0) + columns });
+    }
+    return [...found.values()];
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/encoders.js
+
+function encoderMemory(operations, run, stage, figures) {
+    let [saved, work] = [0, 0];
+    if (!stage.embedding)
+        return { saved, work };
+    for (const pass of encoderPasses(operations, run).filter(goesBack)) {
+        // Recompute makes layers again; a single matrix saves what it reads.
+        const recompute = pass.count > 1 ? run.recompute : 'none';
+        const layer = figures(pass.operations, { ...pass.run, recompute }, stage);
+        saved += pass.count * layer.saved;
+        work = Math.max(work, layer.work);
+    }
+    return { saved, work };
+}
+
 ;// CONCATENATED MODULE: ./build/cost/memory/layer.js
 
 
@@ -13933,22 +14731,6 @@ function layerMemoryKey(run, { embedding, order }) {
         return `${shape} ${again} ${depth} ${expert > 1}`;
     const states = `${run.sharding} ${isSharded(run, 'weights')} ${isSharded(run, 'gradients')} ${gradientsThere(run)}`;
     return `${shape} ${again} ${depth} ${expert} ${expertTensor} ${states} ${embedding}`;
-}
-
-;// CONCATENATED MODULE: ./build/cost/memory/encoders.js
-
-function encoderMemory(operations, run, stage, figures) {
-    let [saved, work] = [0, 0];
-    if (!stage.embedding)
-        return { saved, work };
-    for (const pass of encoderPasses(operations, run).filter(goesBack)) {
-        // Recompute makes layers again; a single matrix saves what it reads.
-        const recompute = pass.count > 1 ? run.recompute : 'none';
-        const layer = figures(pass.operations, { ...pass.run, recompute }, stage);
-        saved += pass.count * layer.saved;
-        work = Math.max(work, layer.work);
-    }
-    return { saved, work };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/phases.js
@@ -14172,6 +14954,463 @@ function castsOf(operations, run, stage) {
 }
 /** Bytes of 16-bit copies of encoders, nearly all of which is in matrices: autocast keeps those of weights that are trained. */
 const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.reduce((sum, one) => sum + trainedElements(one, run, stage), 0) : 0;
+
+;// CONCATENATED MODULE: ./build/cost/memory/replay.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Whether a run is one whose steps are played: on one GPU, so that all is on one stream, stepped over by an optimizer of PyTorch's. */
+function isReplayed(run, { order }) {
+    const { masterWeights, gathers } = frameworks[run.framework];
+    return (run.gpus === 1 &&
+        !masterWeights &&
+        gathers === 'flat' &&
+        (run.offload ?? 'none') === 'none' &&
+        run.recompute !== 'selective' &&
+        run.expandableSegments !== true &&
+        order.length <= replayedLayers.most);
+}
+/**
+ * Bytes that the allocator holds beyond the most that it has given out, after two training steps: the states that the optimizer makes
+ * at the end of the first take blocks that the second then lacks.
+ */
+function heldBeyond(operations, run, stage) {
+    const allocator = new Allocator();
+    const make = (bytes) => (isTraced(bytes) ? allocator.allocate(bytes) : undefined);
+    const model = tensorsOf(operations, run, stage);
+    for (const { weights } of model)
+        weights.map(make);
+    const batches = [batchTapes(operations, run, stage, false)];
+    if (microBatches(run) > 1)
+        batches.push(batchTapes(operations, run, stage, true));
+    const step = {
+        operations,
+        allocator,
+        inForward: workspaces(run, allocator),
+        inBackward: workspaces(run, allocator),
+    };
+    for (const number of [1, 2]) {
+        const gradients = batches.flatMap((tapes) => playBatch(tapes, step));
+        if (number === 1)
+            for (const { states } of model)
+                states.map(make);
+        if (temporaryLists(run) > 0)
+            free(allocator, model.map(({ weights: [bytes = 0] }) => make(bytes)));
+        free(allocator, gradients);
+    }
+    return allocator.reserved - allocator.peak;
+}
+/** The first product of a thread takes a workspace that stays. */
+function workspaces(run, allocator) {
+    let taken = frameworks[run.framework].libraryWorkspaces === 0;
+    return () => {
+        if (!taken)
+            allocator.allocate(overhead_workspace(run));
+        taken = true;
+    };
+}
+function free(allocator, blocks) {
+    for (const block of blocks)
+        if (block !== undefined)
+            allocator.release(block);
+}
+/** Tensors of all weights in the order in which the model makes them. */
+function tensorsOf(operations, run, stage) {
+    const known = operations.layers.map(({ operations: list }) => weightTensors(list, run, stage));
+    return [
+        ...weightTensors(operations.embedding, run, stage),
+        ...stage.order.flatMap((kind) => known[kind] ?? []),
+        ...weightTensors(operations.head, run, stage),
+    ];
+}
+/** The tapes of a micro-batch in the order of its forward pass. */
+function batchTapes(operations, run, stage, adds) {
+    const stream = inputBytes(operations.layers[stage.order[0] ?? 0]?.operations ?? [], run);
+    const tapeOf = (list, residual) => layerTape({
+        list,
+        run,
+        weightBytes: weightBytes(list, run, stage),
+        adds,
+        stream,
+        recomputed: residual && run.recompute === 'full',
+        residual,
+    });
+    const layers = operations.layers.map(({ operations: list }) => tapeOf(list, true));
+    const norms = operations.head.filter((one) => one.kind !== 'loss' && one.component !== 'output');
+    return [
+        tableTape(operations, run, stage, adds, stream),
+        ...stage.order.flatMap((kind) => layers[kind] ?? []),
+        tapeOf(norms, false),
+        lossTape(operations, run, adds, stream),
+    ];
+}
+/** @returns the gradients of weights that stay */
+function playBatch(tapes, step) {
+    const { operations, allocator } = step;
+    const lives = forwardPass(tapes, step);
+    const found = [];
+    let gradient;
+    for (let index = tapes.length - 1; index >= 0; index--) {
+        const [tape, live] = [tapes[index], lives[index]];
+        if (tape === undefined || live === undefined)
+            continue;
+        live[tape.outputGradient] = gradient;
+        play(tape.backward, tape, live, allocator, step.inBackward);
+        gradient = live[tape.inputGradient];
+        found.push(tape.weightGradients.map((block) => live[block]));
+    }
+    // The gradient of a tied output is part of the table's by now.
+    if (outputProjection(operations)?.tied === true)
+        free(allocator, found.shift() ?? []);
+    return found.flat();
+}
+function forwardPass(tapes, { allocator, inForward }) {
+    const ended = [];
+    let carried;
+    const lives = tapes.map((tape, index) => {
+        const live = [];
+        live[tape.input] = carried;
+        play(tape.forward, tape, live, allocator, inForward);
+        carried = live[tape.output];
+        // The model's own code holds the embeddings to its end.
+        const held = index === 1 ? ended : [];
+        if (!tape.keepsInput)
+            held.push(live[tape.input]);
+        if (index !== 1)
+            free(allocator, held);
+        if (index === tapes.length - 2)
+            free(allocator, ended.splice(0));
+        ended.push(...tape.casts.map((block) => live[block]));
+        return live;
+    });
+    free(allocator, ended);
+    return lives;
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
+
+
+
+
+
+
+/**
+ * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
+ * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
+ * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Where the
+ * whole model is on each GPU, two steps are played on the allocator (`replay.ts`). Elsewhere reserved over allocated is a ratio of the
+ * framework.
+ */
+function reservedBytes(phases, operations, run, { stage, states, unsharded }) {
+    const allocated = Math.max(...phases.map(totalOf));
+    const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
+    if (isReplayed(run, stage))
+        return allocated + heldBeyond(operations, run, stage);
+    if (!streams)
+        return allocated * reserved_ratio(operations, run) + takenByStates(operations, run, stage, states);
+    const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
+    const expandable = run.expandableSegments !== false;
+    const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
+    const logits = stage.head ? logitsFragmentation(operations, run) : 0;
+    return Math.max(allocated, reserved + unsharded.buffers + states.gradients + logits);
+}
+function reserved_ratio(operations, run) {
+    if (run.expandableSegments === true)
+        return expandableSegments.fragmentation;
+    const { usual, experts, recomputed } = frameworks[run.framework].reserved;
+    if (run.recompute === 'full')
+        return recomputed;
+    return hasExperts(operations) ? experts : usual;
+}
+/** Some layer sends its tokens to experts. */
+const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
+/**
+ * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
+ * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
+ */
+function takenByStates(operations, run, stage, { optimizer }) {
+    const { takenBlocks } = frameworks[run.framework];
+    if (takenBlocks === 0 || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
+        return 0;
+    return Math.min(optimizer, takenBlocks * fp32Logits(operations, run));
+}
+/** Gradients and prefetch buffers, in bytes. */
+const onOtherStreams = (phase) => allocationsOf(phase).reduce((sum, [component, part, bytes]) => {
+    const elsewhere = component === 'gradients' || part === 'gather_buffer';
+    return sum + (elsewhere ? bytes : 0);
+}, 0);
+
+;// CONCATENATED MODULE: ./build/cost/memory/band.js
+
+
+
+/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
+function memoryBand(operations, run) {
+    const { band, basis } = bandOfMeasured(operations, run);
+    if (operations.approximate === undefined)
+        return { band, basis };
+    return {
+        band: Math.max(band, inDoubt(operations.approximate)),
+        basis: `${doubts(operations.approximate)}; ${basis}`,
+    };
+}
+/** Half width by which an approximate count may be off, as a ratio. */
+const inDoubt = (evidence) => evidence === 'by-keys' ? approximateBands.keys : approximateBands.rule;
+/** The same in words. */
+const doubts = (evidence) => evidence === 'by-keys'
+    ? 'counted by its keys, as a family that nobody described'
+    : 'an approximate count, whose assumptions say what was not read';
+function bandOfMeasured(operations, run) {
+    const { width, name } = bandOf(operations, run);
+    const unlike = unmeasured(operations, run);
+    const scaled = run.memoryCalibration === undefined ? '' : `; scaled by ${run.memoryCalibration.toFixed(2)} after a measured run`;
+    if (unlike === undefined)
+        return { band: width, basis: `${name}${scaled}` };
+    return {
+        band: Math.max(unmeasuredBand.least, width),
+        basis: `${unlike}: arithmetic, compared with no measured run${scaled}`,
+    };
+}
+/** Models and runs like which none was measured. */
+function unmeasured(operations, run) {
+    if (run.colocated !== undefined || run.rollout !== undefined)
+        return 'several models on one GPU';
+    if (operations.towers.some((one) => parametersOf(one) > 0))
+        return 'encoders';
+    for (const { operations: list } of operations.layers)
+        for (const operation of list) {
+            if (operation.kind === 'scan')
+                return 'layers with a recurrent state';
+            if (seesBothWays(operation))
+                return 'attention that sees both ways';
+        }
+    return undefined;
+}
+/** Attention without a causal mask, as encoders have it. */
+const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
+/** Of the bands that a framework has, the first whose case the run is. */
+function bandOf(operations, run) {
+    const bands = memoryBands[run.framework];
+    const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
+    return ((run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
+        (run.parallelism.pipeline > 1 ? bands.pipelined : undefined) ??
+        (fewRuns ? bands.fewRuns : undefined) ??
+        (run.gpus > 1 ? bands.severalGpus : undefined) ??
+        (run.lora !== undefined ? bands.adapters : undefined) ??
+        (run.recompute === 'full' ? bands.recomputed : undefined) ??
+        (hasExperts(operations) ? bands.experts : undefined) ??
+        bands.usual);
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/colocated.js
+
+
+
+
+
+
+
+/**
+ * What models of other roles keep on a GPU throughout a step (reference, critic, reward model, teacher), in bytes. Each is laid out
+ * as the trained model is, and as much larger or smaller as its parameters say. A model that has its own updates keeps weights
+ * and optimizer states; its gradients and activations are there only while the trained model has none.
+ */
+function heldByRoles(operations, run, stage) {
+    const { colocated } = run;
+    if (colocated === undefined)
+        return [];
+    return colocatedRoles.flatMap((role) => colocated_allocationsOf(role, colocated[role], operations, run, stage));
+}
+function colocated_allocationsOf(role, held, operations, run, stage) {
+    if (held === undefined)
+        return [];
+    const { weights, optimizer } = statesOfStage(operations, run, stage);
+    const size = held.parameters === undefined ? 1 : held.parameters / elementsOf(operations);
+    const own = held.dtype === undefined ? weights : bytesOf[held.dtype] * weightShards(operations, run, stage);
+    return [
+        ['weights', role, size * own],
+        ...(held.holds === 'states' ? [['optimizer_states', role, size * optimizer]] : []),
+    ];
+}
+/** Elements of the weights that one GPU holds of a stage. */
+function weightShards(operations, run, stage) {
+    let elements = 0;
+    for (const { operation, times } of stageOperations(operations, stage))
+        elements += (times * localElements(operation, run, stage)) / shards(groupOf(operation), run, 'weights');
+    return elements;
+}
+function elementsOf(operations) {
+    let elements = 0;
+    for (const { operation, times } of mainNetwork(operations))
+        elements += times * parametersOf(operation);
+    return elements;
+}
+/** Bytes of an inference engine's share of the GPU; 0 without one, or where the GPU's memory is unknown. */
+const engineBytes = ({ rollout, accelerator }) => rollout === undefined ? 0 : rollout.share * (findAccelerator(accelerator)?.usable ?? 0);
+/** What is allocated while an inference engine generates: its share, other roles, and what stays of the trained model. */
+function rolloutAllocations(run, states, roles) {
+    return run.rollout === undefined
+        ? []
+        : [...staying(states, run), ...roles, ['temporary', 'rollout_engine', engineBytes(run)]];
+}
+function staying({ weights, copies, gradients, optimizer }, run) {
+    const beside = run.rollout?.beside;
+    if (beside === undefined || beside === 'nothing')
+        return [];
+    const kept = [
+        ['weights', 'weights', weights],
+        ['weights', 'quantized_weights', copies],
+    ];
+    if (beside === 'weights')
+        return kept;
+    return [
+        ...kept,
+        ['gradients', 'gradients', frameworks[run.framework].gradientsStay ? gradients : 0],
+        ['optimizer_states', 'optimizer_states', optimizer],
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/unsharded.js
+
+
+
+
+const none = {
+    throughout: 0,
+    atLoss: 0,
+    inBackward: () => 0,
+    inReduction: () => 0,
+    prefetch: () => 0,
+    buffers: 0,
+};
+/** Bytes that one GPU of a stage holds unsharded for a while, as the framework gathers weights; none where nothing is divided. */
+function unshardedOf(operations, run, stage) {
+    const { gathers } = frameworks[run.framework];
+    if (dataParallel(run) <= 1 && gathers !== 'fully_shard')
+        return none;
+    if (gathers === 'zero')
+        return deepspeed(operations, run, stage);
+    if (!divides(run, 'weights'))
+        return none;
+    return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+}
+/** Elements of a list of operations on one GPU while unsharded. */
+const unsharded_elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
+const layersOf = (operations, run, stage) => {
+    const byKind = operations.layers.map(({ operations: list }) => unsharded_elementsOf(list, run, stage));
+    return stage.order.map((kind) => byKind[kind] ?? 0);
+};
+const unsharded_sum = (values) => values.reduce((total, value) => total + value, 0);
+/**
+ * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
+ * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
+ * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
+ * against PyTorch's own allocations (scripts/oracle/fsdp.py).
+ */
+function fullyShard(operations, run, stage) {
+    const g = gatheredBytes(run);
+    const r = 4;
+    const layers = layersOf(operations, run, stage);
+    const table = stage.embedding ? unsharded_elementsOf(operations.embedding, run, stage) : 0;
+    const head = stage.head ? Math.max(unsharded_elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
+    const last = layers.length - 1;
+    const layer = (index) => layers[index] ?? 0;
+    if (run.parallelism.pipeline > 1) {
+        // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
+        const towers = stage.embedding ? operations.towers : [];
+        const trainedTowers = unsharded_sum(towers.map((one) => trainedElements(one, run, stage)));
+        const all = (g + r) * (unsharded_sum(layers) + table + head) + g * unsharded_elementsOf(towers, run, stage) + r * trainedTowers;
+        return { ...none, throughout: all };
+    }
+    const trained = run.lora === undefined ? 1 : 0;
+    const before = (index) => r * trained * (index === last ? head : layer(index + 1));
+    const groups = [table, ...layers, head];
+    const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
+    if (run.reshardAfterForward === false) {
+        const upTo = (index) => g * (table + unsharded_sum(layers.slice(0, index)));
+        return {
+            ...none,
+            buffers,
+            atLoss: upTo(layers.length) + g * head,
+            inBackward: (index) => upTo(index + 1) + before(index),
+            inReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
+        };
+    }
+    return {
+        ...none,
+        buffers,
+        prefetch: (index) => g * (index === 0 ? table : layer(index - 1)),
+        atLoss: g * head,
+        inBackward: (index) => g * layer(index) + before(index),
+        inReduction: (index) => (g + r) * trained * layer(index),
+    };
+}
+/** Elements of a table that the output shares: it is gathered for both. */
+function tiedElements(operations, run) {
+    const output = outputProjection(operations);
+    return output?.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+}
+/**
+ * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
+ * gradient is whole until it is reduced.
+ */
+function flat(operations, run, stage) {
+    const layers = layersOf(operations, run, stage);
+    const root = (stage.embedding ? unsharded_elementsOf(operations.embedding, run, stage) : 0) +
+        (stage.head ? unsharded_elementsOf(operations.head, run, stage) : 0);
+    const each = gatheredBytes(run);
+    const gathered = 2 * each * Math.max(0, ...layers) + Math.max(2, each) * root;
+    return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
+}
+/**
+ * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
+ * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
+ */
+function deepspeed(operations, run, stage) {
+    if (!divides(run, 'gradients') || run.lora !== undefined)
+        return none;
+    const reduce = 2 * buckets.reduce;
+    if (!divides(run, 'weights'))
+        return { ...none, throughout: reduce };
+    const whole = unsharded_sum(layersOf(operations, run, stage)) +
+        unsharded_elementsOf(firstOperations(operations, stage), run, stage) +
+        (stage.head ? unsharded_elementsOf(operations.head, run, stage) : 0);
+    const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
+    return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
+}
+/** Bytes of an unsharded element: as it is quantised, else in the precision of the products. */
+const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 ? baseBytes(run) : run.precision === 'fp32' ? 4 : 2;
+
+;// CONCATENATED MODULE: ./build/cost/memory/held.js
+
+
+
+
+
+/** What each distinct rank of a run keeps throughout a step: states, gathered weights and dummy gradients, in bytes. */
+function heldBy(model, run) {
+    const operations = trainedOperations(model, run);
+    const stages = distinct(heldByRanks(operations, run)).map((stage) => ({
+        stage,
+        states: statesOfStage(operations, run, stage),
+        unsharded: unshardedOf(operations, run, stage),
+        dummies: dummyGradients(operations, run, stage),
+        roles: heldByRoles(operations, run, stage),
+    }));
+    return { operations, outside: deviceOverhead(run), scale: run.memoryCalibration ?? 1, stages };
+}
+const distinct = (stages) => [
+    ...new Map(stages.toReversed().map((stage) => [`${stage.embedding} ${stage.head} ${stage.order.join()}`, stage])).values(),
+].toSorted((a, b) => a.index - b.index);
 
 ;// CONCATENATED MODULE: ./build/cost/memory/peak.js
 
@@ -26925,7 +28164,7 @@ function stemOf(name) {
     }
 }
 /** Qwen widens the MLP of these from 29,568 to 29,696 before it quantises them. */
-const widened = (name) => /(^|\/)qwen2/.test(name) && name.includes('72b') && (name.includes('awq') || name.includes('gptq'));
+const models_widened = (name) => /(^|\/)qwen2/.test(name) && name.includes('72b') && (name.includes('awq') || name.includes('gptq'));
 /** What decides the counts: rows that differ in their longest sequence alone have one shape. */
 const shapeOf = ({ config }) => JSON.stringify(config, (key, value) => (key === 'max_position_embeddings' ? undefined : value));
 /** Rows by a key of their names; a key that rows of different shapes share finds nothing. */
@@ -26978,7 +28217,7 @@ function findModel(name) {
     // torchtune's builders with adapters build the same model below them.
     if (wanted.startsWith('torchtune:'))
         return by.name.get(wanted.replace(/\/q?lora-/, '/'));
-    if (wanted.includes(':') || widened(wanted))
+    if (wanted.includes(':') || models_widened(wanted))
         return undefined;
     const stem = stemOf(wanted);
     const same = by.stem.get(stem);
@@ -38759,7 +39998,7 @@ function draftOf(value) {
 /** A draft that this tool does not count; counted as its target's family it would be wrong. */
 const unknownDraft = (name) => new Unreadable(`${name} is a draft for speculative decoding, and this tool counts those of EAGLE-3 with one layer and of DFlash alone: list it under \`ignore\` in the policy.`);
 const llamaNorm = { source: 'a Llama layer' };
-const join = (path, rows, columns) => ({
+const drafts_join = (path, rows, columns) => ({
     kind: 'linear',
     path,
     rows,
@@ -38799,7 +40038,7 @@ function eagle3(base, shape, fields) {
             pieces_table('embedding.token', shape.vocabularySize, D),
             // EAGLE 3.1 normalises each of the joined states.
             ...(fields.ofFile('fc_norm') === true ? [norm('norm.join', states * target)] : []),
-            join('join', states * target, D),
+            drafts_join('join', states * target, D),
         ],
         layers: [
             {
@@ -38832,7 +40071,7 @@ function dflash(base, shape, fields) {
     const states = statesRead(fields, 'dflash_config', 'target_layer_ids', shape.layers);
     return {
         ...base,
-        embedding: [join('join', states * D, D), norm('norm.hidden', D)],
+        embedding: [drafts_join('join', states * D, D), norm('norm.hidden', D)],
         layers: [
             {
                 name: 'draft',
@@ -45673,7 +46912,7 @@ function choicesOf(text) {
     return choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
 }
 /** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
-function pieces(regular) {
+function module_names_pieces(regular) {
     const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
     const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
     return closed.replaceAll(/\*+/g, '*').split('*');
@@ -45698,7 +46937,7 @@ function module_names_isPlain(regular) {
 /** The patterns of a regular expression; undefined where it is not followed. */
 function patternsOf(regular) {
     if (module_names_isPlain(regular))
-        return ways(regular)?.map((way) => [`re:${way}`, wildcard(pieces(way))]);
+        return ways(regular)?.map((way) => [`re:${way}`, wildcard(module_names_pieces(way))]);
     const found = expression_expression(regular);
     if (found === undefined)
         return undefined;
@@ -55356,7 +56595,7 @@ const rounding = 1e-9;
 const attribute_same = (values, known, side) => values?.every((value, index) => Math.abs(value - (known[index]?.[side] ?? 0)) <= rounding * Math.abs(value)) === true;
 // --- Too many settings for all orders -------------------------------------------------------------------------------------
 /** So many settings have a part of their own where not all can: those that move most by themselves. */
-const apart = mostPlayers - 1;
+const attribute_apart = mostPlayers - 1;
 /** Settings that move together, in the order of the settings. */
 function playersOf(settings, worth) {
     if (settings.length <= mostPlayers)
@@ -55364,7 +56603,7 @@ function playersOf(settings, worth) {
     if (settings.length > mostTried)
         return [settings.filter(({ run }) => run.length === 0), settings.filter(({ run }) => run.length > 0)].filter((members) => members.length > 0);
     const moves = new Map(settings.map((one) => [one, movedAlone(one, settings, worth)]));
-    const largest = settings.toSorted((a, b) => (moves.get(b) ?? 0) - (moves.get(a) ?? 0)).slice(0, apart);
+    const largest = settings.toSorted((a, b) => (moves.get(b) ?? 0) - (moves.get(a) ?? 0)).slice(0, attribute_apart);
     const rest = settings.filter((one) => !largest.includes(one));
     return [...settings.filter((one) => largest.includes(one)).map((one) => [one]), rest];
 }
@@ -58653,7 +59892,7 @@ const plainNumbers = {
     dollars: Number.MAX_SAFE_INTEGER,
 };
 /** Units of which there is no fraction. */
-const isWhole = (unit) => unit === 'parameters';
+const amounts_isWhole = (unit) => unit === 'parameters';
 /** More than all of the accelerator's memory is no budget. */
 const shareOfCard = /^(100(?:\.0+)?|\d{1,2}(?:\.\d+)?)\s*%$/;
 /** The words that a policy may write for a metric of a unit, for its schema. */
@@ -58676,7 +59915,7 @@ const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
 /** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
 function parseAmount(written, unit, use) {
     if (typeof written === 'number')
-        return written >= 0 && written <= notationOf(unit, use).largest && (!isWhole(unit) || Number.isInteger(written))
+        return written >= 0 && written <= notationOf(unit, use).largest && (!amounts_isWhole(unit) || Number.isInteger(written))
             ? amounts_absolute(written)
             : undefined;
     const text = written.trim();
@@ -58935,7 +60174,7 @@ function amount(metric, use) {
     const text = schemas_string()
         .max(40)
         .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
-    const number = isWhole(metric.unit) ? schemas_number().int(error) : schemas_number();
+    const number = amounts_isWhole(metric.unit) ? schemas_number().int(error) : schemas_number();
     return largest > 0 ? union([number.nonnegative(error).max(largest, error), text], { error }) : text;
 }
 function policy_schema_bounds(metric) {
