@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { remedyFor } from '../../src/cost/time/bottleneck.ts';
+import { largestLoss, remedyFor } from '../../src/cost/time/bottleneck.ts';
+import { partNames } from '../../src/cost/time/parts.ts';
 import type { TimePart } from '../../src/model/estimate.ts';
 import { runAsText } from '../../src/setup/description.ts';
 import { costOf, small } from './estimates.ts';
@@ -60,4 +61,13 @@ describe('the line of a run that would shrink the largest part of its step', () 
   ])('%s of %j: %s', (part, fields, line) => {
     expect(remedyOf(part, fields)).toBe(line);
   });
+});
+
+it('the largest part that is not products is named where it takes 5 % of the step', () => {
+  const parts = (host: number, loss: number) => ({ ...costOf(small).throughput.parts, ...none, host, loss });
+  const none = Object.fromEntries(partNames.map((name) => [name, 0]));
+  expect(largestLoss(parts(0.06, 0.02), 1)).toBe('host');
+  expect(largestLoss(parts(0.06, 0.07), 1)).toBe('loss');
+  expect(largestLoss(parts(0.04, 0.02), 1)).toBe('matrix_products');
+  expect(largestLoss({ ...parts(0.06, 0), matrix_products: 0.9 }, 1)).toBe('host');
 });
