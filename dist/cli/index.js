@@ -13160,7 +13160,7 @@ function torch(head, operations, run) {
  */
 function savedByPrediction(operations, run) {
     const head = outputProjection(operations);
-    if (operations.prediction.length === 0 || head === undefined)
+    if (head === undefined)
         return 0;
     const softmax = (run.fusedCrossEntropy ? loss_e : 4) * logitsOf(head, run) * operations.predictionDepth;
     return layerActivations(operations.prediction, run, 1).saved + softmax;

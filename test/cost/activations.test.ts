@@ -220,6 +220,15 @@ describe("what PyTorch's loss allocates for each logit", () => {
   });
 });
 
+it('beside a narrow vocabulary, the backward pass of the output product is larger than its loss', () => {
+  const [T, D, V] = [1024, 512, 200];
+  const config = { ...small, vocab_size: V };
+  const { run } = costOf(config, { framework: 'fsdp', compile: true, gpus: 8, sequence_length: T }).run;
+  const { forward, backward } = lossBytes(expand(modelOf(config)), run);
+  // Gradients of the logits, of what the product reads and of its weight, in place of logits with their fp32 gradient.
+  expect(backward - forward).toBe(2 * T * V + 2 * D * T + 2 * D * V - 4 * T * V);
+});
+
 it("Liger's loss takes as many rows at once as make logits no wider than what it reads (fused_linear_cross_entropy.py)", () => {
   const [T, D] = [1024, 512];
   const chunk = (vocab_size: number) => {

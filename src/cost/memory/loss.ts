@@ -87,7 +87,7 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
  */
 export function savedByPrediction(operations: Operations, run: TrainingRun): number {
   const head = outputProjection(operations);
-  if (operations.prediction.length === 0 || head === undefined) return 0;
+  if (head === undefined) return 0;
   const softmax = (run.fusedCrossEntropy ? e : 4) * logitsOf(head, run) * operations.predictionDepth;
   return layerActivations(operations.prediction, run, 1).saved + softmax;
 }
