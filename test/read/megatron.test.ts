@@ -144,6 +144,16 @@ describe('the parameters of Megatron’s arguments', () => {
       key: 'MODEL_ARGS.--moe-layer-freq',
     });
     expect(problem({ 'hybrid-override-pattern': 'M-M*' })?.message).toContain('read with --squared-relu only');
+    const hybrid = {
+      'hybrid-override-pattern': 'ME',
+      'squared-relu': true,
+      normalization: 'RMSNorm',
+      'disable-bias-linear': true,
+      'position-embedding-type': 'none',
+      'untie-embeddings-and-output-weights': true,
+    };
+    expect(problem(hybrid)?.message).toContain('nothing says how many experts there are');
+    expect(problem({ ...hybrid, 'num-experts': 4 })).toBeUndefined();
     expect(problem({ 'linear-attention-freq': 4 })?.message).toContain('state the model as a config.json');
     expect(problem({ 'decoder-seq-length': 128 })?.message).toContain('an encoder beside its decoder');
     expect(problem({ 'num-layers': '${LAYERS}' })?.message).toContain('--num-layers');

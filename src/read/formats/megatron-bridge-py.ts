@@ -60,12 +60,25 @@ const dtypes: Readonly<Record<string, string>> = {
 const dtypeOf = (value: unknown): unknown =>
   typeof value === 'string' && Object.hasOwn(dtypes, value) ? dtypes[value] : value;
 
-/** A provider groups queries without a flag, and pads the vocabulary only where it is told to. */
+/** What the class of hybrids takes (models/hybrid/hybrid_provider.py, 067f987d), where Megatron's command line takes something else. */
+const hybridDefaults = [
+  ['normalization', 'RMSNorm'],
+  ['add_bias_linear', false],
+  ['position_embedding_type', 'none'],
+  ['seq_length', 8192],
+] as const;
+
+/** What a provider says in other words than Megatron's command line, or takes without a word. */
 function providersOwn(file: ParsedFile, model: Dictionary): Arguments {
   const stated: Record<string, unknown> = {};
   if (own(model, 'num_query_groups') !== undefined) stated['group_query_attention'] = true;
   if (own(model, 'should_pad_vocab') !== true && typeof own(model, 'vocab_size') === 'number')
     stated['padded_vocab_size'] = own(model, 'vocab_size');
+  if (/\bsquared_relu\b/.test(textOf(own(model, 'activation_func') ?? ''))) stated['squared_relu'] = true;
+  const hybrid = /^(Hybrid|Mamba|NemotronH)\w*Provider$/.test(textOf(own(model, '()') ?? ''));
+  if ((own(model, 'share_embeddings_and_output_weights') ?? !hybrid) === false)
+    stated['untie_embeddings_and_output_weights'] = true;
+  for (const [name, value] of hybrid ? hybridDefaults : []) if (own(model, name) === undefined) stated[name] = value;
   return argumentsAt(file, stated, 'model');
 }
 

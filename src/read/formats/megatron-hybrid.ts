@@ -101,7 +101,12 @@ function stateStateSpace(say: Stating): void {
 
 function stateHybridExperts(say: Stating, pattern: string): void {
   if (!pattern.includes('E')) return;
-  say.model('n_routed_experts', 'num_experts');
+  const experts = ['num_experts', 'num_moe_experts'];
+  if (experts.every((name) => say.number(name) === undefined))
+    throw say.refuse(
+      'The pattern has layers of experts (E), and nothing says how many experts there are; add num_experts.',
+    );
+  say.model('n_routed_experts', experts);
   say.modelIs('num_experts_per_tok', say.number('moe_router_topk') ?? 2, 'moe_router_topk');
   say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
   say.model('moe_shared_expert_intermediate_size', 'moe_shared_expert_intermediate_size');
