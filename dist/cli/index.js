@@ -40114,7 +40114,10 @@ const tower_stages_norm = (path, width, style) => ({
     bias: style === 'layer',
 });
 function tower_stages_attention(layer) {
-    const { D, heads, headDim = Math.floor(D / heads), keyValueHeads = heads, attentionBias = 'all' } = layer;
+    const { D } = layer;
+    // Without a number of heads that fits, the weights are those of one.
+    const heads = layer.heads > 0 && layer.heads <= D ? layer.heads : 1;
+    const { headDim = Math.floor(D / heads), keyValueHeads = heads, attentionBias = 'all' } = layer;
     const { queryKeyNorm: over, norm: usual = 'layer', queryKeyStyle: style = usual } = layer;
     const { span = { kind: 'full' }, rotary = false } = layer;
     return {
@@ -40216,6 +40219,39 @@ const gatedStage = (D, F, activation, merged = 1) => ({
     parts: [{ kind: 'dense', inputWidth: D, width: F, gated: true, activation, bias: { up: false, down: false } }],
     merged,
 });
+/** Elements of weights of the parts that stages are made of. */
+function tower_stages_elementsOf(part) {
+    switch (part.kind) {
+        case 'linear':
+            return part.rows * part.columns + (part.bias ? part.columns : 0);
+        case 'norm':
+            return part.width * (Number(part.weight) + Number(part.bias));
+        case 'vector':
+            return part.elements;
+        case 'dense':
+            return denseElements(part);
+        case 'attention':
+            return attentionElements(part);
+        default:
+            return 0;
+    }
+}
+function denseElements({ inputWidth: D, width: F, gated, bias }) {
+    const up = gated ? 2 : 1;
+    return (up + 1) * D * F + (bias.up ? up * F : 0) + (bias.down ? D : 0);
+}
+function attentionElements({ inputWidth: D, heads, keyValueHeads, headDim, bias, queryKeyNorm, }) {
+    // Heads that do not divide the width share it out with a rest, and the matrices have all of it.
+    const rest = headDim === Math.floor(D / heads) ? D - heads * headDim : 0;
+    const query = heads * headDim + rest;
+    const key = keyValueHeads === heads ? query : keyValueHeads * headDim;
+    const biases = (bias.query ? query : 0) + (bias.key ? key : 0) + (bias.value ? key : 0) + (bias.output ? D : 0);
+    const normed = queryKeyNorm === undefined ? 0 : queryKeyNorm.over === 'head' ? 2 * headDim : query + key;
+    const perElement = Number(queryKeyNorm?.weight ?? false) + Number(queryKeyNorm?.bias ?? false);
+    return 2 * D * (query + key) + biases + normed * perElement;
+}
+/** Elements that stages hold: an encoder that is written out is counted by its stages and nowhere else. */
+const tower_stages_heldBy = (stages) => stages.reduce((sum, { count, parts }) => sum + count * parts.reduce((all, part) => all + tower_stages_elementsOf(part), 0), 0);
 
 ;// CONCATENATED MODULE: ./build/families/towers.js
 
@@ -40281,8 +40317,13 @@ const anySize = (part, merge) => ({
     merge,
 });
 /** A matrix that reads pixels, and layers that read patches. */
-const computing = (reads, patch, layers, ...behind) => inStages(reads, layers.layer, [patch, layersStage(layers.L, layers.layer, layers.extra), ...behind]);
-const inStages = (reads, { D, heads }, stages) => (heads > 0 && heads <= D ? { computes: { reads, stages } } : {});
+const computing = (ends, reads, patch, layers, ...behind) => inStages(ends, reads, layers.layer, [patch, layersStage(layers.L, layers.layer, layers.extra), ...behind]);
+/** It holds what its stages hold and what stands beside them. Without heads that divide it, its weights alone are counted. */
+const inStages = ({ beside, width }, reads, { D, heads }, stages) => ({
+    parameters: beside + tower_stages_heldBy(stages),
+    width,
+    ...(heads > 0 && heads <= D ? { computes: { reads, stages } } : {}),
+});
 const dimensions = (part) => ({
     D: part.integer(['hidden_size', 'd_model', 'embed_dim']),
     L: part.integer(['num_hidden_layers', 'depth', 'encoder_layers'], 0),
@@ -40294,14 +40335,10 @@ const siglipLike = (positions, scales = false) => (part) => {
     const { D, L } = dimensions(part);
     const F = width(part);
     const learned = positions(part);
-    const embedding = towers_linear(pixels(part), D) + learned * D;
     const layer = { D, F, heads: headsOf(part), activation: towers_activationOf(part, 'gelu_tanh'), rotary: learned === 0 };
     const reads = learned === 0 || scales ? anySize(part, 2) : fixed(part, learned);
-    return {
-        parameters: embedding + vit(D, F, L) + layerNorm(D),
-        width: D,
-        ...computing(reads, patchStage(pixels(part), D), { L, layer }),
-    };
+    const beside = learned * D + layerNorm(D);
+    return computing({ beside, width: D }, reads, patchStage(pixels(part), D), { L, layer });
 };
 /** SigLIP with its head, unless the config goes without: one learned query attends to all patches. */
 const siglipWithHead = (positions) => (part) => {
@@ -40310,12 +40347,12 @@ const siglipWithHead = (positions) => (part) => {
     if (!part.boolean('vision_use_head'))
         return body;
     const F = width(part);
-    const head = D + 4 * towers_linear(D, D) + layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
     // Of the head, keys and values are made of all patches; one query reads them.
     const keys = matrixStage(D, 2 * D, true);
+    const query = D + 2 * towers_linear(D, D) + layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
     return {
         ...body,
-        parameters: body.parameters + head,
+        parameters: body.parameters + query + tower_stages_heldBy([keys]),
         ...(computes === undefined ? {} : { computes: { ...computes, stages: [...computes.stages, keys] } }),
     };
 };
@@ -40325,62 +40362,45 @@ const clip = (part) => {
     const F = width(part);
     const positions = patches(part) + 1;
     const layer = { D, F, heads: headsOf(part), activation: towers_activationOf(part, 'quick_gelu') };
-    return {
-        parameters: D + pixels(part) * D + positions * D + vit(D, F, L) + 2 * layerNorm(D),
-        width: D,
-        ...computing(fixed(part), patchStage(pixels(part), D, false), { L, layer, extra: 1 }),
-    };
+    const beside = D + positions * D + 2 * layerNorm(D);
+    const patch = patchStage(pixels(part), D, false);
+    return computing({ beside, width: D }, fixed(part), patch, { L, layer, extra: 1 });
 };
 /** BLIP-2's ViT-g: a class token, a norm behind. */
 const blip2 = (part) => {
     const { D, L } = dimensions(part);
-    const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
     const F = width(part);
-    const layers = L * towers_layer({ D, F, attentionBias });
     const bias = part.boolean('qkv_bias') ? 'all' : 'output';
     const one = { D, F, heads: headsOf(part), attentionBias: bias, fused: true };
-    return {
-        parameters: D + towers_linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D),
-        width: D,
-        ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: one, extra: 1 }),
-    };
+    const beside = D + (patches(part) + 1) * D + layerNorm(D);
+    return computing({ beside, width: D }, fixed(part), patchStage(pixels(part), D), { L, layer: one, extra: 1 });
 };
 /** Pixtral (Mistral 2024): Llama's layers without biases, rotary positions, a norm before. */
 const pixtral = (part) => {
     const { D, L } = dimensions(part);
     const F = width(part);
-    const one = towers_layer({ D, F, attentionBias: 0, norm: 'rms', gated: true, bias: false });
     const written = {
         ...{ D, F, heads: headsOf(part), attentionBias: 'none', norm: 'rms', gated: true, bias: false, rotary: true },
         activation: towers_activationOf(part, 'silu'),
     };
-    return {
-        parameters: pixels(part) * D + D + L * one,
-        width: D,
-        ...computing(anySize(part, 2), patchStage(pixels(part), D, false), { L, layer: written }),
-    };
+    const patch = patchStage(pixels(part), D, false);
+    return computing({ beside: D, width: D }, anySize(part, 2), patch, { L, layer: written });
 };
 /** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
 const internvl = (part) => {
     const { D, L } = dimensions(part);
     const layerNorms = part.string('norm_type') === 'layer_norm';
-    const attentionBias = part.boolean(['attention_bias', 'qkv_bias']) ? 4 * D : D;
-    const more = 2 * D + (part.boolean(['use_qk_norm', 'qk_normalization']) ? 2 * D : 0);
-    const F = width(part);
-    const one = towers_layer({ D, F, attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
+    const inputs = part.boolean(['attention_bias', 'qkv_bias']);
     const written = {
-        ...{ D, F, heads: headsOf(part), attentionBias: attentionBias === D ? 'output' : 'all', scaled: true },
+        ...{ D, F: width(part), heads: headsOf(part), attentionBias: inputs ? 'all' : 'output', scaled: true },
         norm: layerNorms ? 'layer' : 'rms',
-        ...(more > 2 * D ? { queryKeyNorm: 'width', queryKeyStyle: 'rms' } : {}),
+        ...(part.boolean(['use_qk_norm', 'qk_normalization']) ? { queryKeyNorm: 'width', queryKeyStyle: 'rms' } : {}),
         activation: towers_activationOf(part, 'gelu'),
     };
     const positions = part.boolean('use_absolute_position_embeddings') ? patches(part) + 1 : 0;
     const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling') ? 0 : layerNorm(D));
-    return {
-        parameters: ends + towers_linear(pixels(part), D) + positions * D + L * one,
-        width: D,
-        ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: written, extra: 1 }),
-    };
+    const beside = ends + positions * D;
+    return computing({ beside, width: D }, fixed(part), patchStage(pixels(part), D), { L, layer: written, extra: 1 });
 };
 /** Qwen2-VL: patches over two frames, LayerNorms, and a merger of four patches by two matrices to the text's width. */
 const qwen2Vision = (part) => {
@@ -40393,11 +40413,8 @@ const qwen2Vision = (part) => {
     const L = part.integer('depth', 0);
     const activation = towers_activationOf(part, 'quick_gelu');
     const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
-    return {
-        parameters: read * D + vit(D, F, L) + layerNorm(D) + towers_linear(merged, merged) + towers_linear(merged, out),
-        width: out,
-        ...computing(anySize(part, merge), patchStage(read, D, false), { L, layer }, qwenMerger(D, merged, out, 'layer')),
-    };
+    const merger = qwenMerger(D, merged, out, 'layer');
+    return computing({ beside: 0, width: out }, anySize(part, merge), patchStage(read, D, false), { L, layer }, merger);
 };
 /** Patches merged by two matrices behind a norm over each of them. */
 const qwenMerger = (D, merged, out, style) => twoMatricesStage({ inputs: merged, inner: merged, outputs: out, norm: { style, width: D } }, merged / D);
@@ -40411,21 +40428,15 @@ const qwen25Vision = (part) => {
     const merged = D * merge ** 2;
     const read = pixels(part) * part.integer('temporal_patch_size');
     const F = width(part);
-    const attention = { attention: 2 * D * D + 2 * D * keyValue, attentionBias: 2 * D + 2 * keyValue };
-    const one = towers_layer({ D, F, norm: 'rms', gated: true, ...attention });
     const written = {
         ...{ D, F, heads, keyValueHeads: keyValue / Math.floor(D / heads), norm: 'rms', gated: true },
         ...{ rotary: true, byHead: true, fused: keyValue === D, activation: towers_activationOf(part, 'silu') },
     };
-    return {
-        parameters: read * D + L * one + D + towers_linear(merged, merged) + towers_linear(merged, out),
-        width: out,
-        ...inStages(anySize(part, merge), written, [
-            patchStage(read, D, false),
-            ...towers_windowed(part, L, written),
-            qwenMerger(D, merged, out, 'rms'),
-        ]),
-    };
+    return inStages({ beside: 0, width: out }, anySize(part, merge), written, [
+        patchStage(read, D, false),
+        ...towers_windowed(part, L, written),
+        qwenMerger(D, merged, out, 'rms'),
+    ]);
 };
 /** Attention within windows of so many pixels, and over the whole image in the layers that the config names. */
 function towers_windowed(part, L, layer) {
@@ -40446,17 +40457,12 @@ const qwen3Vision = (part) => {
     const merged = D * merge ** 2;
     const read = pixels(part) * part.integer('temporal_patch_size');
     const F = width(part);
-    const merger = (norm) => layerNorm(norm) + towers_linear(merged, merged) + towers_linear(merged, out);
     const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
     const positions = part.integer('num_position_embeddings') * D;
     const activation = towers_activationOf(part, 'gelu_tanh');
     const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
     const deep = { ...qwenMerger(merged, merged, out, 'layer'), merged: merge ** 2, count: stacked };
-    return {
-        parameters: towers_linear(read, D) + positions + vit(D, F, L) + merger(D) + stacked * merger(merged),
-        width: out,
-        ...computing(anySize(part, merge), patchStage(read, D), { L, layer }, qwenMerger(D, merged, out, 'layer'), ...(stacked > 0 ? [deep] : [])),
-    };
+    return computing({ beside: positions, width: out }, anySize(part, merge), patchStage(read, D), { L, layer }, qwenMerger(D, merged, out, 'layer'), ...(stacked > 0 ? [deep] : []));
 };
 /** GLM-4.1V and 4.5V: a gated feed-forward as wide as the text, a convolution that halves the grid, a gated merger. */
 const glm4Vision = (part) => {
@@ -40464,19 +40470,13 @@ const glm4Vision = (part) => {
     const out = part.integer('out_hidden_size');
     const F = width(part);
     const inputs = part.boolean('attention_bias');
-    const one = towers_layer({ D, F: out, attentionBias: inputs ? 3 * D : 0, norm: 'rms', gated: true, bias: false });
     const read = pixels(part) * part.integer('temporal_patch_size');
     const merge = part.integer('spatial_merge_size');
-    const downsample = convolution(D, out, merge);
     const written = {
         ...{ D, F: out, heads: headsOf(part), norm: 'rms', gated: true, bias: false, rotary: true, fused: true },
         ...{ byHead: true, attentionBias: inputs ? 'all but output' : 'none', activation: towers_activationOf(part, 'silu') },
     };
-    return {
-        parameters: towers_linear(read, D) + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F),
-        width: out,
-        ...computing(anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, F, written)),
-    };
+    return computing({ beside: patches(part) * D + 2 * D + layerNorm(out), width: out }, anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, F, written));
 };
 /** A convolution that makes one of several patches, a matrix, and a gated feed-forward. */
 const glmMerging = (D, merge, out, F, { activation }) => [
@@ -40484,28 +40484,19 @@ const glmMerging = (D, merge, out, F, { activation }) => [
     matrixStage(out, out, false, merge ** 2),
     gatedStage(out, F, activation ?? 'silu', merge ** 2),
 ];
-const glmMerger = (D, F) => D * D + layerNorm(D) + 3 * D * F;
 /** GLM-OCR: query and key norms, biases in the feed-forward, no learned positions. */
 const glmOcrVision = (merger) => (part) => {
     const { D, L } = dimensions(part);
     const out = part.integer('out_hidden_size');
-    const attentionBias = part.boolean('attention_bias') ? 4 * D : 0;
     const bias = part.boolean('attention_bias');
-    const more = 2 * Math.floor(D / part.integer('num_heads'));
-    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
     const read = pixels(part) * part.integer('temporal_patch_size');
     const merge = part.integer('spatial_merge_size');
-    const downsample = convolution(D, out, merge);
     const written = {
         ...{ D, F: width(part), heads: headsOf(part), norm: 'rms', gated: true, bias, rotary: true, fused: true },
         ...{ byHead: true, attentionBias: bias ? 'all' : 'none', queryKeyNorm: 'head' },
         activation: towers_activationOf(part, 'silu'),
     };
-    return {
-        parameters: towers_linear(read, D) + L * one + D + downsample + glmMerger(out, merger(part, out)),
-        width: out,
-        ...computing(anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, merger(part, out), written)),
-    };
+    return computing({ beside: D + layerNorm(out), width: out }, anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, merger(part, out), written));
 };
 /** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
 const ernieVision = (part) => {
@@ -40519,11 +40510,9 @@ const ernieVision = (part) => {
         fused: true,
         activation: towers_activationOf(part, 'quick_gelu'),
     };
-    return {
-        parameters: pixels(part) * D + vit(D, F, L) + layerNorm(D),
-        width: D,
-        ...computing(anySize(part, 2), patchStage(pixels(part), D, false), { L, layer: { ...written, byHead: true } }),
-    };
+    const patch = patchStage(pixels(part), D, false);
+    const ends = { beside: layerNorm(D), width: D };
+    return computing(ends, anySize(part, 2), patch, { L, layer: { ...written, byHead: true } });
 };
 /** Llama 4: a class token, pixel shuffle with two matrices. */
 const llama4Vision = (part) => {
@@ -40532,15 +40521,10 @@ const llama4Vision = (part) => {
     const inner = part.integer('projector_input_dim');
     const out = part.integer('projector_output_dim');
     // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
-    const adapter = F * inner + inner * out;
-    const ends = D + (patches(part) + 1) * D + 2 * layerNorm(D);
+    const beside = D + (patches(part) + 1) * D + 2 * layerNorm(D);
     const written = { D, F, heads: headsOf(part), rotary: true, activation: towers_activationOf(part, 'gelu') };
     const shuffled = { inputs: F, inner, outputs: out, bias: false };
-    return {
-        parameters: pixels(part) * D + ends + vit(D, F, L) + adapter,
-        width: part.integer('vision_output_dim'),
-        ...computing(fixed(part), patchStage(pixels(part), D, false), { L, layer: written, extra: 1 }, twoMatricesStage(shuffled, F / D)),
-    };
+    return computing({ beside, width: part.integer('vision_output_dim') }, fixed(part), patchStage(pixels(part), D, false), { L, layer: written, extra: 1 }, twoMatricesStage(shuffled, F / D));
 };
 /** Llama 3.2 Vision: layers and gated layers, positions and tiles learned for each aspect ratio. */
 const mllamaVision = (part) => {
@@ -40549,7 +40533,6 @@ const mllamaVision = (part) => {
     const tiles = part.integer('max_num_tiles');
     const ratios = part.listed('supported_aspect_ratios').length + 1;
     const gated = part.integer('num_global_layers', 0);
-    const one = towers_layer({ D, F: width(part), attentionBias: 0 });
     const tileTable = ratios * tiles * D + 1;
     const positionTables = 1 + positions * D + ratios * tiles * positions * D;
     const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
@@ -40563,14 +40546,9 @@ const mllamaVision = (part) => {
     };
     // Tiles are filled up to a multiple of eight tokens, and read together.
     const read = tiles * 8 * Math.ceil(positions / 8);
-    return {
-        parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
-        width: part.integer('vision_output_dim'),
-        ...computing(fixed(part, read), patchStage(pixels(part), D, false, read / (tiles * (positions - 1))), {
-            L: L + gated,
-            layer: written,
-        }),
-    };
+    const patch = patchStage(pixels(part), D, false, read / (tiles * (positions - 1)));
+    const beside = { beside: ends + 2 * gated, width: part.integer('vision_output_dim') };
+    return computing(beside, fixed(part, read), patch, { L: L + gated, layer: written });
 };
 /** MiniMax-M3: CLIP's layers over two frames, a norm before. */
 const minimaxVision = (part) => {
@@ -40588,11 +40566,8 @@ const moonvit = (part) => {
     const positions = part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
     const heads = part.optionalInteger(['vt_num_attention_heads', 'num_attention_heads'], 1) ?? 0;
     const layer = { D, F, heads, rotary: true, byHead: true, activation: towers_activationOf(part, 'gelu_tanh') };
-    return {
-        parameters: towers_linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D),
-        width: D,
-        ...computing(anySize(part, 2), patchStage(pixels(part), D), { L, layer }),
-    };
+    const beside = positions * D + layerNorm(D);
+    return computing({ beside, width: D }, anySize(part, 2), patchStage(pixels(part), D), { L, layer });
 };
 /** VideoLLaMA 3: SigLIP with rotary positions. */
 const videoLlama3Vision = siglipLike(() => 0);
@@ -40600,19 +40575,13 @@ const videoLlama3Vision = siglipLike(() => 0);
 const janusVision = (part) => {
     const { D, L } = dimensions(part);
     const F = Math.trunc(D * part.number('mlp_ratio'));
-    const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
-    const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
-    const layers = L * towers_layer({ D, F, attentionBias, more });
     const written = {
         ...{ D, F, heads: headsOf(part), attentionBias: part.boolean('attention_bias') ? 'all' : 'output' },
-        ...(more > 0 ? { queryKeyNorm: 'width' } : {}),
+        ...(part.boolean('use_qk_norm') ? { queryKeyNorm: 'width' } : {}),
         activation: towers_activationOf(part, 'gelu'),
     };
-    return {
-        parameters: towers_linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D),
-        width: D,
-        ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: written }),
-    };
+    const beside = patches(part) * D + layerNorm(D);
+    return computing({ beside, width: D }, fixed(part), patchStage(pixels(part), D), { L, layer: written });
 };
 /** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
 const ovis2Vision = (part) => {
@@ -40686,27 +40655,20 @@ const towers_radio = (part) => {
 /** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns. */
 const gemma4Vision = (part) => {
     const { D, L } = dimensions(part);
-    const d = part.integer('head_dim');
-    const heads = part.integer('num_attention_heads') * d;
-    const keyValue = part.integerOr('num_key_value_heads', part.integer('num_attention_heads'), 1) * d;
-    const attentionBias = part.boolean('attention_bias') ? heads + 2 * keyValue + D : 0;
-    const attention = 2 * D * heads + 2 * D * keyValue;
-    const one = towers_layer({
-        D,
-        F: width(part),
-        attention,
-        attentionBias,
-        norm: 'rms',
-        gated: true,
-        bias: false,
-        more: 2 * D + 2 * d,
-    });
+    const heads = part.integer('num_attention_heads');
+    const keyValueHeads = part.integerOr('num_key_value_heads', heads, 1);
     // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
     const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
     const positions = 2 * part.integer('position_embedding_size') * D;
     const written = {
-        ...{ D, F: width(part), heads: part.integer('num_attention_heads'), headDim: d, keyValueHeads: keyValue / d },
-        ...{ attentionBias: attentionBias > 0 ? 'all' : 'none', norm: 'rms', gated: true, bias: false, sandwich: true },
+        ...{ D, F: width(part), heads, headDim: part.integer('head_dim'), keyValueHeads },
+        ...{
+            attentionBias: part.boolean('attention_bias') ? 'all' : 'none',
+            norm: 'rms',
+            gated: true,
+            bias: false,
+            sandwich: true,
+        },
         ...{
             queryKeyNorm: 'head',
             valueNormed: true,
@@ -40715,14 +40677,9 @@ const gemma4Vision = (part) => {
             activation: towers_activationOf(part, 'gelu_tanh'),
         },
     };
-    return {
-        parameters: pixels(part) * D + positions + L * one + buffers,
-        width: D,
-        ...computing(anySize(part, part.integer('pooling_kernel_size')), patchStage(pixels(part), D, false), {
-            L,
-            layer: written,
-        }),
-    };
+    const patch = patchStage(pixels(part), D, false);
+    const reads = anySize(part, part.integer('pooling_kernel_size'));
+    return computing({ beside: positions + buffers, width: D }, reads, patch, { L, layer: written });
 };
 /** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
 const hunyuanVision = (part) => {
@@ -40773,7 +40730,7 @@ const timm = (part) => {
 };
 // --- audio ------------------------------------------------------------------------------------------------------------------
 /** Two convolutions of three frames each, a hundred frames a second, of which the second takes every other; then layers. */
-const hears = ({ bins, D, L, layer, window, }) => inStages({ kind: 'sound', perSecond: 50, ...(window === undefined ? {} : { window }) }, layer, [
+const hears = ({ beside, bins, D, L, layer, window, }) => inStages({ beside, width: D }, { kind: 'sound', perSecond: 50, ...(window === undefined ? {} : { window }) }, layer, [
     patchStage(3 * bins, D, true, 0.5),
     { ...patchStage(3 * D, D), name: 'every second frame' },
     layersStage(L, layer),
@@ -40784,16 +40741,12 @@ const whisper = (positions) => (part) => {
     const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
     const learned = positions ? part.integer('max_source_positions') * D : 0;
     const bins = part.integer('num_mel_bins');
-    const ears = convolution(bins, D, 3, true, 1) + convolution(D, D, 3, true, 1);
     const written = {
         ...{ D, F, heads: headsOf(part), attentionBias: 'all but key', byHead: true },
         activation: towers_activationOf(part, 'gelu'),
     };
-    return {
-        parameters: ears + learned + L * towers_layer({ D, F, attentionBias: 3 * D }) + layerNorm(D),
-        width: D,
-        ...hears({ bins, D, L, layer: written, ...(positions ? { window: 30 } : {}) }),
-    };
+    const beside = learned + layerNorm(D);
+    return hears({ beside, bins, D, L, layer: written, ...(positions ? { window: 30 } : {}) });
 };
 /** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
 const omniAudio = (part) => {

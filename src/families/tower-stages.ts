@@ -1,4 +1,12 @@
-import type { Activation, Norm, Part, Span, TowerStage } from '../model/architecture.ts';
+import type {
+  Activation,
+  DenseFeedForward,
+  GroupedAttention,
+  Norm,
+  Part,
+  Span,
+  TowerStage,
+} from '../model/architecture.ts';
 import { given } from '../model/given.ts';
 
 /** Stages of encoders and projectors, as the parts from which their FLOPs, activations and time follow (`cost/count/encoder-passes.ts`). */
@@ -50,7 +58,10 @@ const norm = (path: string, width: number, style: 'layer' | 'rms'): Norm => ({
 });
 
 function attention(layer: EncoderLayer): Part {
-  const { D, heads, headDim = Math.floor(D / heads), keyValueHeads = heads, attentionBias = 'all' } = layer;
+  const { D } = layer;
+  // Without a number of heads that fits, the weights are those of one.
+  const heads = layer.heads > 0 && layer.heads <= D ? layer.heads : 1;
+  const { headDim = Math.floor(D / heads), keyValueHeads = heads, attentionBias = 'all' } = layer;
   const { queryKeyNorm: over, norm: usual = 'layer', queryKeyStyle: style = usual } = layer;
   const { span = { kind: 'full' }, rotary = false } = layer;
   return {
@@ -172,3 +183,48 @@ export const gatedStage = (D: number, F: number, activation: Activation, merged 
   parts: [{ kind: 'dense', inputWidth: D, width: F, gated: true, activation, bias: { up: false, down: false } }],
   merged,
 });
+
+/** Elements of weights of the parts that stages are made of. */
+function elementsOf(part: Part): number {
+  switch (part.kind) {
+    case 'linear':
+      return part.rows * part.columns + (part.bias ? part.columns : 0);
+    case 'norm':
+      return part.width * (Number(part.weight) + Number(part.bias));
+    case 'vector':
+      return part.elements;
+    case 'dense':
+      return denseElements(part);
+    case 'attention':
+      return attentionElements(part);
+    default:
+      return 0;
+  }
+}
+
+function denseElements({ inputWidth: D, width: F, gated, bias }: DenseFeedForward): number {
+  const up = gated ? 2 : 1;
+  return (up + 1) * D * F + (bias.up ? up * F : 0) + (bias.down ? D : 0);
+}
+
+function attentionElements({
+  inputWidth: D,
+  heads,
+  keyValueHeads,
+  headDim,
+  bias,
+  queryKeyNorm,
+}: GroupedAttention): number {
+  // Heads that do not divide the width share it out with a rest, and the matrices have all of it.
+  const rest = headDim === Math.floor(D / heads) ? D - heads * headDim : 0;
+  const query = heads * headDim + rest;
+  const key = keyValueHeads === heads ? query : keyValueHeads * headDim;
+  const biases = (bias.query ? query : 0) + (bias.key ? key : 0) + (bias.value ? key : 0) + (bias.output ? D : 0);
+  const normed = queryKeyNorm === undefined ? 0 : queryKeyNorm.over === 'head' ? 2 * headDim : query + key;
+  const perElement = Number(queryKeyNorm?.weight ?? false) + Number(queryKeyNorm?.bias ?? false);
+  return 2 * D * (query + key) + biases + normed * perElement;
+}
+
+/** Elements that stages hold: an encoder that is written out is counted by its stages and nowhere else. */
+export const heldBy = (stages: readonly TowerStage[]): number =>
+  stages.reduce((sum, { count, parts }) => sum + count * parts.reduce((all, part) => all + elementsOf(part), 0), 0);

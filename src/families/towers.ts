@@ -3,6 +3,7 @@ import type { Fields } from '../text/fields.ts';
 import {
   type EncoderLayer,
   gatedStage,
+  heldBy,
   layersStage,
   matrixStage,
   patchStage,
@@ -125,20 +126,30 @@ const anySize = (part: Fields, merge: number): TowerInput => ({
   merge,
 });
 
+/** An encoder that is written out: what stands `beside` its stages (positions, tokens, norms at its ends), and its features' width. */
+type Ends = { readonly beside: number; readonly width: number };
+
 /** A matrix that reads pixels, and layers that read patches. */
 const computing = (
+  ends: Ends,
   reads: TowerInput,
   patch: TowerStage,
   layers: { readonly L: number; readonly layer: EncoderLayer; readonly extra?: number },
   ...behind: readonly TowerStage[]
-): { readonly computes?: TowerShape } =>
-  inStages(reads, layers.layer, [patch, layersStage(layers.L, layers.layer, layers.extra), ...behind]);
+): Encoded =>
+  inStages(ends, reads, layers.layer, [patch, layersStage(layers.L, layers.layer, layers.extra), ...behind]);
 
+/** It holds what its stages hold and what stands beside them. Without heads that divide it, its weights alone are counted. */
 const inStages = (
+  { beside, width }: Ends,
   reads: TowerInput,
   { D, heads }: EncoderLayer,
   stages: readonly TowerStage[],
-): { readonly computes?: TowerShape } => (heads > 0 && heads <= D ? { computes: { reads, stages } } : {});
+): Encoded => ({
+  parameters: beside + heldBy(stages),
+  width,
+  ...(heads > 0 && heads <= D ? { computes: { reads, stages } } : {}),
+});
 
 const dimensions = (part: Fields) => ({
   D: part.integer(['hidden_size', 'd_model', 'embed_dim']),
@@ -156,14 +167,10 @@ const siglipLike =
     const { D, L } = dimensions(part);
     const F = width(part);
     const learned = positions(part);
-    const embedding = linear(pixels(part), D) + learned * D;
     const layer = { D, F, heads: headsOf(part), activation: activationOf(part, 'gelu_tanh'), rotary: learned === 0 };
     const reads = learned === 0 || scales ? anySize(part, 2) : fixed(part, learned);
-    return {
-      parameters: embedding + vit(D, F, L) + layerNorm(D),
-      width: D,
-      ...computing(reads, patchStage(pixels(part), D), { L, layer }),
-    };
+    const beside = learned * D + layerNorm(D);
+    return computing({ beside, width: D }, reads, patchStage(pixels(part), D), { L, layer });
   };
 
 /** SigLIP with its head, unless the config goes without: one learned query attends to all patches. */
@@ -174,12 +181,12 @@ const siglipWithHead =
     const { width: D, computes } = body;
     if (!part.boolean('vision_use_head')) return body;
     const F = width(part);
-    const head = D + 4 * linear(D, D) + layerNorm(D) + linear(D, F) + linear(F, D);
     // Of the head, keys and values are made of all patches; one query reads them.
     const keys = matrixStage(D, 2 * D, true);
+    const query = D + 2 * linear(D, D) + layerNorm(D) + linear(D, F) + linear(F, D);
     return {
       ...body,
-      parameters: body.parameters + head,
+      parameters: body.parameters + query + heldBy([keys]),
       ...(computes === undefined ? {} : { computes: { ...computes, stages: [...computes.stages, keys] } }),
     };
   };
@@ -190,65 +197,48 @@ const clip: Encoder = (part) => {
   const F = width(part);
   const positions = patches(part) + 1;
   const layer = { D, F, heads: headsOf(part), activation: activationOf(part, 'quick_gelu') };
-  return {
-    parameters: D + pixels(part) * D + positions * D + vit(D, F, L) + 2 * layerNorm(D),
-    width: D,
-    ...computing(fixed(part), patchStage(pixels(part), D, false), { L, layer, extra: 1 }),
-  };
+  const beside = D + positions * D + 2 * layerNorm(D);
+  const patch = patchStage(pixels(part), D, false);
+  return computing({ beside, width: D }, fixed(part), patch, { L, layer, extra: 1 });
 };
 
 /** BLIP-2's ViT-g: a class token, a norm behind. */
 const blip2: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
   const F = width(part);
-  const layers = L * layer({ D, F, attentionBias });
   const bias = part.boolean('qkv_bias') ? 'all' : 'output';
   const one: EncoderLayer = { D, F, heads: headsOf(part), attentionBias: bias, fused: true };
-  return {
-    parameters: D + linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D),
-    width: D,
-    ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: one, extra: 1 }),
-  };
+  const beside = D + (patches(part) + 1) * D + layerNorm(D);
+  return computing({ beside, width: D }, fixed(part), patchStage(pixels(part), D), { L, layer: one, extra: 1 });
 };
 
 /** Pixtral (Mistral 2024): Llama's layers without biases, rotary positions, a norm before. */
 const pixtral: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const F = width(part);
-  const one = layer({ D, F, attentionBias: 0, norm: 'rms', gated: true, bias: false });
   const written: EncoderLayer = {
     ...{ D, F, heads: headsOf(part), attentionBias: 'none', norm: 'rms', gated: true, bias: false, rotary: true },
     activation: activationOf(part, 'silu'),
   };
-  return {
-    parameters: pixels(part) * D + D + L * one,
-    width: D,
-    ...computing(anySize(part, 2), patchStage(pixels(part), D, false), { L, layer: written }),
-  };
+  const patch = patchStage(pixels(part), D, false);
+  return computing({ beside: D, width: D }, anySize(part, 2), patch, { L, layer: written });
 };
 
 /** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
 const internvl: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const layerNorms = part.string('norm_type') === 'layer_norm';
-  const attentionBias = part.boolean(['attention_bias', 'qkv_bias']) ? 4 * D : D;
-  const more = 2 * D + (part.boolean(['use_qk_norm', 'qk_normalization']) ? 2 * D : 0);
-  const F = width(part);
-  const one = layer({ D, F, attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
+  const inputs = part.boolean(['attention_bias', 'qkv_bias']);
   const written: EncoderLayer = {
-    ...{ D, F, heads: headsOf(part), attentionBias: attentionBias === D ? 'output' : 'all', scaled: true },
+    ...{ D, F: width(part), heads: headsOf(part), attentionBias: inputs ? 'all' : 'output', scaled: true },
     norm: layerNorms ? 'layer' : 'rms',
-    ...(more > 2 * D ? { queryKeyNorm: 'width', queryKeyStyle: 'rms' } : {}),
+    ...(part.boolean(['use_qk_norm', 'qk_normalization']) ? { queryKeyNorm: 'width', queryKeyStyle: 'rms' } : {}),
     activation: activationOf(part, 'gelu'),
   };
   const positions = part.boolean('use_absolute_position_embeddings') ? patches(part) + 1 : 0;
   const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling') ? 0 : layerNorm(D));
-  return {
-    parameters: ends + linear(pixels(part), D) + positions * D + L * one,
-    width: D,
-    ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: written, extra: 1 }),
-  };
+  const beside = ends + positions * D;
+  return computing({ beside, width: D }, fixed(part), patchStage(pixels(part), D), { L, layer: written, extra: 1 });
 };
 
 /** Qwen2-VL: patches over two frames, LayerNorms, and a merger of four patches by two matrices to the text's width. */
@@ -262,11 +252,8 @@ const qwen2Vision: Encoder = (part) => {
   const L = part.integer('depth', 0);
   const activation = activationOf(part, 'quick_gelu');
   const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
-  return {
-    parameters: read * D + vit(D, F, L) + layerNorm(D) + linear(merged, merged) + linear(merged, out),
-    width: out,
-    ...computing(anySize(part, merge), patchStage(read, D, false), { L, layer }, qwenMerger(D, merged, out, 'layer')),
-  };
+  const merger = qwenMerger(D, merged, out, 'layer');
+  return computing({ beside: 0, width: out }, anySize(part, merge), patchStage(read, D, false), { L, layer }, merger);
 };
 
 /** Patches merged by two matrices behind a norm over each of them. */
@@ -283,21 +270,15 @@ const qwen25Vision: Encoder = (part) => {
   const merged = D * merge ** 2;
   const read = pixels(part) * part.integer('temporal_patch_size');
   const F = width(part);
-  const attention = { attention: 2 * D * D + 2 * D * keyValue, attentionBias: 2 * D + 2 * keyValue };
-  const one = layer({ D, F, norm: 'rms', gated: true, ...attention });
   const written: EncoderLayer = {
     ...{ D, F, heads, keyValueHeads: keyValue / Math.floor(D / heads), norm: 'rms', gated: true },
     ...{ rotary: true, byHead: true, fused: keyValue === D, activation: activationOf(part, 'silu') },
   };
-  return {
-    parameters: read * D + L * one + D + linear(merged, merged) + linear(merged, out),
-    width: out,
-    ...inStages(anySize(part, merge), written, [
-      patchStage(read, D, false),
-      ...windowed(part, L, written),
-      qwenMerger(D, merged, out, 'rms'),
-    ]),
-  };
+  return inStages({ beside: 0, width: out }, anySize(part, merge), written, [
+    patchStage(read, D, false),
+    ...windowed(part, L, written),
+    qwenMerger(D, merged, out, 'rms'),
+  ]);
 };
 
 /** Attention within windows of so many pixels, and over the whole image in the layers that the config names. */
@@ -319,23 +300,19 @@ const qwen3Vision: Encoder = (part) => {
   const merged = D * merge ** 2;
   const read = pixels(part) * part.integer('temporal_patch_size');
   const F = width(part);
-  const merger = (norm: number) => layerNorm(norm) + linear(merged, merged) + linear(merged, out);
   const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
   const positions = part.integer('num_position_embeddings') * D;
   const activation = activationOf(part, 'gelu_tanh');
   const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
   const deep = { ...qwenMerger(merged, merged, out, 'layer'), merged: merge ** 2, count: stacked };
-  return {
-    parameters: linear(read, D) + positions + vit(D, F, L) + merger(D) + stacked * merger(merged),
-    width: out,
-    ...computing(
-      anySize(part, merge),
-      patchStage(read, D),
-      { L, layer },
-      qwenMerger(D, merged, out, 'layer'),
-      ...(stacked > 0 ? [deep] : []),
-    ),
-  };
+  return computing(
+    { beside: positions, width: out },
+    anySize(part, merge),
+    patchStage(read, D),
+    { L, layer },
+    qwenMerger(D, merged, out, 'layer'),
+    ...(stacked > 0 ? [deep] : []),
+  );
 };
 
 /** GLM-4.1V and 4.5V: a gated feed-forward as wide as the text, a convolution that halves the grid, a gated merger. */
@@ -344,24 +321,19 @@ const glm4Vision: Encoder = (part) => {
   const out = part.integer('out_hidden_size');
   const F = width(part);
   const inputs = part.boolean('attention_bias');
-  const one = layer({ D, F: out, attentionBias: inputs ? 3 * D : 0, norm: 'rms', gated: true, bias: false });
   const read = pixels(part) * part.integer('temporal_patch_size');
   const merge = part.integer('spatial_merge_size');
-  const downsample = convolution(D, out, merge);
   const written: EncoderLayer = {
     ...{ D, F: out, heads: headsOf(part), norm: 'rms', gated: true, bias: false, rotary: true, fused: true },
     ...{ byHead: true, attentionBias: inputs ? 'all but output' : 'none', activation: activationOf(part, 'silu') },
   };
-  return {
-    parameters: linear(read, D) + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F),
-    width: out,
-    ...computing(
-      anySize(part, merge),
-      patchStage(read, D),
-      { L, layer: written },
-      ...glmMerging(D, merge, out, F, written),
-    ),
-  };
+  return computing(
+    { beside: patches(part) * D + 2 * D + layerNorm(out), width: out },
+    anySize(part, merge),
+    patchStage(read, D),
+    { L, layer: written },
+    ...glmMerging(D, merge, out, F, written),
+  );
 };
 
 /** A convolution that makes one of several patches, a matrix, and a gated feed-forward. */
@@ -377,36 +349,27 @@ const glmMerging = (
   gatedStage(out, F, activation ?? 'silu', merge ** 2),
 ];
 
-const glmMerger = (D: number, F: number) => D * D + layerNorm(D) + 3 * D * F;
-
 /** GLM-OCR: query and key norms, biases in the feed-forward, no learned positions. */
 const glmOcrVision =
   (merger: (part: Fields, out: number) => number): Encoder =>
   (part) => {
     const { D, L } = dimensions(part);
     const out = part.integer('out_hidden_size');
-    const attentionBias = part.boolean('attention_bias') ? 4 * D : 0;
     const bias = part.boolean('attention_bias');
-    const more = 2 * Math.floor(D / part.integer('num_heads'));
-    const one = layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
     const read = pixels(part) * part.integer('temporal_patch_size');
     const merge = part.integer('spatial_merge_size');
-    const downsample = convolution(D, out, merge);
     const written: EncoderLayer = {
       ...{ D, F: width(part), heads: headsOf(part), norm: 'rms', gated: true, bias, rotary: true, fused: true },
       ...{ byHead: true, attentionBias: bias ? 'all' : 'none', queryKeyNorm: 'head' },
       activation: activationOf(part, 'silu'),
     };
-    return {
-      parameters: linear(read, D) + L * one + D + downsample + glmMerger(out, merger(part, out)),
-      width: out,
-      ...computing(
-        anySize(part, merge),
-        patchStage(read, D),
-        { L, layer: written },
-        ...glmMerging(D, merge, out, merger(part, out), written),
-      ),
-    };
+    return computing(
+      { beside: D + layerNorm(out), width: out },
+      anySize(part, merge),
+      patchStage(read, D),
+      { L, layer: written },
+      ...glmMerging(D, merge, out, merger(part, out), written),
+    );
   };
 
 /** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
@@ -421,11 +384,9 @@ const ernieVision: Encoder = (part) => {
     fused: true,
     activation: activationOf(part, 'quick_gelu'),
   };
-  return {
-    parameters: pixels(part) * D + vit(D, F, L) + layerNorm(D),
-    width: D,
-    ...computing(anySize(part, 2), patchStage(pixels(part), D, false), { L, layer: { ...written, byHead: true } }),
-  };
+  const patch = patchStage(pixels(part), D, false);
+  const ends = { beside: layerNorm(D), width: D };
+  return computing(ends, anySize(part, 2), patch, { L, layer: { ...written, byHead: true } });
 };
 
 /** Llama 4: a class token, pixel shuffle with two matrices. */
@@ -435,20 +396,16 @@ const llama4Vision: Encoder = (part) => {
   const inner = part.integer('projector_input_dim');
   const out = part.integer('projector_output_dim');
   // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
-  const adapter = F * inner + inner * out;
-  const ends = D + (patches(part) + 1) * D + 2 * layerNorm(D);
+  const beside = D + (patches(part) + 1) * D + 2 * layerNorm(D);
   const written = { D, F, heads: headsOf(part), rotary: true, activation: activationOf(part, 'gelu') };
   const shuffled = { inputs: F, inner, outputs: out, bias: false };
-  return {
-    parameters: pixels(part) * D + ends + vit(D, F, L) + adapter,
-    width: part.integer('vision_output_dim'),
-    ...computing(
-      fixed(part),
-      patchStage(pixels(part), D, false),
-      { L, layer: written, extra: 1 },
-      twoMatricesStage(shuffled, F / D),
-    ),
-  };
+  return computing(
+    { beside, width: part.integer('vision_output_dim') },
+    fixed(part),
+    patchStage(pixels(part), D, false),
+    { L, layer: written, extra: 1 },
+    twoMatricesStage(shuffled, F / D),
+  );
 };
 
 /** Llama 3.2 Vision: layers and gated layers, positions and tiles learned for each aspect ratio. */
@@ -458,7 +415,6 @@ const mllamaVision: Encoder = (part) => {
   const tiles = part.integer('max_num_tiles');
   const ratios = part.listed('supported_aspect_ratios').length + 1;
   const gated = part.integer('num_global_layers', 0);
-  const one = layer({ D, F: width(part), attentionBias: 0 });
   const tileTable = ratios * tiles * D + 1;
   const positionTables = 1 + positions * D + ratios * tiles * positions * D;
   const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
@@ -472,14 +428,9 @@ const mllamaVision: Encoder = (part) => {
   };
   // Tiles are filled up to a multiple of eight tokens, and read together.
   const read = tiles * 8 * Math.ceil(positions / 8);
-  return {
-    parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
-    width: part.integer('vision_output_dim'),
-    ...computing(fixed(part, read), patchStage(pixels(part), D, false, read / (tiles * (positions - 1))), {
-      L: L + gated,
-      layer: written,
-    }),
-  };
+  const patch = patchStage(pixels(part), D, false, read / (tiles * (positions - 1)));
+  const beside = { beside: ends + 2 * gated, width: part.integer('vision_output_dim') };
+  return computing(beside, fixed(part, read), patch, { L: L + gated, layer: written });
 };
 
 /** MiniMax-M3: CLIP's layers over two frames, a norm before. */
@@ -504,11 +455,8 @@ export const moonvit: Encoder = (part) => {
     part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
   const heads = part.optionalInteger(['vt_num_attention_heads', 'num_attention_heads'], 1) ?? 0;
   const layer = { D, F, heads, rotary: true, byHead: true, activation: activationOf(part, 'gelu_tanh') };
-  return {
-    parameters: linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D),
-    width: D,
-    ...computing(anySize(part, 2), patchStage(pixels(part), D), { L, layer }),
-  };
+  const beside = positions * D + layerNorm(D);
+  return computing({ beside, width: D }, anySize(part, 2), patchStage(pixels(part), D), { L, layer });
 };
 
 /** VideoLLaMA 3: SigLIP with rotary positions. */
@@ -518,19 +466,13 @@ const videoLlama3Vision = siglipLike(() => 0);
 const janusVision: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const F = Math.trunc(D * part.number('mlp_ratio'));
-  const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
-  const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
-  const layers = L * layer({ D, F, attentionBias, more });
   const written: EncoderLayer = {
     ...{ D, F, heads: headsOf(part), attentionBias: part.boolean('attention_bias') ? 'all' : 'output' },
-    ...(more > 0 ? { queryKeyNorm: 'width' } : {}),
+    ...(part.boolean('use_qk_norm') ? { queryKeyNorm: 'width' } : {}),
     activation: activationOf(part, 'gelu'),
   };
-  return {
-    parameters: linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D),
-    width: D,
-    ...computing(fixed(part), patchStage(pixels(part), D), { L, layer: written }),
-  };
+  const beside = patches(part) * D + layerNorm(D);
+  return computing({ beside, width: D }, fixed(part), patchStage(pixels(part), D), { L, layer: written });
 };
 
 /** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
@@ -613,27 +555,20 @@ const radio: Encoder = (part) => {
 /** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns. */
 const gemma4Vision: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const d = part.integer('head_dim');
-  const heads = part.integer('num_attention_heads') * d;
-  const keyValue = part.integerOr('num_key_value_heads', part.integer('num_attention_heads'), 1) * d;
-  const attentionBias = part.boolean('attention_bias') ? heads + 2 * keyValue + D : 0;
-  const attention = 2 * D * heads + 2 * D * keyValue;
-  const one = layer({
-    D,
-    F: width(part),
-    attention,
-    attentionBias,
-    norm: 'rms',
-    gated: true,
-    bias: false,
-    more: 2 * D + 2 * d,
-  });
+  const heads = part.integer('num_attention_heads');
+  const keyValueHeads = part.integerOr('num_key_value_heads', heads, 1);
   // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
   const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
   const positions = 2 * part.integer('position_embedding_size') * D;
   const written: EncoderLayer = {
-    ...{ D, F: width(part), heads: part.integer('num_attention_heads'), headDim: d, keyValueHeads: keyValue / d },
-    ...{ attentionBias: attentionBias > 0 ? 'all' : 'none', norm: 'rms', gated: true, bias: false, sandwich: true },
+    ...{ D, F: width(part), heads, headDim: part.integer('head_dim'), keyValueHeads },
+    ...{
+      attentionBias: part.boolean('attention_bias') ? 'all' : 'none',
+      norm: 'rms',
+      gated: true,
+      bias: false,
+      sandwich: true,
+    },
     ...{
       queryKeyNorm: 'head',
       valueNormed: true,
@@ -642,14 +577,9 @@ const gemma4Vision: Encoder = (part) => {
       activation: activationOf(part, 'gelu_tanh'),
     },
   };
-  return {
-    parameters: pixels(part) * D + positions + L * one + buffers,
-    width: D,
-    ...computing(anySize(part, part.integer('pooling_kernel_size')), patchStage(pixels(part), D, false), {
-      L,
-      layer: written,
-    }),
-  };
+  const patch = patchStage(pixels(part), D, false);
+  const reads = anySize(part, part.integer('pooling_kernel_size'));
+  return computing({ beside: positions + buffers, width: D }, reads, patch, { L, layer: written });
 };
 
 /** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
@@ -706,6 +636,7 @@ const timm: Encoder = (part) => {
 
 /** Two convolutions of three frames each, a hundred frames a second, of which the second takes every other; then layers. */
 const hears = ({
+  beside,
   bins,
   D,
   L,
@@ -716,9 +647,10 @@ const hears = ({
   readonly D: number;
   readonly L: number;
   readonly layer: EncoderLayer;
+  readonly beside: number;
   readonly window?: number;
-}): { readonly computes?: TowerShape } =>
-  inStages({ kind: 'sound', perSecond: 50, ...(window === undefined ? {} : { window }) }, layer, [
+}): Encoded =>
+  inStages({ beside, width: D }, { kind: 'sound', perSecond: 50, ...(window === undefined ? {} : { window }) }, layer, [
     patchStage(3 * bins, D, true, 0.5),
     { ...patchStage(3 * D, D), name: 'every second frame' },
     layersStage(L, layer),
@@ -732,16 +664,12 @@ const whisper =
     const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
     const learned = positions ? part.integer('max_source_positions') * D : 0;
     const bins = part.integer('num_mel_bins');
-    const ears = convolution(bins, D, 3, true, 1) + convolution(D, D, 3, true, 1);
     const written: EncoderLayer = {
       ...{ D, F, heads: headsOf(part), attentionBias: 'all but key', byHead: true },
       activation: activationOf(part, 'gelu'),
     };
-    return {
-      parameters: ears + learned + L * layer({ D, F, attentionBias: 3 * D }) + layerNorm(D),
-      width: D,
-      ...hears({ bins, D, L, layer: written, ...(positions ? { window: 30 } : {}) }),
-    };
+    const beside = learned + layerNorm(D);
+    return hears({ beside, bins, D, L, layer: written, ...(positions ? { window: 30 } : {}) });
   };
 
 /** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
