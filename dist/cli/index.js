@@ -16147,6 +16147,8 @@ const elementary = numbers({
     /** RMSNorm: to fp32, squared, averaged, scaled, cast back, weighed; and their gradients */
     rms: passes([36, 92], [8, 16]),
     rmsWide: passes([28, 92], [6, 14]),
+    /** weighed before it is cast back (Gemma, OLMo 2) */
+    rmsWeighed: passes([40, 104], [10, 16]),
     /** LayerNorm is one kernel */
     layer: passes([4, 6], [1, 2]),
     layerWide: passes([8, 12], [1, 2]),
@@ -17066,8 +17068,11 @@ const singleNorm = ({ style, upcast, input }, T) => [
 function normSteps({ style, upcast, input }, autocast, widens, T) {
     const elements = input.elements * T;
     const wide = autocast && input.region === 'residual';
-    if (style === 'rms' || upcast === 'weight')
-        return [[wide ? elementary.rmsWide : elementary.rms, elements]];
+    if (style === 'rms' || upcast === 'weight') {
+        if (wide)
+            return [[elementary.rmsWide, elements]];
+        return [[upcast === 'weight' ? elementary.rmsWeighed : elementary.rms, elements]];
+    }
     if (wide || !widens || upcast === 'none')
         return [[wide ? elementary.layerWide : elementary.layer, elements]];
     return [

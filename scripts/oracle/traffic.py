@@ -91,6 +91,7 @@ NEOX = dict(hidden_size=2048, num_attention_heads=8, intermediate_size=8192, voc
 OLMOE = dict(hidden_size=1024, num_attention_heads=8, num_key_value_heads=8, intermediate_size=512, num_experts=16, num_experts_per_tok=4, vocab_size=1024)
 QWEN3_MOE = dict(hidden_size=1024, num_attention_heads=8, num_key_value_heads=2, head_dim=128, intermediate_size=3072, moe_intermediate_size=512, num_experts=16, num_experts_per_tok=4, vocab_size=1024)
 MIXTRAL = dict(hidden_size=1024, num_attention_heads=8, num_key_value_heads=2, intermediate_size=2048, num_local_experts=8, num_experts_per_tok=2, vocab_size=1024)
+GEMMA = dict(hidden_size=1024, num_attention_heads=16, num_key_value_heads=4, head_dim=64, intermediate_size=2816, vocab_size=1024)
 MIXED = dict(weights_dtype="bf16")
 CASES = [
     ("llama", WIDE, run(**MIXED)),
@@ -102,6 +103,8 @@ CASES = [
     ("phi3", dict(WIDE, num_key_value_heads=32, pad_token_id=0), run(**MIXED)),
     ("gpt2", GPT2, run()),
     ("gpt_neox", NEOX, run(**MIXED)),
+    ("gemma", GEMMA, run(**MIXED)),
+    ("gemma2", GEMMA, run(**MIXED)),
     ("olmoe", OLMOE, run(**MIXED)),
     ("qwen3_moe", QWEN3_MOE, run(**MIXED)),
     ("mixtral", MIXTRAL, run(**MIXED)),

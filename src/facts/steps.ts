@@ -279,6 +279,8 @@ export const elementary = numbers({
   /** RMSNorm: to fp32, squared, averaged, scaled, cast back, weighed; and their gradients */
   rms: passes([36, 92], [8, 16]),
   rmsWide: passes([28, 92], [6, 14]),
+  /** weighed before it is cast back (Gemma, OLMo 2) */
+  rmsWeighed: passes([40, 104], [10, 16]),
   /** LayerNorm is one kernel */
   layer: passes([4, 6], [1, 2]),
   layerWide: passes([8, 12], [1, 2]),

@@ -113,7 +113,10 @@ function normSteps(
 ): readonly Step[] {
   const elements = input.elements * T;
   const wide = autocast && input.region === 'residual';
-  if (style === 'rms' || upcast === 'weight') return [[wide ? elementary.rmsWide : elementary.rms, elements]];
+  if (style === 'rms' || upcast === 'weight') {
+    if (wide) return [[elementary.rmsWide, elements]];
+    return [[upcast === 'weight' ? elementary.rmsWeighed : elementary.rms, elements]];
+  }
   if (wide || !widens || upcast === 'none') return [[wide ? elementary.layerWide : elementary.layer, elements]];
   return [
     [elementary.cast, elements],
