@@ -40258,17 +40258,16 @@ function attentionElements({ inputWidth: D, heads, keyValueHeads, headDim, bias,
 /** Elements that stages hold: an encoder that is written out is counted by its stages and nowhere else. */
 const tower_stages_heldBy = (stages) => stages.reduce((sum, { count, parts }) => sum + count * parts.reduce((all, part) => all + tower_stages_elementsOf(part), 0), 0);
 
-;// CONCATENATED MODULE: ./build/families/towers.js
+;// CONCATENATED MODULE: ./build/families/tower-pieces.js
 
-// --- pieces -----------------------------------------------------------------------------------------------------------------
 /** A matrix, with its bias unless told otherwise. */
-const towers_linear = (rows, columns, bias = true) => rows * columns + (bias ? columns : 0);
+const tower_pieces_linear = (rows, columns, bias = true) => rows * columns + (bias ? columns : 0);
 /** A LayerNorm: weight and bias. */
 const layerNorm = (width) => 2 * width;
 /** A convolution over a square of `size` (or `size` ticks of time, with `dimensions` 1), with its bias unless told otherwise. */
-const convolution = (inputs, outputs, size, bias = true, dimensions = 2) => towers_linear(inputs * size ** dimensions, outputs, bias);
+const convolution = (inputs, outputs, size, bias = true, dimensions = 2) => tower_pieces_linear(inputs * size ** dimensions, outputs, bias);
 /** Two numbers, written as one or as a list. */
-function towers_pair(part, key) {
+function tower_pieces_pair(part, key) {
     const [first, second] = part.list(key) ?? [];
     if (typeof first === 'number' && typeof second === 'number')
         return [first, second];
@@ -40276,25 +40275,24 @@ function towers_pair(part, key) {
     return [both, both];
 }
 const patches = (part) => {
-    const [height, width] = towers_pair(part, 'image_size');
-    const [down, across] = towers_pair(part, 'patch_size');
+    const [height, width] = tower_pieces_pair(part, 'image_size');
+    const [down, across] = tower_pieces_pair(part, 'patch_size');
     return Math.floor(height / down) * Math.floor(width / across);
 };
 /** Red, green and blue, which a class without a key for it reads. */
 const colors = 3;
 const pixels = (part) => {
-    const [down, across] = towers_pair(part, 'patch_size');
+    const [down, across] = tower_pieces_pair(part, 'patch_size');
     return part.integerOr(['num_channels', 'in_channels', 'in_chans'], colors, 1) * down * across;
 };
 /** A ViT layer (Dosovitskiy et al. 2021): two norms, four projections, two matrices (three where gated). */
-function towers_layer({ D, F, attentionBias = 4 * D, attention = 4 * D * D, norm = 'layer', gated, bias, more = 0, }) {
+function tower_pieces_layer({ D, F, attentionBias = 4 * D, attention = 4 * D * D, norm = 'layer', gated, bias, more = 0, }) {
     const norms = norm === 'layer' ? 4 * D : 2 * D;
     const feedForward = (gated ? 3 : 2) * D * F + (bias === false ? 0 : (gated ? 2 : 1) * F + D);
     return norms + attention + attentionBias + feedForward + more;
 }
-const vit = (D, F, L) => L * towers_layer({ D, F });
-// --- how it is computed ---------------------------------------------------------------------------------------------------------
-const towers_activations = {
+const vit = (D, F, L) => L * tower_pieces_layer({ D, F });
+const tower_pieces_activations = {
     gelu: 'gelu',
     gelu_pytorch_tanh: 'gelu_tanh',
     quick_gelu: 'quick_gelu',
@@ -40302,9 +40300,9 @@ const towers_activations = {
     relu: 'relu',
 };
 /** What the config names, else what the class has. */
-const towers_activationOf = (part, usual) => {
+const tower_pieces_activationOf = (part, usual) => {
     const stated = part.string(['hidden_act', 'hidden_activation', 'activation_function']) ?? '';
-    return (Object.hasOwn(towers_activations, stated) ? towers_activations[stated] : undefined) ?? usual;
+    return (Object.hasOwn(tower_pieces_activations, stated) ? tower_pieces_activations[stated] : undefined) ?? usual;
 };
 /** No count asks for the heads, so a file may be without them: then its weights alone are counted. */
 const headsOf = (part) => part.optionalInteger(['num_attention_heads', 'num_heads', 'encoder_attention_heads'], 1) ?? 0;
@@ -40312,13 +40310,13 @@ const headsOf = (part) => part.optionalInteger(['num_attention_heads', 'num_head
 const fixed = (part, count = patches(part)) => ({
     kind: 'image',
     patches: count,
-    patch: towers_pair(part, 'patch_size')[0],
+    patch: tower_pieces_pair(part, 'patch_size')[0],
     merge: 1,
 });
 /** Images of any size, of which so many patches on a side become one token of text. */
 const anySize = (part, merge) => ({
     kind: 'image',
-    patch: towers_pair(part, 'patch_size')[0],
+    patch: tower_pieces_pair(part, 'patch_size')[0],
     merge,
 });
 /** A matrix that reads pixels, and layers that read patches. */
@@ -40334,13 +40332,74 @@ const dimensions = (part) => ({
     L: part.integer(['num_hidden_layers', 'depth', 'encoder_layers'], 0),
 });
 const width = (part) => part.integer(['intermediate_size', 'mlp_dim']);
-// --- vision -----------------------------------------------------------------------------------------------------------------
+
+;// CONCATENATED MODULE: ./build/families/image-tokenizers.js
+
+/**
+ * Emu 3's image tokenizer: a VQ-GAN (Esser et al. 2021, arXiv:2012.09841) over frames, whose decoder's norms read the code
+ * (MoVQ, arXiv:2209.09002). Source: transformers 5.18.0, models/emu3/modeling_emu3.py.
+ */
+function emu3Tokenizer(part) {
+    const base = part.integer('base_channels');
+    const widths = part.listed('channel_multiplier').map((multiple) => base * Number(multiple));
+    const attended = new Set(part.listed('attn_resolutions'));
+    const blocks = part.integer('num_res_blocks', 0);
+    const latent = part.integer('latent_channels');
+    const embed = part.integer('embed_dim');
+    const last = widths.at(-1) ?? base;
+    const first = widths[0] ?? base;
+    const halvings = Math.floor(Math.log2(part.integer('temporal_downsample_factor')));
+    const attention = 4 * tower_pieces_linear(part.integer('hidden_size'), part.integer('hidden_size'));
+    /** A norm has two elements for each channel; one that reads the code, two small matrices more. */
+    const plain = 2;
+    const reading = 2 + 2 * (embed + 1);
+    const residual = (inputs, outputs, norm) => norm * (inputs + outputs) +
+        convolution(inputs, outputs, 3) +
+        convolution(outputs, outputs, 3) +
+        (inputs === outputs ? 0 : tower_pieces_linear(inputs, outputs));
+    const level = (index, before, count, norm) => {
+        const width = widths[index] ?? base;
+        const attends = attended.has(index) ? count * (attention + norm * width) : 0;
+        const rest = Math.max(0, count - 1) * residual(width, width, norm);
+        return (count > 0 ? residual(before, width, norm) : 0) + rest + attends;
+    };
+    const middle = (norm) => 2 * residual(last, last, norm) + attention + norm * last;
+    const scaled = (from) => from.reduce((sum, width) => sum + convolution(width, width, 3), 0);
+    // Frames: batch norms store their statistics beside weight and bias.
+    const frames = blocks * 2 * (4 * latent + tower_pieces_linear(latent * 27, latent));
+    const down = widths.reduce((sum, _, index) => sum + level(index, widths[index - 1] ?? base, blocks, plain), 0);
+    const out = part.boolean('double_latent') ? 2 * latent : latent;
+    const encoder = convolution(part.integer('in_channels'), base, 3) +
+        down +
+        scaled(widths.slice(0, -1)) +
+        middle(plain) +
+        plain * last +
+        convolution(last, out, 3) +
+        frames +
+        halvings * tower_pieces_linear(latent * 36, latent);
+    const up = widths.reduce((sum, _, index) => sum + level(index, widths[index + 1] ?? last, blocks + 1, reading), 0);
+    const decoder = frames +
+        halvings * tower_pieces_linear(latent * 27, latent) +
+        convolution(latent, last, 3) +
+        middle(reading) +
+        up +
+        scaled(widths.slice(1)) +
+        reading * first +
+        convolution(first, part.integer('out_channels'), 3);
+    const codes = part.integer('codebook_size') * embed + tower_pieces_linear(latent * 3, embed) + tower_pieces_linear(embed * 3, latent);
+    return encoder + decoder + codes;
+}
+
+;// CONCATENATED MODULE: ./build/families/image-encoders.js
+
+
+/** Image encoders that are written out as operations: what they hold follows from their stages. */
 /** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, which some scale to an image's size, a norm behind. */
 const siglipLike = (positions, scales = false) => (part) => {
     const { D, L } = dimensions(part);
     const F = width(part);
     const learned = positions(part);
-    const layer = { D, F, heads: headsOf(part), activation: towers_activationOf(part, 'gelu_tanh'), rotary: learned === 0 };
+    const layer = { D, F, heads: headsOf(part), activation: tower_pieces_activationOf(part, 'gelu_tanh'), rotary: learned === 0 };
     const reads = learned === 0 || scales ? anySize(part, 2) : fixed(part, learned);
     const beside = learned * D + layerNorm(D);
     return computing({ beside, width: D }, reads, patchStage(pixels(part), D), { L, layer });
@@ -40354,7 +40413,7 @@ const siglipWithHead = (positions) => (part) => {
     const F = width(part);
     // Of the head, keys and values are made of all patches; one query reads them.
     const keys = matrixStage(D, 2 * D, true);
-    const query = D + 2 * towers_linear(D, D) + layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
+    const query = D + 2 * tower_pieces_linear(D, D) + layerNorm(D) + tower_pieces_linear(D, F) + tower_pieces_linear(F, D);
     return {
         ...body,
         parameters: body.parameters + query + tower_stages_heldBy([keys]),
@@ -40366,7 +40425,7 @@ const clip = (part) => {
     const { D, L } = dimensions(part);
     const F = width(part);
     const positions = patches(part) + 1;
-    const layer = { D, F, heads: headsOf(part), activation: towers_activationOf(part, 'quick_gelu') };
+    const layer = { D, F, heads: headsOf(part), activation: tower_pieces_activationOf(part, 'quick_gelu') };
     const beside = D + positions * D + 2 * layerNorm(D);
     const patch = patchStage(pixels(part), D, false);
     return computing({ beside, width: D }, fixed(part), patch, { L, layer, extra: 1 });
@@ -40386,7 +40445,7 @@ const pixtral = (part) => {
     const F = width(part);
     const written = {
         ...{ D, F, heads: headsOf(part), attentionBias: 'none', norm: 'rms', gated: true, bias: false, rotary: true },
-        activation: towers_activationOf(part, 'silu'),
+        activation: tower_pieces_activationOf(part, 'silu'),
     };
     const patch = patchStage(pixels(part), D, false);
     return computing({ beside: D, width: D }, anySize(part, 2), patch, { L, layer: written });
@@ -40400,7 +40459,7 @@ const internvl = (part) => {
         ...{ D, F: width(part), heads: headsOf(part), attentionBias: inputs ? 'all' : 'output', scaled: true },
         norm: layerNorms ? 'layer' : 'rms',
         ...(part.boolean(['use_qk_norm', 'qk_normalization']) ? { queryKeyNorm: 'width', queryKeyStyle: 'rms' } : {}),
-        activation: towers_activationOf(part, 'gelu'),
+        activation: tower_pieces_activationOf(part, 'gelu'),
     };
     const positions = part.boolean('use_absolute_position_embeddings') ? patches(part) + 1 : 0;
     const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling') ? 0 : layerNorm(D));
@@ -40416,7 +40475,7 @@ const qwen2Vision = (part) => {
     const read = pixels(part) * part.integer('temporal_patch_size');
     const F = D * part.integer('mlp_ratio');
     const L = part.integer('depth', 0);
-    const activation = towers_activationOf(part, 'quick_gelu');
+    const activation = tower_pieces_activationOf(part, 'quick_gelu');
     const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
     const merger = qwenMerger(D, merged, out, 'layer');
     return computing({ beside: 0, width: out }, anySize(part, merge), patchStage(read, D, false), { L, layer }, merger);
@@ -40435,16 +40494,16 @@ const qwen25Vision = (part) => {
     const F = width(part);
     const written = {
         ...{ D, F, heads, keyValueHeads: keyValue / Math.floor(D / heads), norm: 'rms', gated: true },
-        ...{ rotary: true, byHead: true, fused: keyValue === D, activation: towers_activationOf(part, 'silu') },
+        ...{ rotary: true, byHead: true, fused: keyValue === D, activation: tower_pieces_activationOf(part, 'silu') },
     };
     return inStages({ beside: 0, width: out }, anySize(part, merge), written, [
         patchStage(read, D, false),
-        ...towers_windowed(part, L, written),
+        ...image_encoders_windowed(part, L, written),
         qwenMerger(D, merged, out, 'rms'),
     ]);
 };
 /** Attention within windows of so many pixels, and over the whole image in the layers that the config names. */
-function towers_windowed(part, L, layer) {
+function image_encoders_windowed(part, L, layer) {
     const pixels = part.optionalInteger('window_size', 1);
     if (pixels === undefined)
         return [layersStage(L, layer)];
@@ -40464,7 +40523,7 @@ const qwen3Vision = (part) => {
     const F = width(part);
     const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
     const positions = part.integer('num_position_embeddings') * D;
-    const activation = towers_activationOf(part, 'gelu_tanh');
+    const activation = tower_pieces_activationOf(part, 'gelu_tanh');
     const layer = { D, F, heads: headsOf(part), rotary: true, fused: true, byHead: true, activation };
     const deep = { ...qwenMerger(merged, merged, out, 'layer'), merged: merge ** 2, count: stacked };
     return computing({ beside: positions, width: out }, anySize(part, merge), patchStage(read, D), { L, layer }, qwenMerger(D, merged, out, 'layer'), ...(stacked > 0 ? [deep] : []));
@@ -40479,7 +40538,7 @@ const glm4Vision = (part) => {
     const merge = part.integer('spatial_merge_size');
     const written = {
         ...{ D, F: out, heads: headsOf(part), norm: 'rms', gated: true, bias: false, rotary: true, fused: true },
-        ...{ byHead: true, attentionBias: inputs ? 'all but output' : 'none', activation: towers_activationOf(part, 'silu') },
+        ...{ byHead: true, attentionBias: inputs ? 'all but output' : 'none', activation: tower_pieces_activationOf(part, 'silu') },
     };
     return computing({ beside: patches(part) * D + 2 * D + layerNorm(out), width: out }, anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, F, written));
 };
@@ -40499,7 +40558,7 @@ const glmOcrVision = (merger) => (part) => {
     const written = {
         ...{ D, F: width(part), heads: headsOf(part), norm: 'rms', gated: true, bias, rotary: true, fused: true },
         ...{ byHead: true, attentionBias: bias ? 'all' : 'none', queryKeyNorm: 'head' },
-        activation: towers_activationOf(part, 'silu'),
+        activation: tower_pieces_activationOf(part, 'silu'),
     };
     return computing({ beside: D + layerNorm(out), width: out }, anySize(part, merge), patchStage(read, D), { L, layer: written }, ...glmMerging(D, merge, out, merger(part, out), written));
 };
@@ -40513,7 +40572,7 @@ const ernieVision = (part) => {
         heads: headsOf(part),
         rotary: true,
         fused: true,
-        activation: towers_activationOf(part, 'quick_gelu'),
+        activation: tower_pieces_activationOf(part, 'quick_gelu'),
     };
     const patch = patchStage(pixels(part), D, false);
     const ends = { beside: layerNorm(D), width: D };
@@ -40527,7 +40586,7 @@ const llama4Vision = (part) => {
     const out = part.integer('projector_output_dim');
     // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
     const beside = D + (patches(part) + 1) * D + 2 * layerNorm(D);
-    const written = { D, F, heads: headsOf(part), rotary: true, activation: towers_activationOf(part, 'gelu') };
+    const written = { D, F, heads: headsOf(part), rotary: true, activation: tower_pieces_activationOf(part, 'gelu') };
     const shuffled = { inputs: F, inner, outputs: out, bias: false };
     return computing({ beside, width: part.integer('vision_output_dim') }, fixed(part), patchStage(pixels(part), D, false), { L, layer: written, extra: 1 }, twoMatricesStage(shuffled, F / D));
 };
@@ -40547,7 +40606,7 @@ const mllamaVision = (part) => {
         F: width(part),
         heads,
         attentionBias: 'none',
-        activation: towers_activationOf(part, 'gelu'),
+        activation: tower_pieces_activationOf(part, 'gelu'),
     };
     // Tiles are filled up to a multiple of eight tokens, and read together.
     const read = tiles * 8 * Math.ceil(positions / 8);
@@ -40555,22 +40614,16 @@ const mllamaVision = (part) => {
     const beside = { beside: ends + 2 * gated, width: part.integer('vision_output_dim') };
     return computing(beside, fixed(part, read), patch, { L: L + gated, layer: written });
 };
-/** MiniMax-M3: CLIP's layers over two frames, a norm before. */
-const minimaxVision = (part) => {
-    const { D, L } = dimensions(part);
-    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
-    return { parameters: patch + layerNorm(D) + vit(D, width(part), L), width: D };
-};
 /** MoonViT (Kimi-VL, arXiv:2504.07491): learned positions that are interpolated, a norm behind. */
 const moonvit = (part) => {
-    if (part.states('merge_kernel_size') && towers_pair(part, 'merge_kernel_size').some((side) => side !== 2))
+    if (part.states('merge_kernel_size') && tower_pieces_pair(part, 'merge_kernel_size').some((side) => side !== 2))
         throw part.wrong('merge_kernel_size', 'must be [2, 2], which every published model has', part.raw('merge_kernel_size')?.value);
     const D = part.integer(['vt_hidden_size', 'hidden_size']);
     const L = part.integer(['vt_num_hidden_layers', 'num_hidden_layers'], 0);
     const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
     const positions = part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
     const heads = part.optionalInteger(['vt_num_attention_heads', 'num_attention_heads'], 1) ?? 0;
-    const layer = { D, F, heads, rotary: true, byHead: true, activation: towers_activationOf(part, 'gelu_tanh') };
+    const layer = { D, F, heads, rotary: true, byHead: true, activation: tower_pieces_activationOf(part, 'gelu_tanh') };
     const beside = positions * D + layerNorm(D);
     return computing({ beside, width: D }, anySize(part, 2), patchStage(pixels(part), D), { L, layer });
 };
@@ -40583,79 +40636,10 @@ const janusVision = (part) => {
     const written = {
         ...{ D, F, heads: headsOf(part), attentionBias: part.boolean('attention_bias') ? 'all' : 'output' },
         ...(part.boolean('use_qk_norm') ? { queryKeyNorm: 'width' } : {}),
-        activation: towers_activationOf(part, 'gelu'),
+        activation: tower_pieces_activationOf(part, 'gelu'),
     };
     const beside = patches(part) * D + layerNorm(D);
     return computing({ beside, width: D }, fixed(part), patchStage(pixels(part), D), { L, layer: written });
-};
-/** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
-const ovis2Vision = (part) => {
-    const { D, L } = dimensions(part);
-    const attentionBias = part.boolean('qkv_bias') ? 4 * D : 0;
-    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias: part.boolean('mlp_bias') });
-    const words = part.integer('vocab_size');
-    const named = words - part.integer('num_visual_indicator_tokens', 0);
-    const stride = part.integer('hidden_stride') ** 2;
-    const head = towers_linear(D * stride, named, false) + layerNorm(named);
-    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + D + L * one + D + head, width: words };
-};
-/** SAM's encoder (Kirillov et al. 2023): relative positions in windows and in a few global layers, and a neck of convolutions. */
-const sam = (part) => {
-    const { D, L } = dimensions(part);
-    const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.number('mlp_ratio'));
-    const d = Math.floor(D / part.integer('num_attention_heads'));
-    const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
-    const window = part.integer('window_size', 0);
-    const listed = part.listed('global_attn_indexes').filter((index) => typeof index === 'number' && index < L);
-    const global = window === 0 ? L : listed.length;
-    const relative = (tokens) => 2 * (2 * tokens - 1) * d;
-    const tables = part.boolean('use_rel_pos') ? global * relative(side) + (L - global) * relative(window) : 0;
-    const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
-    const out = part.integer('output_channels');
-    const positions = part.boolean('use_abs_pos') ? side * side * D : 0;
-    const layers = L * towers_layer({ D, F, attentionBias }) + tables;
-    return { parameters: towers_linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
-};
-/** Parameters of the neck of SAM’s encoder, from width D to `out` channels. */
-const samNeck = (D, out) => D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
-/** Step-3.5's encoder: layer scales, learned positions, two convolutions that halve the grid. */
-const stepVision = (part) => {
-    const D = part.integer(['width', 'hidden_size']);
-    const L = part.integer(['layers', 'num_hidden_layers'], 0);
-    const positions = patches(part) * D;
-    const F = Math.trunc(D * part.number('mlp_ratio'));
-    const layers = L * towers_layer({ D, F, more: 2 * D });
-    const down = convolution(D, 2 * D, 3) + convolution(2 * D, 4 * D, 3);
-    return { parameters: pixels(part) * D + positions + layerNorm(D) + layers + down, width: 4 * D };
-};
-/** MiniCPM-V 4.6: SigLIP with one merging layer between: attention in windows, then two matrices from four patches to one. */
-const minicpmVision = (part) => {
-    const counted = siglipLike(patches)(part);
-    const D = counted.width;
-    const [down, across] = towers_pair(part, 'window_kernel_size');
-    const merged = D * down * across;
-    const F = width(part) * down * across;
-    const merger = 4 * towers_linear(D, D) + layerNorm(D) + layerNorm(merged) + towers_linear(merged, F) + towers_linear(F, D);
-    return { parameters: counted.parameters + merger, width: D };
-};
-/** Muse: positions learned on a grid, norms before and behind. */
-const museVision = (part) => {
-    const { D, L } = dimensions(part);
-    const patch = pixels(part) * part.integer('patch_temporal') * D;
-    const positions = part.integer('pos_emb_height') * part.integer('pos_emb_width') * D;
-    return { parameters: patch + positions + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
-};
-/** C-RADIO: registers, one patch matrix for images and one for video, layer scales. */
-const towers_radio = (part) => {
-    const { D, L } = dimensions(part);
-    const F = Math.trunc(D * part.number('mlp_ratio'));
-    const side = Math.floor(part.integer('max_img_size') / part.integer('patch_size'));
-    const tokens = part.integer('num_cls_tokens', 0) + part.integer('num_registers', 0);
-    const frames = part.optionalInteger('video_temporal_patch_size', 1);
-    const patch = pixels(part) * D * (1 + (frames ?? 0));
-    const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
-    const layers = L * towers_layer({ D, F, attentionBias, more: 2 * D });
-    return { parameters: patch + side * side * D + tokens * D + layers, width: D };
 };
 /** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns. */
 const gemma4Vision = (part) => {
@@ -40679,12 +40663,92 @@ const gemma4Vision = (part) => {
             valueNormed: true,
             upcast: 'weight',
             rotary: true,
-            activation: towers_activationOf(part, 'gelu_tanh'),
+            activation: tower_pieces_activationOf(part, 'gelu_tanh'),
         },
     };
     const patch = patchStage(pixels(part), D, false);
     const reads = anySize(part, part.integer('pooling_kernel_size'));
     return computing({ beside: positions + buffers, width: D }, reads, patch, { L, layer: written });
+};
+
+;// CONCATENATED MODULE: ./build/families/image-weights.js
+
+
+/** Image encoders of which the weights alone are counted: how they compute is not written out. */
+/** MiniMax-M3: CLIP's layers over two frames, a norm before. */
+const minimaxVision = (part) => {
+    const { D, L } = dimensions(part);
+    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+    return { parameters: patch + layerNorm(D) + vit(D, width(part), L), width: D };
+};
+/** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
+const ovis2Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const attentionBias = part.boolean('qkv_bias') ? 4 * D : 0;
+    const one = tower_pieces_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias: part.boolean('mlp_bias') });
+    const words = part.integer('vocab_size');
+    const named = words - part.integer('num_visual_indicator_tokens', 0);
+    const stride = part.integer('hidden_stride') ** 2;
+    const head = tower_pieces_linear(D * stride, named, false) + layerNorm(named);
+    return { parameters: tower_pieces_linear(pixels(part), D) + patches(part) * D + D + L * one + D + head, width: words };
+};
+/** SAM's encoder (Kirillov et al. 2023): relative positions in windows and in a few global layers, and a neck of convolutions. */
+const sam = (part) => {
+    const { D, L } = dimensions(part);
+    const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.number('mlp_ratio'));
+    const d = Math.floor(D / part.integer('num_attention_heads'));
+    const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
+    const window = part.integer('window_size', 0);
+    const listed = part.listed('global_attn_indexes').filter((index) => typeof index === 'number' && index < L);
+    const global = window === 0 ? L : listed.length;
+    const relative = (tokens) => 2 * (2 * tokens - 1) * d;
+    const tables = part.boolean('use_rel_pos') ? global * relative(side) + (L - global) * relative(window) : 0;
+    const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
+    const out = part.integer('output_channels');
+    const positions = part.boolean('use_abs_pos') ? side * side * D : 0;
+    const layers = L * tower_pieces_layer({ D, F, attentionBias }) + tables;
+    return { parameters: tower_pieces_linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
+};
+/** Parameters of the neck of SAM’s encoder, from width D to `out` channels. */
+const samNeck = (D, out) => D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
+/** Step-3.5's encoder: layer scales, learned positions, two convolutions that halve the grid. */
+const stepVision = (part) => {
+    const D = part.integer(['width', 'hidden_size']);
+    const L = part.integer(['layers', 'num_hidden_layers'], 0);
+    const positions = patches(part) * D;
+    const F = Math.trunc(D * part.number('mlp_ratio'));
+    const layers = L * tower_pieces_layer({ D, F, more: 2 * D });
+    const down = convolution(D, 2 * D, 3) + convolution(2 * D, 4 * D, 3);
+    return { parameters: pixels(part) * D + positions + layerNorm(D) + layers + down, width: 4 * D };
+};
+/** MiniCPM-V 4.6: SigLIP with one merging layer between: attention in windows, then two matrices from four patches to one. */
+const minicpmVision = (part) => {
+    const counted = siglipLike(patches)(part);
+    const D = counted.width;
+    const [down, across] = tower_pieces_pair(part, 'window_kernel_size');
+    const merged = D * down * across;
+    const F = width(part) * down * across;
+    const merger = 4 * tower_pieces_linear(D, D) + layerNorm(D) + layerNorm(merged) + tower_pieces_linear(merged, F) + tower_pieces_linear(F, D);
+    return { parameters: counted.parameters + merger, width: D };
+};
+/** Muse: positions learned on a grid, norms before and behind. */
+const museVision = (part) => {
+    const { D, L } = dimensions(part);
+    const patch = pixels(part) * part.integer('patch_temporal') * D;
+    const positions = part.integer('pos_emb_height') * part.integer('pos_emb_width') * D;
+    return { parameters: patch + positions + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+};
+/** C-RADIO: registers, one patch matrix for images and one for video, layer scales. */
+const image_weights_radio = (part) => {
+    const { D, L } = dimensions(part);
+    const F = Math.trunc(D * part.number('mlp_ratio'));
+    const side = Math.floor(part.integer('max_img_size') / part.integer('patch_size'));
+    const tokens = part.integer('num_cls_tokens', 0) + part.integer('num_registers', 0);
+    const frames = part.optionalInteger('video_temporal_patch_size', 1);
+    const patch = pixels(part) * D * (1 + (frames ?? 0));
+    const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
+    const layers = L * tower_pieces_layer({ D, F, attentionBias, more: 2 * D });
+    return { parameters: patch + side * side * D + tokens * D + layers, width: D };
 };
 /** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
 const hunyuanVision = (part) => {
@@ -40692,8 +40756,8 @@ const hunyuanVision = (part) => {
     const out = part.integer('out_hidden_size');
     const side = Math.floor(part.integer('max_image_size') / part.integer('patch_size'));
     const merge = part.integer('spatial_merge_size');
-    const merger = convolution(D, 2 * D, merge) + towers_linear(2 * D, 4 * D) + towers_linear(4 * D, out) + 4 * D + 3 * out + D + out;
-    const embedding = towers_linear(pixels(part), D) + (side * side + 1) * D;
+    const merger = convolution(D, 2 * D, merge) + tower_pieces_linear(2 * D, 4 * D) + tower_pieces_linear(4 * D, out) + 4 * D + 3 * out + D + out;
+    const embedding = tower_pieces_linear(pixels(part), D) + (side * side + 1) * D;
     return { parameters: embedding + vit(D, width(part), L) + merger, width: out };
 };
 /** Models of timm 1.0.29, by architecture: what one holds without its classifier, and the width of its features. */
@@ -40717,11 +40781,11 @@ function perception(architecture, part) {
         return undefined;
     const D = changes.integerOr('embed_dim', size.D, 1);
     const L = changes.integerOr('depth', size.L);
-    const side = Math.floor((changes.list('img_size') ? towers_pair(changes, 'img_size')[0] : size.image) / 14);
+    const side = Math.floor((changes.list('img_size') ? tower_pieces_pair(changes, 'img_size')[0] : size.image) / 14);
     const token = size.D === 1024 ? 1 : 0;
     const scales = changes.states('init_values') || size.tuned ? 2 * D : 0;
     const behind = changes.booleanOr('use_post_transformer_norm', !size.tuned) ? layerNorm(D) : 0;
-    const layers = L * towers_layer({ D, F: size.F, more: scales });
+    const layers = L * tower_pieces_layer({ D, F: size.F, more: scales });
     return { parameters: token * D + 588 * D + (side * side + token) * D + layerNorm(D) + layers + behind, width: D };
 }
 /** A model of timm, whose sizes are in the name of its architecture. */
@@ -40733,326 +40797,6 @@ const timm = (part) => {
         return { ...known, width: part.integerOr('hidden_size', known.width, 1) };
     return perception(architecture, part) ?? { parameters: 0, width: 0, unknown };
 };
-// --- audio ------------------------------------------------------------------------------------------------------------------
-/** Two convolutions of three frames each, a hundred frames a second, of which the second takes every other; then layers. */
-const hears = ({ beside, bins, D, L, layer, window, }) => inStages({ beside, width: D }, { kind: 'sound', perSecond: 50, ...(window === undefined ? {} : { window }) }, layer, [
-    patchStage(3 * bins, D, true, 0.5),
-    { ...patchStage(3 * D, D), name: 'every second frame' },
-    layersStage(L, layer),
-]);
-/** Whisper's encoder (Radford et al. 2022): two convolutions over time, layers whose keys have no bias, a norm behind. */
-const whisper = (positions) => (part) => {
-    const { D, L } = dimensions(part);
-    const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
-    const learned = positions ? part.integer('max_source_positions') * D : 0;
-    const bins = part.integer('num_mel_bins');
-    const written = {
-        ...{ D, F, heads: headsOf(part), attentionBias: 'all but key', byHead: true },
-        activation: towers_activationOf(part, 'gelu'),
-    };
-    const beside = learned + layerNorm(D);
-    return hears({ beside, bins, D, L, layer: written, ...(positions ? { window: 30 } : {}) });
-};
-/** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
-const omniAudio = (part) => {
-    const { parameters, width: D } = whisper(false)(part);
-    const out = part.integer('output_dim');
-    return { parameters: parameters + 2 * out + towers_linear(D, out), width: out };
-};
-/** Qwen3-Omni: three convolutions over time and frequency, layers with biases everywhere. */
-const omni3Audio = (projects) => (part) => {
-    const { D, L } = dimensions(part);
-    const channels = part.integer('downsample_hidden_size');
-    const out = part.integer('output_dim');
-    // Three convolutions of stride 2 halve the bins, rounded up each time.
-    const bins = [0, 0, 0].reduce((left) => Math.floor((left + 1) / 2), part.integer('num_mel_bins'));
-    const ears = convolution(1, channels, 3) + 2 * convolution(channels, channels, 3) + channels * bins * D;
-    const projector = projects ? towers_linear(D, D) + towers_linear(D, out) : 0;
-    const layers = vit(D, part.integer('encoder_ffn_dim'), L);
-    return { parameters: ears + layers + layerNorm(D) + projector, width: projects ? out : D };
-};
-/** GLM-ASR: Whisper with rotary positions. */
-const glmAsr = (part) => {
-    const { D, L } = dimensions(part);
-    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
-    return { parameters: ears + L * towers_layer({ D, F: width(part), attentionBias: 3 * D }) + layerNorm(D), width: D };
-};
-/** Voxtral Realtime: causal convolutions, RMSNorms, a gated feed-forward with a bias on its output, heads of their own width. */
-const voxtralRealtime = (part) => {
-    const { D, L } = dimensions(part);
-    const F = width(part);
-    const heads = part.integer('num_attention_heads') * part.integer('head_dim');
-    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
-    const one = towers_layer({ D, F, attention: 4 * D * heads, attentionBias: 2 * heads + D, norm: 'rms', gated: true, bias: false }) + D;
-    return { parameters: ears + L * one + D, width: D };
-};
-/** Granite Speech's Conformer (Gulati et al. 2020), with the head that predicts characters half-way. */
-const graniteSpeech = (part) => {
-    const D = part.integer('hidden_dim');
-    const L = part.integer('num_layers', 0);
-    const d = part.states('dim_head') ? part.integer('dim_head') : Math.floor(D / part.integer('num_heads'));
-    const heads = part.integer('num_heads') * d;
-    const out = part.integer('output_dim');
-    const inner = D * part.integer('conv_expansion_factor');
-    const F = D * part.integer('feedforward_mult');
-    const feedForward = layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
-    const relative = (2 * part.integer('max_pos_emb') + 1) * d;
-    const attention = layerNorm(D) + D * heads + D * 2 * heads + towers_linear(heads, D) + relative;
-    // A batch norm stores its mean and variance with its weight and bias.
-    const batchNorm = 4 * inner;
-    const convolutions = layerNorm(D) + towers_linear(D, 2 * inner) + inner * part.integer('conv_kernel_size') + batchNorm + towers_linear(inner, D);
-    const one = 2 * feedForward + attention + convolutions + layerNorm(D);
-    return { parameters: towers_linear(part.integer('input_dim'), D) + L * one + towers_linear(D, out) + towers_linear(out, D), width: D };
-};
-/** The Universal Speech Model's Conformer as Gemma 3n has it. */
-const gemma3nAudio = (part) => {
-    const D = part.integer('hidden_size');
-    const L = part.integer('conf_num_hidden_layers', 0);
-    const d = Math.floor(D / part.integer('conf_num_attention_heads'));
-    const feedForward = 2 * D + 2 * D * 4 * D;
-    const attention = 2 * D + d + 5 * D * D;
-    const convolutions = 2 * D + 2 * D * D + D * part.integer('conf_conv_kernel_size') + D * D;
-    const channels = towers_pair(part, 'sscp_conv_channel_size');
-    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
-    // Two convolutions of stride 2 halve the bins.
-    const flat = channels[1] * Math.floor(part.integer('input_feat_size') / 4);
-    return { parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D), width: D };
-};
-/** Gemma 4's Conformer: the same with clipped matrices, whose bounds are stored, and an output matrix. */
-const gemma4Audio = (part) => {
-    const D = part.integer('hidden_size');
-    const L = part.integer('num_hidden_layers', 0);
-    const d = Math.floor(D / part.integer('num_attention_heads'));
-    const out = part.integer('output_proj_dims');
-    const feedForward = 2 * D + 2 * D * 4 * D;
-    const attention = 2 * D + d + 5 * D * D;
-    const convolutions = 2 * D + 2 * D * D + D * part.integer('conv_kernel_size') + D * D;
-    // Four bounds for each of ten matrices.
-    const bounds = part.boolean('use_clipped_linears') ? 40 : 0;
-    const channels = towers_pair(part, 'subsampling_conv_channels');
-    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
-    // A quarter of the bands of sound is left, which the class takes to be as many as the first channels.
-    const flat = channels[1] * Math.floor(channels[0] / 4);
-    return {
-        parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + towers_linear(D, out),
-        width: out,
-    };
-};
-/** Phi-4's Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions. */
-const phi4Audio = (part) => {
-    const D = part.integer('hidden_size');
-    const F = width(part);
-    const channels = part.integer('nemo_conv_channels');
-    const outer = part.integer('ext_pw_out_channel');
-    const separable = part.integer('depthwise_separable_out_channel');
-    const inner = D * part.integer('depthwise_multiplier');
-    const halvings = Math.floor(Math.log2(part.integer('time_reduction')));
-    const halve = (bands) => Math.floor((bands - 1) / 2 + 1);
-    const bands = Array.from({ length: halvings }).reduce(halve, part.integer('input_size'));
-    const ears = convolution(1, channels, 3) + (halvings - 1) * (convolution(1, channels, 3) + towers_linear(channels, channels));
-    const distances = part.integer('bias_max_distance') * (part.boolean('bias_symmetric') ? 1 : 2);
-    const feedForward = layerNorm(D) + towers_linear(D, 2 * F) + towers_linear(F, D);
-    const convolutions = layerNorm(D) +
-        towers_linear(D, 2 * outer) +
-        2 * outer +
-        towers_linear(part.integer('kernel_size'), inner) +
-        towers_linear(inner, separable);
-    const one = 2 * feedForward + 4 * towers_linear(D, D) + convolutions + towers_linear(D, outer) + 2 * layerNorm(D);
-    const relative = distances * part.integer('num_attention_heads');
-    // The means and deviations of the bins are stored with the weights.
-    const statistics = 2 * part.integer('input_size');
-    const parameters = ears + towers_linear(channels * bands, D) + relative + part.integer('num_blocks', 0) * one + statistics;
-    return { parameters, width: D };
-};
-/** Prime factors, the largest first. */
-function primes(number) {
-    const found = [];
-    let rest = number;
-    for (let prime = 2; prime * prime <= rest; prime += prime === 2 ? 1 : 2)
-        for (; rest % prime === 0; rest /= prime)
-            found.unshift(prime);
-    return rest > 1 ? [rest, ...found] : found;
-}
-/** Of the scales those whose patches grow most evenly from a pixel to the whole: the nearest for each layer, or the best set. */
-function evenly(scales, elements, layers) {
-    const cost = (wanted, { time, side }) => Math.abs((wanted * Math.log(elements)) / layers - Math.log(time * side * side));
-    const wanted = Array.from({ length: layers + 1 }, (_, index) => index);
-    const nearest = (layer) => scales.reduce((best, one) => (cost(layer, one) < cost(layer, best) ? one : best), scales[0]);
-    const chosen = layers >= scales.length ? wanted.map(nearest) : cheapest(scales, wanted, cost);
-    return [scales[0], ...chosen.slice(1, -1), scales.at(-1)].flatMap((one) => one ?? []);
-}
-/** As many scales as layers want one, in order, for the smallest sum of costs. */
-function cheapest(scales, wanted, cost) {
-    const none = { cost: Number.POSITIVE_INFINITY, scales: [] };
-    // One for each number of scales that may be chosen from.
-    let best = [...scales, undefined].map(() => ({ cost: 0, scales: [] }));
-    for (const layer of wanted) {
-        const next = [none];
-        scales.forEach((scale, index) => {
-            const before = best[index] ?? none;
-            const taken = { cost: before.cost + cost(layer, scale), scales: [...before.scales, scale] };
-            const left = next[index] ?? none;
-            next.push(taken.cost < left.cost ? taken : left);
-        });
-        best = next;
-    }
-    return best.at(-1)?.scales ?? [];
-}
-/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the projector. */
-const inklingVision = (part) => {
-    const patch = part.integer('patch_size');
-    const channels = part.integer('num_channels');
-    const scales = [{ time: 1, side: 1, channels }];
-    let side = 1;
-    for (const prime of primes(patch)) {
-        side *= prime;
-        scales.push({ time: 1, side, channels: Math.ceil((side * side * channels) / 64) * 64 });
-    }
-    let time = 1;
-    for (const prime of primes(part.integer('temporal_patch_size'))) {
-        time *= prime;
-        scales.push({ time, side, channels: side * side * channels * time * 64 });
-    }
-    const layers = part.integer(['n_layers', 'num_hidden_layers']);
-    if (layers > 1000)
-        throw part.wrong('n_layers', 'must be at most 1000', layers);
-    const steps = evenly(scales, patch * patch * time * channels, layers);
-    const folds = steps.slice(1).map((end, index) => {
-        const start = steps[index] ?? end;
-        const read = start.channels * Math.floor(end.time / start.time) * Math.floor(end.side / start.side) ** 2;
-        return { read, written: end.channels };
-    });
-    const parameters = folds.slice(0, -1).reduce((sum, { read, written }) => sum + (read + 1) * written, 0);
-    return { parameters, width: folds.at(-1)?.read ?? 0 };
-};
-/** Every encoder, by the `model_type` of its part. */
-const encoders = {
-    blip_2_vision_model: blip2,
-    clip_vision_model: clip,
-    cohere_compass_vision: qwen3Vision,
-    cosmos3_edge_vision: siglipLike((part) => part.integer('num_patches')),
-    ernie4_5_vl_moe_vision: ernieVision,
-    exaone4_5_vision: qwen25Vision,
-    gemma3n_audio: gemma3nAudio,
-    gemma3n_vision: timm,
-    gemma4_audio: gemma4Audio,
-    gemma4_vision: gemma4Vision,
-    git_vision_model: clip,
-    glm4v_moe_vision: glm4Vision,
-    glm4v_vision: glm4Vision,
-    glm5_next_vision: glmOcrVision((part) => part.integer('projection_intermediate_size')),
-    glm_ocr_vision: glmOcrVision((part, out) => out * part.integer('in_channels')),
-    glmasr_encoder: glmAsr,
-    'got_ocr2.vision_config': sam,
-    granite_speech_encoder: graniteSpeech,
-    granite_speech_plus_encoder: graniteSpeech,
-    hunyuan_vl_vision: hunyuanVision,
-    inkling_vision: inklingVision,
-    idefics2_vision: siglipLike(patches),
-    idefics3_vision: siglipLike(patches),
-    instructblip_vision_model: blip2,
-    instructblipvideo_vision_model: blip2,
-    intern_vit_6b: internvl,
-    internvl_vision: internvl,
-    janus_vision_model: janusVision,
-    kimi_k25_vision: moonvit,
-    kosmos_2_vision_model: clip,
-    llama4_vision_model: llama4Vision,
-    minicpmv4_6_vision: minicpmVision,
-    minicpmv4_7_vision: minicpmVision,
-    minimax_m3_vl_vision: minimaxVision,
-    mllama_vision_model: mllamaVision,
-    moonvit,
-    muse_glimmer_vision: museVision,
-    'ovis2.vision_config': ovis2Vision,
-    paddleocr_vl_vision: siglipLike(patches, true),
-    phi4_multimodal_audio: phi4Audio,
-    phi4_multimodal_vision: siglipWithHead(patches),
-    pixtral,
-    'pp_chart2table.vision_config': sam,
-    qianfan_ocr_vision: internvl,
-    qwen2_5_omni_audio_encoder: omniAudio,
-    qwen2_5_omni_vision_encoder: qwen25Vision,
-    qwen2_5_vl_vision: qwen25Vision,
-    qwen2_audio_encoder: whisper(true),
-    qwen2_vl_vision: qwen2Vision,
-    qwen3_5_moe_vision: qwen3Vision,
-    qwen3_5_vision: qwen3Vision,
-    qwen3_asr_encoder: omni3Audio(false),
-    qwen3_omni_moe_audio_encoder: omni3Audio(true),
-    qwen3_omni_moe_vision_encoder: qwen3Vision,
-    qwen3_vl_moe_vision: qwen3Vision,
-    qwen3_vl_vision: qwen3Vision,
-    qwen4_exp_vision: qwen3Vision,
-    radio: towers_radio,
-    sam_vision_model: sam,
-    siglip: siglipLike(patches),
-    siglip2_vision_model: siglipWithHead((part) => part.integer('num_patches')),
-    siglip_vision_model: siglipWithHead(patches),
-    smolvlm_vision: siglipLike(patches),
-    step3p5_vision: stepVision,
-    timm_wrapper: timm,
-    video_llama_3_vision: videoLlama3Vision,
-    voxtral_encoder: whisper(true),
-    voxtral_realtime_encoder: voxtralRealtime,
-};
-
-;// CONCATENATED MODULE: ./build/families/image-tokenizers.js
-
-/**
- * Emu 3's image tokenizer: a VQ-GAN (Esser et al. 2021, arXiv:2012.09841) over frames, whose decoder's norms read the code
- * (MoVQ, arXiv:2209.09002). Source: transformers 5.18.0, models/emu3/modeling_emu3.py.
- */
-function emu3Tokenizer(part) {
-    const base = part.integer('base_channels');
-    const widths = part.listed('channel_multiplier').map((multiple) => base * Number(multiple));
-    const attended = new Set(part.listed('attn_resolutions'));
-    const blocks = part.integer('num_res_blocks', 0);
-    const latent = part.integer('latent_channels');
-    const embed = part.integer('embed_dim');
-    const last = widths.at(-1) ?? base;
-    const first = widths[0] ?? base;
-    const halvings = Math.floor(Math.log2(part.integer('temporal_downsample_factor')));
-    const attention = 4 * towers_linear(part.integer('hidden_size'), part.integer('hidden_size'));
-    /** A norm has two elements for each channel; one that reads the code, two small matrices more. */
-    const plain = 2;
-    const reading = 2 + 2 * (embed + 1);
-    const residual = (inputs, outputs, norm) => norm * (inputs + outputs) +
-        convolution(inputs, outputs, 3) +
-        convolution(outputs, outputs, 3) +
-        (inputs === outputs ? 0 : towers_linear(inputs, outputs));
-    const level = (index, before, count, norm) => {
-        const width = widths[index] ?? base;
-        const attends = attended.has(index) ? count * (attention + norm * width) : 0;
-        const rest = Math.max(0, count - 1) * residual(width, width, norm);
-        return (count > 0 ? residual(before, width, norm) : 0) + rest + attends;
-    };
-    const middle = (norm) => 2 * residual(last, last, norm) + attention + norm * last;
-    const scaled = (from) => from.reduce((sum, width) => sum + convolution(width, width, 3), 0);
-    // Frames: batch norms store their statistics beside weight and bias.
-    const frames = blocks * 2 * (4 * latent + towers_linear(latent * 27, latent));
-    const down = widths.reduce((sum, _, index) => sum + level(index, widths[index - 1] ?? base, blocks, plain), 0);
-    const out = part.boolean('double_latent') ? 2 * latent : latent;
-    const encoder = convolution(part.integer('in_channels'), base, 3) +
-        down +
-        scaled(widths.slice(0, -1)) +
-        middle(plain) +
-        plain * last +
-        convolution(last, out, 3) +
-        frames +
-        halvings * towers_linear(latent * 36, latent);
-    const up = widths.reduce((sum, _, index) => sum + level(index, widths[index + 1] ?? last, blocks + 1, reading), 0);
-    const decoder = frames +
-        halvings * towers_linear(latent * 27, latent) +
-        convolution(latent, last, 3) +
-        middle(reading) +
-        up +
-        scaled(widths.slice(1)) +
-        reading * first +
-        convolution(first, part.integer('out_channels'), 3);
-    const codes = part.integer('codebook_size') * embed + towers_linear(latent * 3, embed) + towers_linear(embed * 3, latent);
-    return encoder + decoder + codes;
-}
 
 ;// CONCATENATED MODULE: ./build/families/speech.js
 
@@ -41072,7 +40816,7 @@ function speech_attention(part, D, bias) {
     const heads = part.integer('num_attention_heads');
     const headDim = part.integerOr('head_dim', Math.floor(D / heads), 1);
     const [query, key] = [heads * headDim, part.integerOr('num_key_value_heads', heads, 1) * headDim];
-    return { parameters: towers_linear(D, query, bias) + 2 * towers_linear(D, key, bias) + query * D, headDim };
+    return { parameters: tower_pieces_linear(D, query, bias) + 2 * tower_pieces_linear(D, key, bias) + query * D, headDim };
 }
 /** Qwen2.5-Omni: Qwen 2's layers over codes, a Diffusion Transformer (arXiv:2212.09748) and BigVGAN (arXiv:2206.04658). */
 function qwen25Speech(outer) {
@@ -41090,7 +40834,7 @@ function qwen25Speech(outer) {
     const E = talker.integer('embedding_size');
     const codes = talker.integer('vocab_size');
     const layer = speech_attention(talker, D, true).parameters + 3 * D * talker.integer('intermediate_size') + 2 * D;
-    const elements = codes * E + talker.integer('num_hidden_layers', 0) * layer + D + codes * D + towers_linear(E, D);
+    const elements = codes * E + talker.integer('num_hidden_layers', 0) * layer + D + codes * D + tower_pieces_linear(E, D);
     const sound = outer.nested('token2wav_config');
     return [
         { name: 'talker', parameters: elements, exact: true },
@@ -41120,8 +40864,8 @@ function diffusion(sound) {
     const heads = part.integer('num_attention_heads') * part.integer('head_dim');
     const F = D * part.integer('ff_mult');
     const embedded = mel + part.integer('enc_dim') + part.integer('enc_emb_dim') + part.integer('emb_dim');
-    const block = towers_linear(D, 6 * D) + 3 * towers_linear(D, heads) + towers_linear(heads, D) + towers_linear(D, F) + towers_linear(F, D);
-    const ends = towers_linear(256, D) + towers_linear(D, D) + towers_linear(embedded, D) + towers_linear(D, 2 * D) + towers_linear(D, mel);
+    const block = tower_pieces_linear(D, 6 * D) + 3 * tower_pieces_linear(D, heads) + tower_pieces_linear(heads, D) + tower_pieces_linear(D, F) + tower_pieces_linear(F, D);
+    const ends = tower_pieces_linear(256, D) + tower_pieces_linear(D, D) + tower_pieces_linear(embedded, D) + tower_pieces_linear(D, 2 * D) + tower_pieces_linear(D, mel);
     const words = (part.integer('num_embeds') + 1) * part.integer('emb_dim');
     return words + ends + part.integer('num_hidden_layers', 0) * block + speaker(part, mel);
 }
@@ -41187,7 +40931,7 @@ function qwen3Speech(outer) {
     const feed = experts * (D + 3 * D * part.integer('moe_intermediate_size')) + 3 * D * shared + (shared > 0 ? D : 0);
     const layer = own.parameters + 2 * own.headDim + feed + 2 * D;
     const inner = part.integer('intermediate_size');
-    const project = towers_linear(talker.integer('thinker_hidden_size'), inner) + towers_linear(inner, D);
+    const project = tower_pieces_linear(talker.integer('thinker_hidden_size'), inner) + tower_pieces_linear(inner, D);
     const elements = part.integer('num_hidden_layers', 0) * layer + D + 2 * part.integer('vocab_size') * D + 2 * project;
     return [
         { name: 'talker', parameters: elements + speech_predictor(talker), exact: true },
@@ -41226,7 +40970,7 @@ function code2wav(outer) {
     const D = part.integer('hidden_size');
     // Two norms and two scales in each layer.
     const layer = speech_attention(part, D, false).parameters + 3 * D * part.integer('intermediate_size') + 4 * D;
-    const grow = speech_numbers(part, 'upsampling_ratios').reduce((sum, ratio) => sum + conv1d(D, D, ratio) + D + towers_linear(7, D) + layerNorm(D) + towers_linear(D, 4 * D) + towers_linear(4 * D, D), 0);
+    const grow = speech_numbers(part, 'upsampling_ratios').reduce((sum, ratio) => sum + conv1d(D, D, ratio) + D + tower_pieces_linear(7, D) + layerNorm(D) + tower_pieces_linear(D, 4 * D) + tower_pieces_linear(4 * D, D), 0);
     const start = part.integer('decoder_dim');
     const rates = speech_numbers(part, 'upsample_rates');
     const levels = rates.reduce((sum, rate, level) => {
@@ -41240,7 +40984,286 @@ function code2wav(outer) {
     return codes + layers + grow + conv1d(D, start, 7) + levels + 2 * last + conv1d(last, 1, 7);
 }
 
+;// CONCATENATED MODULE: ./build/families/inkling-vision.js
+/** Inkling's encoder of images, whose layers follow from the prime factors of a patch. */
+/** Prime factors, the largest first. */
+function primes(number) {
+    const found = [];
+    let rest = number;
+    for (let prime = 2; prime * prime <= rest; prime += prime === 2 ? 1 : 2)
+        for (; rest % prime === 0; rest /= prime)
+            found.unshift(prime);
+    return rest > 1 ? [rest, ...found] : found;
+}
+/** Of the scales those whose patches grow most evenly from a pixel to the whole: the nearest for each layer, or the best set. */
+function evenly(scales, elements, layers) {
+    const cost = (wanted, { time, side }) => Math.abs((wanted * Math.log(elements)) / layers - Math.log(time * side * side));
+    const wanted = Array.from({ length: layers + 1 }, (_, index) => index);
+    const nearest = (layer) => scales.reduce((best, one) => (cost(layer, one) < cost(layer, best) ? one : best), scales[0]);
+    const chosen = layers >= scales.length ? wanted.map(nearest) : cheapest(scales, wanted, cost);
+    return [scales[0], ...chosen.slice(1, -1), scales.at(-1)].flatMap((one) => one ?? []);
+}
+/** As many scales as layers want one, in order, for the smallest sum of costs. */
+function cheapest(scales, wanted, cost) {
+    const none = { cost: Number.POSITIVE_INFINITY, scales: [] };
+    // One for each number of scales that may be chosen from.
+    let best = [...scales, undefined].map(() => ({ cost: 0, scales: [] }));
+    for (const layer of wanted) {
+        const next = [none];
+        scales.forEach((scale, index) => {
+            const before = best[index] ?? none;
+            const taken = { cost: before.cost + cost(layer, scale), scales: [...before.scales, scale] };
+            const left = next[index] ?? none;
+            next.push(taken.cost < left.cost ? taken : left);
+        });
+        best = next;
+    }
+    return best.at(-1)?.scales ?? [];
+}
+/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the projector. */
+const inklingVision = (part) => {
+    const patch = part.integer('patch_size');
+    const channels = part.integer('num_channels');
+    const scales = [{ time: 1, side: 1, channels }];
+    let side = 1;
+    for (const prime of primes(patch)) {
+        side *= prime;
+        scales.push({ time: 1, side, channels: Math.ceil((side * side * channels) / 64) * 64 });
+    }
+    let time = 1;
+    for (const prime of primes(part.integer('temporal_patch_size'))) {
+        time *= prime;
+        scales.push({ time, side, channels: side * side * channels * time * 64 });
+    }
+    const layers = part.integer(['n_layers', 'num_hidden_layers']);
+    if (layers > 1000)
+        throw part.wrong('n_layers', 'must be at most 1000', layers);
+    const steps = evenly(scales, patch * patch * time * channels, layers);
+    const folds = steps.slice(1).map((end, index) => {
+        const start = steps[index] ?? end;
+        const read = start.channels * Math.floor(end.time / start.time) * Math.floor(end.side / start.side) ** 2;
+        return { read, written: end.channels };
+    });
+    const parameters = folds.slice(0, -1).reduce((sum, { read, written }) => sum + (read + 1) * written, 0);
+    return { parameters, width: folds.at(-1)?.read ?? 0 };
+};
+
+;// CONCATENATED MODULE: ./build/families/sound-encoders.js
+
+
+/** Encoders of sound; those of Whisper's kind are written out, of the others the weights alone are counted. */
+/** Two convolutions of three frames each, a hundred frames a second, of which the second takes every other; then layers. */
+const hears = ({ beside, bins, D, L, layer, window, }) => inStages({ beside, width: D }, { kind: 'sound', perSecond: 50, ...(window === undefined ? {} : { window }) }, layer, [
+    patchStage(3 * bins, D, true, 0.5),
+    { ...patchStage(3 * D, D), name: 'every second frame' },
+    layersStage(L, layer),
+]);
+/** Whisper's encoder (Radford et al. 2022): two convolutions over time, layers whose keys have no bias, a norm behind. */
+const whisper = (positions) => (part) => {
+    const { D, L } = dimensions(part);
+    const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
+    const learned = positions ? part.integer('max_source_positions') * D : 0;
+    const bins = part.integer('num_mel_bins');
+    const written = {
+        ...{ D, F, heads: headsOf(part), attentionBias: 'all but key', byHead: true },
+        activation: tower_pieces_activationOf(part, 'gelu'),
+    };
+    const beside = learned + layerNorm(D);
+    return hears({ beside, bins, D, L, layer: written, ...(positions ? { window: 30 } : {}) });
+};
+/** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
+const omniAudio = (part) => {
+    const { parameters, width: D } = whisper(false)(part);
+    const out = part.integer('output_dim');
+    return { parameters: parameters + 2 * out + tower_pieces_linear(D, out), width: out };
+};
+/** Qwen3-Omni: three convolutions over time and frequency, layers with biases everywhere. */
+const omni3Audio = (projects) => (part) => {
+    const { D, L } = dimensions(part);
+    const channels = part.integer('downsample_hidden_size');
+    const out = part.integer('output_dim');
+    // Three convolutions of stride 2 halve the bins, rounded up each time.
+    const bins = [0, 0, 0].reduce((left) => Math.floor((left + 1) / 2), part.integer('num_mel_bins'));
+    const ears = convolution(1, channels, 3) + 2 * convolution(channels, channels, 3) + channels * bins * D;
+    const projector = projects ? tower_pieces_linear(D, D) + tower_pieces_linear(D, out) : 0;
+    const layers = vit(D, part.integer('encoder_ffn_dim'), L);
+    return { parameters: ears + layers + layerNorm(D) + projector, width: projects ? out : D };
+};
+/** GLM-ASR: Whisper with rotary positions. */
+const glmAsr = (part) => {
+    const { D, L } = dimensions(part);
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    return { parameters: ears + L * tower_pieces_layer({ D, F: width(part), attentionBias: 3 * D }) + layerNorm(D), width: D };
+};
+/** Voxtral Realtime: causal convolutions, RMSNorms, a gated feed-forward with a bias on its output, heads of their own width. */
+const voxtralRealtime = (part) => {
+    const { D, L } = dimensions(part);
+    const F = width(part);
+    const heads = part.integer('num_attention_heads') * part.integer('head_dim');
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    const one = tower_pieces_layer({ D, F, attention: 4 * D * heads, attentionBias: 2 * heads + D, norm: 'rms', gated: true, bias: false }) + D;
+    return { parameters: ears + L * one + D, width: D };
+};
+/** Granite Speech's Conformer (Gulati et al. 2020), with the head that predicts characters half-way. */
+const graniteSpeech = (part) => {
+    const D = part.integer('hidden_dim');
+    const L = part.integer('num_layers', 0);
+    const d = part.states('dim_head') ? part.integer('dim_head') : Math.floor(D / part.integer('num_heads'));
+    const heads = part.integer('num_heads') * d;
+    const out = part.integer('output_dim');
+    const inner = D * part.integer('conv_expansion_factor');
+    const F = D * part.integer('feedforward_mult');
+    const feedForward = layerNorm(D) + tower_pieces_linear(D, F) + tower_pieces_linear(F, D);
+    const relative = (2 * part.integer('max_pos_emb') + 1) * d;
+    const attention = layerNorm(D) + D * heads + D * 2 * heads + tower_pieces_linear(heads, D) + relative;
+    // A batch norm stores its mean and variance with its weight and bias.
+    const batchNorm = 4 * inner;
+    const convolutions = layerNorm(D) + tower_pieces_linear(D, 2 * inner) + inner * part.integer('conv_kernel_size') + batchNorm + tower_pieces_linear(inner, D);
+    const one = 2 * feedForward + attention + convolutions + layerNorm(D);
+    return { parameters: tower_pieces_linear(part.integer('input_dim'), D) + L * one + tower_pieces_linear(D, out) + tower_pieces_linear(out, D), width: D };
+};
+/** The Universal Speech Model's Conformer as Gemma 3n has it. */
+const gemma3nAudio = (part) => {
+    const D = part.integer('hidden_size');
+    const L = part.integer('conf_num_hidden_layers', 0);
+    const d = Math.floor(D / part.integer('conf_num_attention_heads'));
+    const feedForward = 2 * D + 2 * D * 4 * D;
+    const attention = 2 * D + d + 5 * D * D;
+    const convolutions = 2 * D + 2 * D * D + D * part.integer('conf_conv_kernel_size') + D * D;
+    const channels = tower_pieces_pair(part, 'sscp_conv_channel_size');
+    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+    // Two convolutions of stride 2 halve the bins.
+    const flat = channels[1] * Math.floor(part.integer('input_feat_size') / 4);
+    return { parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D), width: D };
+};
+/** Gemma 4's Conformer: the same with clipped matrices, whose bounds are stored, and an output matrix. */
+const gemma4Audio = (part) => {
+    const D = part.integer('hidden_size');
+    const L = part.integer('num_hidden_layers', 0);
+    const d = Math.floor(D / part.integer('num_attention_heads'));
+    const out = part.integer('output_proj_dims');
+    const feedForward = 2 * D + 2 * D * 4 * D;
+    const attention = 2 * D + d + 5 * D * D;
+    const convolutions = 2 * D + 2 * D * D + D * part.integer('conv_kernel_size') + D * D;
+    // Four bounds for each of ten matrices.
+    const bounds = part.boolean('use_clipped_linears') ? 40 : 0;
+    const channels = tower_pieces_pair(part, 'subsampling_conv_channels');
+    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+    // A quarter of the bands of sound is left, which the class takes to be as many as the first channels.
+    const flat = channels[1] * Math.floor(channels[0] / 4);
+    return {
+        parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + tower_pieces_linear(D, out),
+        width: out,
+    };
+};
+/** Phi-4's Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions. */
+const phi4Audio = (part) => {
+    const D = part.integer('hidden_size');
+    const F = width(part);
+    const channels = part.integer('nemo_conv_channels');
+    const outer = part.integer('ext_pw_out_channel');
+    const separable = part.integer('depthwise_separable_out_channel');
+    const inner = D * part.integer('depthwise_multiplier');
+    const halvings = Math.floor(Math.log2(part.integer('time_reduction')));
+    const halve = (bands) => Math.floor((bands - 1) / 2 + 1);
+    const bands = Array.from({ length: halvings }).reduce(halve, part.integer('input_size'));
+    const ears = convolution(1, channels, 3) + (halvings - 1) * (convolution(1, channels, 3) + tower_pieces_linear(channels, channels));
+    const distances = part.integer('bias_max_distance') * (part.boolean('bias_symmetric') ? 1 : 2);
+    const feedForward = layerNorm(D) + tower_pieces_linear(D, 2 * F) + tower_pieces_linear(F, D);
+    const convolutions = layerNorm(D) +
+        tower_pieces_linear(D, 2 * outer) +
+        2 * outer +
+        tower_pieces_linear(part.integer('kernel_size'), inner) +
+        tower_pieces_linear(inner, separable);
+    const one = 2 * feedForward + 4 * tower_pieces_linear(D, D) + convolutions + tower_pieces_linear(D, outer) + 2 * layerNorm(D);
+    const relative = distances * part.integer('num_attention_heads');
+    // The means and deviations of the bins are stored with the weights.
+    const statistics = 2 * part.integer('input_size');
+    const parameters = ears + tower_pieces_linear(channels * bands, D) + relative + part.integer('num_blocks', 0) * one + statistics;
+    return { parameters, width: D };
+};
+
+;// CONCATENATED MODULE: ./build/families/towers.js
+
+
+
+
+
+/** Every encoder, by the `model_type` of its part. */
+const encoders = {
+    blip_2_vision_model: blip2,
+    clip_vision_model: clip,
+    cohere_compass_vision: qwen3Vision,
+    cosmos3_edge_vision: siglipLike((part) => part.integer('num_patches')),
+    ernie4_5_vl_moe_vision: ernieVision,
+    exaone4_5_vision: qwen25Vision,
+    gemma3n_audio: gemma3nAudio,
+    gemma3n_vision: timm,
+    gemma4_audio: gemma4Audio,
+    gemma4_vision: gemma4Vision,
+    git_vision_model: clip,
+    glm4v_moe_vision: glm4Vision,
+    glm4v_vision: glm4Vision,
+    glm5_next_vision: glmOcrVision((part) => part.integer('projection_intermediate_size')),
+    glm_ocr_vision: glmOcrVision((part, out) => out * part.integer('in_channels')),
+    glmasr_encoder: glmAsr,
+    'got_ocr2.vision_config': sam,
+    granite_speech_encoder: graniteSpeech,
+    granite_speech_plus_encoder: graniteSpeech,
+    hunyuan_vl_vision: hunyuanVision,
+    inkling_vision: inklingVision,
+    idefics2_vision: siglipLike(patches),
+    idefics3_vision: siglipLike(patches),
+    instructblip_vision_model: blip2,
+    instructblipvideo_vision_model: blip2,
+    intern_vit_6b: internvl,
+    internvl_vision: internvl,
+    janus_vision_model: janusVision,
+    kimi_k25_vision: moonvit,
+    kosmos_2_vision_model: clip,
+    llama4_vision_model: llama4Vision,
+    minicpmv4_6_vision: minicpmVision,
+    minicpmv4_7_vision: minicpmVision,
+    minimax_m3_vl_vision: minimaxVision,
+    mllama_vision_model: mllamaVision,
+    moonvit: moonvit,
+    muse_glimmer_vision: museVision,
+    'ovis2.vision_config': ovis2Vision,
+    paddleocr_vl_vision: siglipLike(patches, true),
+    phi4_multimodal_audio: phi4Audio,
+    phi4_multimodal_vision: siglipWithHead(patches),
+    pixtral: pixtral,
+    'pp_chart2table.vision_config': sam,
+    qianfan_ocr_vision: internvl,
+    qwen2_5_omni_audio_encoder: omniAudio,
+    qwen2_5_omni_vision_encoder: qwen25Vision,
+    qwen2_5_vl_vision: qwen25Vision,
+    qwen2_audio_encoder: whisper(true),
+    qwen2_vl_vision: qwen2Vision,
+    qwen3_5_moe_vision: qwen3Vision,
+    qwen3_5_vision: qwen3Vision,
+    qwen3_asr_encoder: omni3Audio(false),
+    qwen3_omni_moe_audio_encoder: omni3Audio(true),
+    qwen3_omni_moe_vision_encoder: qwen3Vision,
+    qwen3_vl_moe_vision: qwen3Vision,
+    qwen3_vl_vision: qwen3Vision,
+    qwen4_exp_vision: qwen3Vision,
+    radio: image_weights_radio,
+    sam_vision_model: sam,
+    siglip: siglipLike(patches),
+    siglip2_vision_model: siglipWithHead((part) => part.integer('num_patches')),
+    siglip_vision_model: siglipWithHead(patches),
+    smolvlm_vision: siglipLike(patches),
+    step3p5_vision: stepVision,
+    timm_wrapper: timm,
+    video_llama_3_vision: videoLlama3Vision,
+    voxtral_encoder: whisper(true),
+    voxtral_realtime_encoder: voxtralRealtime,
+};
+
 ;// CONCATENATED MODULE: ./build/families/multimodal.js
+
+
 
 
 
@@ -41316,7 +41339,7 @@ const featureLayers = (outer, key = 'vision_feature_layer') => {
 const llavaProjector = {
     holds: (D, { outer, T }) => {
         const bias = outer.boolean('multimodal_projector_bias');
-        return towers_linear(D * featureLayers(outer), T, bias) + towers_linear(T, T, bias);
+        return tower_pieces_linear(D * featureLayers(outer), T, bias) + tower_pieces_linear(T, T, bias);
     },
     stages: (D, { outer, T }) => [
         twoMatricesStage({
@@ -41328,18 +41351,18 @@ const llavaProjector = {
     ],
 };
 const twoMatrices = {
-    holds: (D, { T }) => towers_linear(D, T) + towers_linear(T, T),
+    holds: (D, { T }) => tower_pieces_linear(D, T) + tower_pieces_linear(T, T),
     stages: (D, { T }) => [twoMatricesStage({ inputs: D, inner: T, outputs: T })],
 };
 const oneMatrix = {
-    holds: (D, { T }) => towers_linear(D, T),
+    holds: (D, { T }) => tower_pieces_linear(D, T),
     stages: (D, { T }) => [matrixStage(D, T, true)],
 };
 /** Several patches merged into one by a norm and two matrices. */
 const mergedProjector = (patches) => ({
     holds: (D, view, part) => {
         const merged = D * patches(view, part);
-        return layerNorm(merged) + towers_linear(merged, view.T) + towers_linear(view.T, view.T);
+        return layerNorm(merged) + tower_pieces_linear(merged, view.T) + tower_pieces_linear(view.T, view.T);
     },
     stages: (D, view, part) => {
         const merged = D * patches(view, part);
@@ -41352,7 +41375,7 @@ const pixtralProjector = {
     holds: (D, { outer, T }) => {
         const merge = outer.integer('spatial_merge_size');
         const bias = outer.boolean('multimodal_projector_bias');
-        return D + merge ** 2 * D * D + towers_linear(D * featureLayers(outer), T, bias) + towers_linear(T, T, bias);
+        return D + merge ** 2 * D * D + tower_pieces_linear(D * featureLayers(outer), T, bias) + tower_pieces_linear(T, T, bias);
     },
     stages: (D, { outer, T }) => {
         const merged = outer.integer('spatial_merge_size') ** 2;
@@ -41368,7 +41391,7 @@ const pixtralProjector = {
 const fourProjector = (middle) => {
     const normed = (D) => (middle === 'norm of one' ? D : 4 * D);
     return {
-        holds: (D, { T }) => layerNorm(normed(D)) + towers_linear(4 * D, 4 * D) + towers_linear(4 * D, T),
+        holds: (D, { T }) => layerNorm(normed(D)) + tower_pieces_linear(4 * D, 4 * D) + tower_pieces_linear(4 * D, T),
         stages: (D, { T }) => [
             twoMatricesStage({ inputs: 4 * D, inner: 4 * D, outputs: T, norm: { style: 'layer', width: normed(D) } }, 4),
         ],
@@ -41377,8 +41400,8 @@ const fourProjector = (middle) => {
 /** Kimi's: a norm over one patch, whose width has a key of its own. */
 const kimiProjector = {
     holds: (D, { outer, T }) => layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
-        towers_linear(4 * D, 4 * D) +
-        towers_linear(4 * D, T),
+        tower_pieces_linear(4 * D, 4 * D) +
+        tower_pieces_linear(4 * D, T),
     stages: (D, { T }) => [
         twoMatricesStage({ inputs: 4 * D, inner: 4 * D, outputs: T, norm: { style: 'layer', width: D } }, 4),
     ],
@@ -41387,15 +41410,15 @@ const kimiProjector = {
 const cohereProjector = (norm) => (D, { outer, T }) => {
     const merged = D * outer.integer('downsample_factor') ** 2;
     const inner = outer.integerOr('alignment_intermediate_size', T, 1);
-    return (norm ? layerNorm(merged) : 0) + towers_linear(merged, inner) + towers_linear(Math.floor(inner / 2), T);
+    return (norm ? layerNorm(merged) : 0) + tower_pieces_linear(merged, inner) + tower_pieces_linear(Math.floor(inner / 2), T);
 };
 /** A Q-Former (Li et al. 2023, arXiv:2301.12597): queries attend to each other, and in some layers to the image. */
 function qformer(part, read, readsText = false) {
     const D = part.integer('hidden_size');
     const L = part.integer('num_hidden_layers', 0);
     const F = part.integer('intermediate_size');
-    const attention = (from) => 2 * towers_linear(D, D) + 2 * towers_linear(from, D) + layerNorm(D);
-    const feedForward = towers_linear(D, F) + towers_linear(F, D) + layerNorm(D);
+    const attention = (from) => 2 * tower_pieces_linear(D, D) + 2 * tower_pieces_linear(from, D) + layerNorm(D);
+    const feedForward = tower_pieces_linear(D, F) + tower_pieces_linear(F, D) + layerNorm(D);
     const crossed = Math.ceil(L / part.integer('cross_attention_frequency'));
     const words = (part.count('vocab_size') + part.count('max_position_embeddings')) * D;
     const text = readsText || part.boolean('use_qformer_text_input') ? words + L * feedForward : 0;
@@ -41405,7 +41428,7 @@ function qformer(part, read, readsText = false) {
 const qformerProjector = (readsText) => (D, { outer, type, T }) => {
     const { part } = subConfig(outer, type, 'qformer_config');
     const Q = part.integer('hidden_size');
-    return outer.integer('num_query_tokens') * Q + qformer(part, D, readsText) + towers_linear(Q, T);
+    return outer.integer('num_query_tokens') * Q + qformer(part, D, readsText) + tower_pieces_linear(Q, T);
 };
 /** Idefics 2: a gated feed-forward to the text's width, then a few latents that read all patches (a perceiver). */
 const perceiverProjector = (D, { outer, type, T, shape }) => {
@@ -41422,15 +41445,15 @@ const perceiverProjector = (D, { outer, type, T, shape }) => {
 const ariaProjector = (D, { outer, T }) => {
     const listed = Object.values(outer.raw('projector_patch_to_query_dict')?.value ?? {});
     const queries = listed.length === 0 ? 256 : Math.max(...listed.map(Number));
-    const cross = 3 * D * D + 4 * towers_linear(D, D) + towers_linear(D, D) + 2 * layerNorm(D);
+    const cross = 3 * D * D + 4 * tower_pieces_linear(D, D) + tower_pieces_linear(D, D) + 2 * layerNorm(D);
     return queries * D + cross + layerNorm(D) + D * T + T * T;
 };
 /** ERNIE 4.5 VL: four patches, then two frames, each by a small feed-forward with a norm, and one matrix to the text. */
 const ernieProjector = (D, { T }, part) => {
     const spatial = D * part.integer('spatial_merge_size') ** 2;
     const temporal = spatial * part.integer('temporal_merge_size');
-    const mix = (inputs) => towers_linear(inputs, spatial) + towers_linear(spatial, spatial) + layerNorm(spatial);
-    return mix(spatial) + mix(temporal) + towers_linear(spatial, T) + T;
+    const mix = (inputs) => tower_pieces_linear(inputs, spatial) + tower_pieces_linear(spatial, spatial) + layerNorm(spatial);
+    return mix(spatial) + mix(temporal) + tower_pieces_linear(spatial, T) + T;
 };
 /** SAM's features halved twice by convolutions. */
 const samProjector = (out) => convolution(out, 2 * out, 3, false) + convolution(2 * out, 4 * out, 3, false);
@@ -41442,7 +41465,7 @@ const deepseekHybrid = (view) => {
     const out = high.width;
     const half = Math.floor(view.T / 2);
     const neck = samNeck(fine.part.integer('hidden_size'), out) + samProjector(out) + 1;
-    const aligner = towers_linear(low.width, half) + towers_linear(4 * out, half) + towers_linear(view.T, view.T);
+    const aligner = tower_pieces_linear(low.width, half) + tower_pieces_linear(4 * out, half) + tower_pieces_linear(view.T, view.T);
     return [
         { name: 'vision', parameters: low.parameters, exact: low.exact },
         { name: 'vision_fine', parameters: high.parameters + neck, exact: high.exact },
@@ -41454,10 +41477,10 @@ const residual = (inputs, outputs) => 2 * inputs +
     convolution(inputs, outputs, 3) +
     2 * outputs +
     convolution(outputs, outputs, 3) +
-    (inputs === outputs ? 0 : towers_linear(inputs, outputs));
+    (inputs === outputs ? 0 : tower_pieces_linear(inputs, outputs));
 /** Residual blocks in a row, of which the first changes the width. */
 const stage = (before, width, count) => count === 0 ? 0 : residual(before, width) + (count - 1) * residual(width, width);
-const attentionBlock = (channels) => 2 * channels + 4 * towers_linear(channels, channels);
+const attentionBlock = (channels) => 2 * channels + 4 * tower_pieces_linear(channels, channels);
 /** A VQ-GAN's encoder, and its decoder where the model draws: the image tokenizer of Chameleon and Janus. */
 function vqgan(part, decodes, attends) {
     const base = part.integer('base_channels');
@@ -41490,14 +41513,14 @@ function vqgan(part, decodes, attends) {
         up +
         2 * first +
         convolution(first, part.integerOr('out_channels', colors, 1), 3);
-    const codes = part.integer('num_embeddings') * embed + towers_linear(latent, embed) + towers_linear(embed, latent);
+    const codes = part.integer('num_embeddings') * embed + tower_pieces_linear(latent, embed) + tower_pieces_linear(embed, latent);
     return encoder + codes + (decodes ? decoder : 0);
 }
 /** Janus: an encoder that reads images, and a VQ-GAN with its own embedding, aligner and head that draws them. */
 const janus = (view) => {
     const seen = subConfig(view.outer, view.type, 'vision_config');
     const { parameters, width: D, exact, computes } = multimodal_encode(view, 'vision_config', seen);
-    const project = (inputs, out, depth) => towers_linear(inputs, out) + (depth - 1) * towers_linear(out, out);
+    const project = (inputs, out, depth) => tower_pieces_linear(inputs, out) + (depth - 1) * tower_pieces_linear(out, out);
     const { part } = subConfig(view.outer, view.type, 'vq_config');
     const out = part.integer('projection_dim');
     const codes = part.integer('num_embeddings');
@@ -41505,8 +41528,8 @@ const janus = (view) => {
     const draws = vqgan(part, true, true) +
         codes * embed +
         project(embed, out, part.integer('num_hidden_layers')) +
-        towers_linear(part.integer('image_token_embed_dim'), out) +
-        towers_linear(out, codes);
+        tower_pieces_linear(part.integer('image_token_embed_dim'), out) +
+        tower_pieces_linear(out, codes);
     const reads = project(D, seen.part.integer('projection_dim'), seen.part.integer('depth'));
     return [
         { name: 'vision', parameters, exact, ...given({ computes }) },
@@ -41515,7 +41538,7 @@ const janus = (view) => {
     ];
 };
 /** GOT-OCR 2: SAM's features halved by two convolutions, and one matrix. */
-const gotProjector = (D, { T }) => convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + towers_linear(T, T);
+const gotProjector = (D, { T }) => convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + tower_pieces_linear(T, T);
 /** Pixels shuffled into fewer, and one matrix without bias. */
 const shuffledProjector = {
     holds: (D, { outer, T }) => D * outer.integer('scale_factor') ** 2 * T,
@@ -41565,7 +41588,7 @@ const gemma4Unified = (view) => {
         ? 3 * (seen.part.integer('patch_size') * seen.part.integer('pooling_kernel_size')) ** 2
         : 0;
     const positions = seen.stated ? 2 * seen.part.integer('mm_posemb_size') * D : 0;
-    const sees = layerNorm(pixels) + towers_linear(pixels, D) + 2 * layerNorm(D) + positions + D * T;
+    const sees = layerNorm(pixels) + tower_pieces_linear(pixels, D) + 2 * layerNorm(D) + positions + D * T;
     return [
         ...(seen.stated ? [{ name: 'vision', parameters: sees, exact: true }] : []),
         ...(heard.stated ? [{ name: 'audio', parameters: heard.part.integer('audio_embed_dim') * T, exact: true }] : []),
@@ -41579,7 +41602,7 @@ const graniteVisionProjector = (D, { outer, type, T }) => {
     const one = (numerator ** 2 + denominator ** 2) * D +
         qformer(part, part.integerOr('encoder_hidden_size', D, 1)) +
         layerNorm(D) +
-        towers_linear(D, T);
+        tower_pieces_linear(D, T);
     return T + layers * one;
 };
 /** Granite Speech: a few queries for each window of sound, a Q-Former, one matrix. */
@@ -41593,13 +41616,13 @@ const multimodal_graniteSpeech = (view) => {
         { name: 'audio', parameters: heard.parameters, exact: heard.exact },
         {
             name: 'audio_projector',
-            parameters: queries * Q + qformer(part, part.integerOr('encoder_hidden_size', Q, 1)) + towers_linear(Q, T),
+            parameters: queries * Q + qformer(part, part.integerOr('encoder_hidden_size', Q, 1)) + tower_pieces_linear(Q, T),
             exact: heard.exact,
         },
     ];
 };
 /** Phi-4: an image encoder with two separators and two matrices, a sound encoder with two pairs of matrices. */
-const phi4 = both(vision((D, { T }) => 2 * D + towers_linear(D, T) + towers_linear(T, T)), audio((D, { T }) => 2 * (towers_linear(D, T) + towers_linear(T, T))));
+const phi4 = both(vision((D, { T }) => 2 * D + tower_pieces_linear(D, T) + tower_pieces_linear(T, T)), audio((D, { T }) => 2 * (tower_pieces_linear(D, T) + tower_pieces_linear(T, T))));
 const qwenOmniThinker = both(audio(), vision());
 /** CLIP ViT-L/14 for images of 336 pixels, which Phi-3 names instead of describing: as `clip_vision_model` counts it. */
 const namedClip = { name: 'clip-vit-large-patch14-336', parameters: 303_507_456, width: 1024 };
@@ -41613,13 +41636,13 @@ const phi3Vision = (view) => {
     const merged = 4 * processor.integerOr('image_dim_out', namedClip.width, 1);
     return [
         { name: 'vision', parameters: known ? namedClip.parameters : 0, exact: known },
-        { name: 'vision_projector', parameters: 2 * merged + towers_linear(merged, T) + towers_linear(T, T), exact: known },
+        { name: 'vision_projector', parameters: 2 * merged + tower_pieces_linear(merged, T) + tower_pieces_linear(T, T), exact: known },
     ];
 };
 /** MiniCPM-V: learned queries that read the patches by one attention as wide as the text. */
 const resamplerProjector = (D, { outer, T }) => {
     const queries = outer.integer('query_num');
-    return queries * T + D * T + 4 * towers_linear(T, T) + 3 * layerNorm(T) + T * T;
+    return queries * T + D * T + 4 * tower_pieces_linear(T, T) + 3 * layerNorm(T) + T * T;
 };
 /** How deep LLaVA's own code makes its projector; undefined where it knows no such type. */
 function projectorDepth(type) {
@@ -41642,7 +41665,7 @@ const besideLlava = ({ outer, T }) => {
         outer.assume('mm_projector_type', type, 'a projector of this type is not counted');
     const width = outer.integer('mm_hidden_size');
     const newline = (outer.string('mm_patch_merge_type') ?? '').includes('unpad') ? T : 0;
-    const projector = depth ? towers_linear(width, T) + (depth - 1) * towers_linear(T, T) : 0;
+    const projector = depth ? tower_pieces_linear(width, T) + (depth - 1) * tower_pieces_linear(T, T) : 0;
     return [
         { name: 'vision', parameters: 0, exact: false },
         { name: 'vision_projector', parameters: projector + newline, exact: depth !== undefined },
@@ -41664,10 +41687,10 @@ const variantComposites = {
 /** Molmo's own code writes its encoder out (CLIP ViT-L/14 at 336 pixels without its last layer) and reads two of its layers. */
 const molmoVision = ({ T, shape }) => {
     const D = 1024;
-    const layer = 4 * towers_linear(D, D) + towers_linear(D, 4 * D) + towers_linear(4 * D, D) + 2 * layerNorm(D);
+    const layer = 4 * tower_pieces_linear(D, D) + tower_pieces_linear(D, 4 * D) + tower_pieces_linear(4 * D, D) + 2 * layerNorm(D);
     const patches = (336 / 14) ** 2 + 1;
-    const encoder = D + patches * D + towers_linear(14 * 14 * colors, D, false) + layerNorm(D) + 23 * layer;
-    const pooling = 3 * towers_linear(2 * D, D) + towers_linear(D, D);
+    const encoder = D + patches * D + tower_pieces_linear(14 * 14 * colors, D, false) + layerNorm(D) + 23 * layer;
+    const pooling = 3 * tower_pieces_linear(2 * D, D) + tower_pieces_linear(D, D);
     // Besides the gated matrices stand two vectors for patches that are padding, whole or in part.
     const projector = 2 * D * shape.width + shape.width * T + 2 * 2 * D;
     return [
@@ -41698,7 +41721,7 @@ const composites = {
         source: modeling('cosmos3_edge'),
         towers: vision((D, { outer, T }, part) => {
             const inner = outer.integer('projector_hidden_size');
-            return layerNorm(D) + towers_linear(D * part.integer('spatial_merge_size') ** 2, inner) + towers_linear(inner, T);
+            return layerNorm(D) + tower_pieces_linear(D * part.integer('spatial_merge_size') ** 2, inner) + tower_pieces_linear(inner, T);
         }),
     },
     cosmos3_omni: { source: modeling('cosmos3_omni'), towers: vision() },
@@ -41717,7 +41740,7 @@ const composites = {
         source: modeling('fuyu'),
         textType: 'persimmon',
         flat: true,
-        towers: extra('vision', ({ outer, T }) => towers_linear(outer.integer('num_channels') * outer.integer('patch_size') ** 2, outer.integerOr('hidden_size', T, 1))),
+        towers: extra('vision', ({ outer, T }) => tower_pieces_linear(outer.integer('num_channels') * outer.integer('patch_size') ** 2, outer.integerOr('hidden_size', T, 1))),
     },
     gemma3: { source: modeling('gemma3'), towers: vision(gemma3Projector) },
     gemma3n: { source: modeling('gemma3n'), towers: both(vision(gemma3nProjector), audio(gemma3nProjector)) },
@@ -41733,14 +41756,14 @@ const composites = {
     glmga: { source: modeling('glm46v'), towers: vision() },
     glmasr: {
         source: modeling('glmasr'),
-        towers: audio((_D, { T }, part) => towers_linear(part.integer('intermediate_size'), 2 * T) + towers_linear(2 * T, T)),
+        towers: audio((_D, { T }, part) => tower_pieces_linear(part.integer('intermediate_size'), 2 * T) + tower_pieces_linear(2 * T, T)),
     },
     got_ocr2: { source: modeling('got_ocr2'), tied: true, towers: vision(gotProjector) },
     granite4_vision: { source: modeling('granite4_vision'), towers: vision(graniteVisionProjector) },
     granite_speech: { source: modeling('granite_speech'), towers: multimodal_graniteSpeech },
     granite_speech_plus: { source: modeling('granite_speech_plus'), towers: multimodal_graniteSpeech },
     hunyuan_vl: { source: modeling('hunyuan_vl'), flat: true, towers: vision() },
-    hyperclovax_vision_v2: { source: modeling('hyperclovax_vision_v2'), towers: vision((D, { T }) => towers_linear(D, T)) },
+    hyperclovax_vision_v2: { source: modeling('hyperclovax_vision_v2'), towers: vision((D, { T }) => tower_pieces_linear(D, T)) },
     idefics2: { source: modeling('idefics2'), towers: vision(perceiverProjector) },
     idefics3: { source: modeling('idefics3'), towers: vision(shuffledProjector) },
     inkling_mm_model: {
@@ -41791,7 +41814,7 @@ const composites = {
     kimi_k25: { source: modeling('kimi_k25'), towers: vision(kimiProjector) },
     'kosmos-2': {
         source: modeling('kosmos2'),
-        towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + towers_linear(D, T) + 4 * towers_linear(T, T)),
+        towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + tower_pieces_linear(D, T) + 4 * tower_pieces_linear(T, T)),
     },
     lfm2_vl: {
         source: modeling('lfm2_vl'),
@@ -41800,7 +41823,7 @@ const composites = {
             const inner = outer.integer('projector_hidden_size');
             const bias = outer.boolean('projector_bias');
             const norm = outer.boolean('projector_use_layernorm') ? layerNorm(merged) : 0;
-            return norm + towers_linear(merged, inner, bias) + towers_linear(inner, T, bias);
+            return norm + tower_pieces_linear(merged, inner, bias) + tower_pieces_linear(inner, T, bias);
         }),
     },
     lighton_ocr: { source: modeling('lighton_ocr'), towers: vision(pixtralProjector) },
@@ -41825,7 +41848,7 @@ const composites = {
         towers: vision((D, { outer, T }, part) => {
             const inner = outer.integer('projector_hidden_size');
             const merged = outer.integerOr('merged_hidden_size', T * part.integer('spatial_merge_size') ** 2, 1);
-            return towers_linear(D, inner) + towers_linear(inner, T) + towers_linear(merged, inner) + towers_linear(inner, T);
+            return tower_pieces_linear(D, inner) + tower_pieces_linear(inner, T) + tower_pieces_linear(merged, inner) + tower_pieces_linear(inner, T);
         }),
     },
     ministral3: { source: modeling('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralProjector) },
@@ -41855,7 +41878,7 @@ const composites = {
     paligemma: {
         source: modeling('paligemma'),
         towers: vision({
-            holds: (D, { outer }) => towers_linear(D, outer.integer('projection_dim')),
+            holds: (D, { outer }) => tower_pieces_linear(D, outer.integer('projection_dim')),
             stages: (D, { outer }) => [matrixStage(D, outer.integer('projection_dim'), true)],
         }),
     },
@@ -41875,7 +41898,7 @@ const composites = {
     qwen3_asr: {
         source: modeling('qwen3_asr'),
         tied: true,
-        towers: audio((D, _view, part) => towers_linear(D, D) + towers_linear(D, part.integer('output_dim'))),
+        towers: audio((D, _view, part) => tower_pieces_linear(D, D) + tower_pieces_linear(D, part.integer('output_dim'))),
     },
     qwen3_omni_moe_thinker: { source: modeling('qwen3_omni_moe'), towers: qwenOmniThinker },
     qwen3_vl: { source: modeling('qwen3_vl'), towers: vision() },
@@ -41885,7 +41908,7 @@ const composites = {
     smolvlm: { source: modeling('smolvlm'), towers: vision(shuffledProjector) },
     step3p7: {
         source: modeling('step3p7'),
-        towers: vision((D, { outer, T }) => towers_linear(D, T, outer.boolean('projector_bias'))),
+        towers: vision((D, { outer, T }) => tower_pieces_linear(D, T, outer.boolean('projector_bias'))),
     },
     video_llama_3: { source: modeling('video_llama_3'), towers: vision(twoMatrices) },
     video_llava: {
@@ -41897,7 +41920,7 @@ const composites = {
         source: modeling('vipllava'),
         towers: vision((D, { outer, T }) => {
             const read = D * outer.listed('vision_feature_layers').length;
-            return layerNorm(read) + towers_linear(read, T) + towers_linear(T, T);
+            return layerNorm(read) + tower_pieces_linear(read, T) + tower_pieces_linear(T, T);
         }),
     },
     voxtral: {

@@ -1,5 +1,5 @@
 import type { Fields } from '../text/fields.ts';
-import { convolution, linear } from './towers.ts';
+import { convolution, linear } from './tower-pieces.ts';
 
 /**
  * Emu 3's image tokenizer: a VQ-GAN (Esser et al. 2021, arXiv:2012.09841) over frames, whose decoder's norms read the code

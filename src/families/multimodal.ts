@@ -3,10 +3,12 @@ import { given } from '../model/given.ts';
 import { type Dictionary, type Fields, isDictionary, own, type Reader } from '../text/fields.ts';
 import { classDefaults, compositeDefaults, namesOf } from './defaults.ts';
 import { emu3Tokenizer } from './image-tokenizers.ts';
+import { samNeck } from './image-weights.ts';
 import type { Shape } from './shape.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
+import { colors, convolution, type Encoded, layerNorm, linear } from './tower-pieces.ts';
 import { matrixStage, twoMatricesStage } from './tower-stages.ts';
-import { colors, convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
+import { encoders } from './towers.ts';
 import { modeling } from './vocabulary.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Tower } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { convolution, layerNorm, linear } from './towers.ts';
+import { convolution, layerNorm, linear } from './tower-pieces.ts';
 
 /**
  * The parts with which a model speaks: a small language model that writes codes of sound (talker), and what makes sound of them
