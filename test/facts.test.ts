@@ -397,6 +397,15 @@ describe('rates that were measured elsewhere', () => {
     ['a800-sxm-80gb', 'a100-sxm-80gb', 200e9],
     ['h800-sxm-80gb', 'h100-sxm-80gb', 200e9],
   ] as const)('%s is %s with slower links', (slow, fast, link) => {
+    const { densePeak, memory, usable, bandwidth: ofMemory, multiprocessors, power } = accelerators[fast];
+    expect(accelerators[slow]).toMatchObject({
+      densePeak,
+      memory,
+      usable,
+      bandwidth: ofMemory,
+      multiprocessors,
+      power,
+    });
     const [narrow, wide] = [slow, fast].map((id) => kernelsOf(accelerators[id]));
     expect(narrow?.gemm).toEqual(wide?.gemm);
     expect(narrow?.attention).toEqual(wide?.attention);
