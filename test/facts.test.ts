@@ -367,6 +367,7 @@ describe('rates that were measured elsewhere', () => {
     ['l40s', 350],
     ['rtx-pro-6000', 600],
     ['a100-pcie-80gb', 300],
+    ['a100-sxm-40gb', 400],
     ['a100-sxm-80gb', 400],
     ['h100-pcie-80gb', 350],
     ['h100-nvl-94gb', 400],
@@ -388,8 +389,7 @@ describe('rates that were measured elsewhere', () => {
   });
 
   it('NVLink of an H800 reaches the 160 GB/s of DeepSeek-V3 (arXiv:2412.19437, 3.2.2)', () => {
-    for (const kind of ['gather', 'scatter', 'reduce', 'exchange'] as const)
-      expectWithin(kernelsOf(accelerators['h800-sxm-80gb']).collectives[kind].bandwidth, 160e9, 0.13);
+    expectWithin(kernelsOf(accelerators['h800-sxm-80gb']).collectives.gather.bandwidth, 160e9, 0.05);
   });
 
   // The same silicon with links of 400 GB/s in place of 600 and 900 both ways.
