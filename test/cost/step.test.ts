@@ -397,6 +397,20 @@ describe('seconds of full recompute', () => {
     expect(share('fsdp')).toBeGreaterThan(0.2);
   });
 
+  // Judged shares of a layer's products and of what is bound by memory; attention is the module itself.
+  it.each([
+    ['mlp', small, 'matrix_products', 0.6 / 3],
+    ['moe', mixture, 'matrix_products', 0.7 / 3],
+    // Of a feed-forward network 3.5 times as wide as the model, in bytes of perfect fusion (*a layer that is bound by memory*).
+    ['layernorm', small, 'memory_bound', (0.35 * (28 + 6 * 3.5)) / (60 + 16 * 3.5)],
+    ['core_attn', small, 'attention', 1 / (1 + 2.5 / 0.86)],
+  ] as const)('the module %s of Megatron takes its share of the forward pass', (module, config, part, share) => {
+    const fields = { framework: 'megatron', gpus: 8, sequence_length: 4096 };
+    const run = { ...fields, recompute: 'selective', recompute_modules: [module] };
+    const { recompute, ...others } = parts(run, { ...config, ...wide });
+    expect(Math.abs(recompute / others[part] / share - 1)).toBeLessThan(0.1);
+  });
+
   it.each(['megatron', 'fsdp', 'transformers'])(
     '%s: all of a layer of experts, whose products end in no single one',
     (framework) => {
