@@ -41864,11 +41864,11 @@ const composites = {
     nemotron_h_omni: {
         source: modeling('nemotron_h_omni'),
         textKeys: ['text_config', 'llm_config'],
-        towers: vision((D, { outer, T }) => {
+        towers: both(vision((D, { outer, T }) => {
             const merged = outer.integerOr('vision_hidden_size', D, 1) / outer.number('downsample_ratio') ** 2;
             const inner = outer.integer('projector_hidden_size');
             return merged + merged * inner + inner * T;
-        }),
+        }), audio(undefined, true)),
     },
     ovis2: {
         source: modeling('ovis2'),

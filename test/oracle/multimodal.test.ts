@@ -58,6 +58,14 @@ describe('models made of parts, as the official code builds them', () => {
 });
 
 describe('what a file leaves open', () => {
+  it('a sound encoder that nothing here counts takes exactness away, and is named', () => {
+    const counted = count({ model_type: 'nemotron_h_omni', audio_config: { model_type: 'parakeet_encoder' } });
+    expect(counted.exact).toBe(false);
+    expect(counted.assumptions).toContainEqual(
+      expect.objectContaining({ field: 'audio_config', value: 'not counted' }),
+    );
+  });
+
   const llava = {
     model_type: 'llava',
     text_config: { model_type: 'mistral' },
