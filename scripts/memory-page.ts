@@ -90,6 +90,7 @@ A tensor that is freed goes back to PyTorch's allocator, which keeps its block a
 | Trainer on one GPU, without recompute | activations fill the holes of the step before: 1 to 11 % more than is allocated |
 | with recompute | few blocks are free at the end of the first step but those of the loss, three times the logits in fp32; the states that the optimizer then makes cut them up, and the second step needs new ones: 6 to 29 % more |
 | cuBLAS | takes 32 MiB for good at the first product of each pass, out of a block of the loss where no smaller one is free; that alone can cost as much as that block |
+| a card that is nearly full | gives segments back that are free as a whole before it runs out of memory: such runs fit, and wait for that in each step |
 | experts | gradients of all experts of a layer are one block: 4 to 26 % more |
 
 For the Trainer on one GPU, \`src/cost/memory/replay.ts\` plays two whole steps (each layer forward and backward in the order of PyTorch's autograd, the loss, the optimizer's states) on a model of that allocator, whose sizes are facts with their source. Nothing of it is fitted. For Llama under recompute all 16,000 allocations and frees above 1 MiB are those of the official code, in their order. The same replay over the official code itself (\`scripts/oracle/peak.py\`, tensors without memory) gives *reserved* within 0.2 % of what H200 showed in each of 23 dense rows, so what our figure misses is an order that differs. \`test/oracle/peaks.json\` holds such replays of 20 families, most of them not among the measured rows.

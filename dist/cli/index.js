@@ -13203,17 +13203,23 @@ const upTo = (bytes, step) => Math.ceil(bytes / step) * step;
 /**
  * PyTorch's caching allocator without expandable segments, one stream, as much as a training step needs of it
  * (c10/cuda/CUDACachingAllocator.cpp): the smallest free block that is large enough is given out, and split where enough is left;
- * free neighbours become one; no segment goes back.
+ * free neighbours become one; segments go back where a new one would not fit on the card, those that are free as a whole.
  */
 class Allocator {
-    /** bytes of all segments */
+    /** bytes of all segments, now and at most */
     reserved = 0;
+    held = 0;
     /** bytes given out, now and at most */
     allocated = 0;
     peak = 0;
+    most;
     segments = 0;
     smallBlocks = [];
     largeBlocks = [];
+    /** @param most bytes that segments may have in all */
+    constructor(most = Number.POSITIVE_INFINITY) {
+        this.most = most;
+    }
     allocate(wanted) {
         const bytes = upTo(Math.max(1, wanted), cachingAllocator.rounding);
         const small = bytes <= cachingAllocator.small;
@@ -13245,9 +13251,21 @@ class Allocator {
     segment(bytes, small) {
         const { segments } = cachingAllocator;
         const length = small ? segments.small : bytes < cachingAllocator.large ? segments.medium : upTo(bytes, segments.step);
+        if (this.reserved + length > this.most)
+            this.giveBack();
         this.reserved += length;
+        this.held = Math.max(this.held, this.reserved);
         this.segments += 1;
         return { bytes: length, address: this.segments * apart, small, free: false, before: undefined, after: undefined };
+    }
+    /** Gives back all segments of which nothing is given out. */
+    giveBack() {
+        for (const pool of [this.smallBlocks, this.largeBlocks]) {
+            const stay = pool.filter(({ before, after }) => before !== undefined || after !== undefined);
+            this.reserved -=
+                pool.reduce((sum, { bytes }) => sum + bytes, 0) - stay.reduce((sum, { bytes }) => sum + bytes, 0);
+            pool.splice(0, pool.length, ...stay);
+        }
     }
     split(block, bytes) {
         const { address, small, after } = block;
@@ -14968,6 +14986,7 @@ const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.redu
 
 
 
+
 /** Whether a run is one whose steps are played: on one GPU, so that all is on one stream, stepped over by an optimizer of PyTorch's. */
 function isReplayed(run, { order }) {
     const { masterWeights, gathers } = frameworks[run.framework];
@@ -14984,7 +15003,8 @@ function isReplayed(run, { order }) {
  * at the end of the first take blocks that the second then lacks.
  */
 function heldBeyond(operations, run, stage) {
-    const allocator = new Allocator();
+    const usable = findAccelerator(run.accelerator)?.usable;
+    const allocator = new Allocator(usable === undefined ? undefined : usable - deviceOverhead(run));
     const make = (bytes) => (isTraced(bytes) ? allocator.allocate(bytes) : undefined);
     const model = tensorsOf(operations, run, stage);
     for (const { weights } of model)
@@ -15007,7 +15027,7 @@ function heldBeyond(operations, run, stage) {
             free(allocator, model.map(({ weights: [bytes = 0] }) => make(bytes)));
         free(allocator, gradients);
     }
-    return allocator.reserved - allocator.peak;
+    return allocator.held - allocator.peak;
 }
 /** The first product of a thread takes a workspace that stays. */
 function workspaces(run, allocator) {

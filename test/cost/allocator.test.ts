@@ -76,6 +76,27 @@ describe("PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp)", () =
     expect(allocator.reserved).toBe(22 * MiB);
   });
 
+  it('gives segments back that are free as a whole, where a new one would not fit on the card', () => {
+    const allocator = new Allocator(100 * MiB);
+    const [whole, cut] = [40, 40].map((size) => allocator.allocate(size * MiB));
+    for (const block of [whole, cut]) if (block !== undefined) allocator.release(block);
+    allocator.allocate(20 * MiB);
+    allocator.allocate(50 * MiB);
+    expect(allocator.reserved).toBe((40 + 50) * MiB);
+    expect(allocator.held).toBe((40 + 50) * MiB);
+    allocator.allocate(60 * MiB);
+    expect(allocator.reserved).toBe((40 + 50 + 60) * MiB);
+  });
+
+  it('remembers the most that it held', () => {
+    const allocator = new Allocator(100 * MiB);
+    allocator.release(allocator.allocate(80 * MiB));
+    allocator.allocate(90 * MiB);
+    expect(allocator.reserved).toBe(90 * MiB);
+    allocator.release(allocator.allocate(10 * MiB));
+    expect(allocator.held).toBe(100 * MiB);
+  });
+
   it('never gives out a byte twice, holds all that it gave out, and serves again from what came back', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 64 * MiB }), { minLength: 1, maxLength: 40 });
     fc.assert(

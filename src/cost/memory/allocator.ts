@@ -18,17 +18,24 @@ const upTo = (bytes: number, step: number): number => Math.ceil(bytes / step) * 
 /**
  * PyTorch's caching allocator without expandable segments, one stream, as much as a training step needs of it
  * (c10/cuda/CUDACachingAllocator.cpp): the smallest free block that is large enough is given out, and split where enough is left;
- * free neighbours become one; no segment goes back.
+ * free neighbours become one; segments go back where a new one would not fit on the card, those that are free as a whole.
  */
 export class Allocator {
-  /** bytes of all segments */
+  /** bytes of all segments, now and at most */
   reserved = 0;
+  held = 0;
   /** bytes given out, now and at most */
   allocated = 0;
   peak = 0;
+  private readonly most: number;
   private segments = 0;
   private readonly smallBlocks: Block[] = [];
   private readonly largeBlocks: Block[] = [];
+
+  /** @param most bytes that segments may have in all */
+  constructor(most = Number.POSITIVE_INFINITY) {
+    this.most = most;
+  }
 
   allocate(wanted: number): Block {
     const bytes = upTo(Math.max(1, wanted), sizes.rounding);
@@ -62,9 +69,21 @@ export class Allocator {
   private segment(bytes: number, small: boolean): Block {
     const { segments } = sizes;
     const length = small ? segments.small : bytes < sizes.large ? segments.medium : upTo(bytes, segments.step);
+    if (this.reserved + length > this.most) this.giveBack();
     this.reserved += length;
+    this.held = Math.max(this.held, this.reserved);
     this.segments += 1;
     return { bytes: length, address: this.segments * apart, small, free: false, before: undefined, after: undefined };
+  }
+
+  /** Gives back all segments of which nothing is given out. */
+  private giveBack(): void {
+    for (const pool of [this.smallBlocks, this.largeBlocks]) {
+      const stay = pool.filter(({ before, after }) => before !== undefined || after !== undefined);
+      this.reserved -=
+        pool.reduce((sum, { bytes }) => sum + bytes, 0) - stay.reduce((sum, { bytes }) => sum + bytes, 0);
+      pool.splice(0, pool.length, ...stay);
+    }
   }
 
   private split(block: Block, bytes: number): void {

@@ -1,3 +1,4 @@
+import { findAccelerator } from '../../facts/accelerators.ts';
 import { frameworks } from '../../facts/frameworks.ts';
 import { replayedLayers } from '../../facts/memory.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
@@ -7,7 +8,7 @@ import { microBatches, type Stage } from '../placement.ts';
 import { Allocator, type Block } from './allocator.ts';
 import { lossTape, tableTape } from './end-tapes.ts';
 import { layerTape } from './layer-tape.ts';
-import { workspace } from './overhead.ts';
+import { deviceOverhead, workspace } from './overhead.ts';
 import { temporaryLists } from './phases.ts';
 import { inputBytes } from './recompute.ts';
 import { isTraced, type Live, play, type Tape } from './tape.ts';
@@ -32,7 +33,8 @@ export function isReplayed(run: TrainingRun, { order }: Stage): boolean {
  * at the end of the first take blocks that the second then lacks.
  */
 export function heldBeyond(operations: Operations, run: TrainingRun, stage: Stage): number {
-  const allocator = new Allocator();
+  const usable = findAccelerator(run.accelerator)?.usable;
+  const allocator = new Allocator(usable === undefined ? undefined : usable - deviceOverhead(run));
   const make = (bytes: number) => (isTraced(bytes) ? allocator.allocate(bytes) : undefined);
   const model = tensorsOf(operations, run, stage);
   for (const { weights } of model) weights.map(make);
@@ -54,7 +56,7 @@ export function heldBeyond(operations: Operations, run: TrainingRun, stage: Stag
       );
     free(allocator, gradients);
   }
-  return allocator.reserved - allocator.peak;
+  return allocator.held - allocator.peak;
 }
 
 /** What all micro-batches of a run have in common. */
