@@ -195,8 +195,8 @@ describe('what a heading says', () => {
   it('a projected MFU that reads the same shows no points', async () => {
     const at = (layers: number): Tree => ({ 'a.json': config({ num_hidden_layers: layers }) });
     const server = await start(pullRequest(at(28), at(44)));
-    const { changes } = JSON.parse((await runAction(server)).outputs['report'] ?? '').comparisons[0];
-    const { before, after } = changes.find(({ metric }: { metric: string }) => metric === 'mfu');
+    const { metrics } = JSON.parse((await runAction(server)).outputs['report'] ?? '').comparisons[0];
+    const { before, after } = metrics.find(({ metric }: { metric: string }) => metric === 'mfu');
     expect([before, after].map((mfu: number) => (100 * mfu).toFixed(1))).toEqual(['50.2', '50.2']);
     expect(server.state.comments[0]?.body).not.toMatch(/0 → 0|[+-]0\.\d\spoints/);
   });

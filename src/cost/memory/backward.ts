@@ -69,11 +69,17 @@ export function inputGradients(operation: Operation, run: TrainingRun): readonly
 
 const isColumn = (operation: Operation): boolean => operation.kind === 'linear' && operation.sharding === 'column';
 
-/** The tensors that an operation computes a gradient of. */
-function gradientsOf(operation: Operation): readonly Tensor[] {
+/** The tensors that an operation computes a gradient of; the loss makes its own, and an indexer none. */
+const gradientsOf = (operation: Operation): readonly Tensor[] =>
+  operation.kind === 'loss' || (operation.kind === 'attention' && operation.variant === 'indexer')
+    ? []
+    : readsOf(operation);
+
+/** The tensors of the layer that an operation reads, but for the stream that a sum reads. */
+export function readsOf(operation: Operation): readonly Tensor[] {
   switch (operation.kind) {
     case 'attention':
-      return operation.variant === 'indexer' ? [] : [operation.query, operation.key, operation.value];
+      return [operation.query, operation.key, operation.value];
     case 'activation':
       return operation.gate ? [operation.input, operation.gate] : [operation.input];
     case 'rope':
@@ -84,11 +90,11 @@ function gradientsOf(operation: Operation): readonly Tensor[] {
     case 'dispatch':
     case 'combine':
     case 'scan':
+    case 'loss':
       return [operation.input];
     case 'add':
     case 'table':
     case 'vector':
-    case 'loss':
       return [];
   }
 }

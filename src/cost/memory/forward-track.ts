@@ -2,6 +2,7 @@ import type { AttentionCore, Normalize, Operation, Tensor } from '../../model/op
 import { isTarget } from '../count/lora.ts';
 import { tokensOf } from '../placement.ts';
 import { elementBytes, executionOf, isLayerNorm, type Saved, tensorBytes, writesScores } from './activations.ts';
+import { readsOf } from './backward.ts';
 import { type Kept, type Pass, readsWide } from './pass.ts';
 import { streamBytes } from './recompute.ts';
 import { tensorOf } from './tensors.ts';
@@ -311,28 +312,4 @@ function pieces(bytes: number, sizes: readonly number[]): readonly number[] {
     return true;
   });
   return left > 0 ? [...taken, left] : taken;
-}
-
-/** The tensors of the layer that an operation reads, but for the stream that a sum reads. */
-function readsOf(operation: Operation): readonly Tensor[] {
-  switch (operation.kind) {
-    case 'attention':
-      return [operation.query, operation.key, operation.value];
-    case 'activation':
-      return operation.gate ? [operation.input, operation.gate] : [operation.input];
-    case 'rope':
-      return [operation.query, operation.key];
-    case 'linear':
-    case 'norm':
-    case 'route':
-    case 'dispatch':
-    case 'combine':
-    case 'scan':
-    case 'loss':
-      return [operation.input];
-    case 'add':
-    case 'table':
-    case 'vector':
-      return [];
-  }
 }
