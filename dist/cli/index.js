@@ -13763,11 +13763,15 @@ function inputGradients(operation, run) {
     ]);
 }
 const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
-/** The tensors that an operation computes a gradient of. */
-function gradientsOf(operation) {
+/** The tensors that an operation computes a gradient of; the loss makes its own, and an indexer none. */
+const gradientsOf = (operation) => operation.kind === 'loss' || (operation.kind === 'attention' && operation.variant === 'indexer')
+    ? []
+    : readsOf(operation);
+/** The tensors of the layer that an operation reads, but for the stream that a sum reads. */
+function readsOf(operation) {
     switch (operation.kind) {
         case 'attention':
-            return operation.variant === 'indexer' ? [] : [operation.query, operation.key, operation.value];
+            return [operation.query, operation.key, operation.value];
         case 'activation':
             return operation.gate ? [operation.input, operation.gate] : [operation.input];
         case 'rope':
@@ -13778,11 +13782,11 @@ function gradientsOf(operation) {
         case 'dispatch':
         case 'combine':
         case 'scan':
+        case 'loss':
             return [operation.input];
         case 'add':
         case 'table':
         case 'vector':
-        case 'loss':
             return [];
     }
 }
@@ -14255,6 +14259,7 @@ class BackwardTrack {
 
 
 
+
 /** Writes the forward pass of a list of operations. */
 function forwardTrack(pass, mode) {
     const walk = new Walk(pass, mode);
@@ -14561,29 +14566,6 @@ function pieces(bytes, sizes) {
         return true;
     });
     return left > 0 ? [...taken, left] : taken;
-}
-/** The tensors of the layer that an operation reads, but for the stream that a sum reads. */
-function readsOf(operation) {
-    switch (operation.kind) {
-        case 'attention':
-            return [operation.query, operation.key, operation.value];
-        case 'activation':
-            return operation.gate ? [operation.input, operation.gate] : [operation.input];
-        case 'rope':
-            return [operation.query, operation.key];
-        case 'linear':
-        case 'norm':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'scan':
-        case 'loss':
-            return [operation.input];
-        case 'add':
-        case 'table':
-        case 'vector':
-            return [];
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/layer-tape.js
@@ -46051,6 +46033,12 @@ const bigBirdHead = (shape, fields, tied) => {
     const answers = { kind: 'linear', path: 'classifier', rows: D, columns: 2, bias: true, component: 'other' };
     return [wide(shape, fields), encoders_layerNorm('norm.answers', D), answers];
 };
+const isSparse = (fields) => fields.string('attention_type') !== 'original_full';
+const inBlocks = {
+    field: 'attention',
+    value: 'in blocks, not causal',
+    reason: 'a token is counted with three blocks around it, the first, the last, and those at random, which was not held against its code, as whole attention was; no measured run of such a model stands behind its memory and time',
+};
 /** BigBird (Zaheer et al. 2020, arXiv:2007.14062): blocks at both ends, around, and at random. */
 const bigBird = {
     ...bert,
@@ -46058,18 +46046,18 @@ const bigBird = {
     attention: (shape, fields) => {
         const { hiddenSize: D } = shape;
         const inputs = fields.boolean('use_bias');
-        const sparse = fields.string('attention_type') !== 'original_full';
         // Three blocks around the token's own, the first and the last, and some at random.
         const tokens = fields.integer('block_size') * (5 + fields.count('num_random_blocks'));
         const self = bidirectional(shape, {
             writtenOut: true,
             bias: { ...fullBias, query: inputs, key: inputs, value: inputs },
-            ...(sparse ? { span: { kind: 'selected', tokens } } : {}),
+            ...(isSparse(fields) ? { span: { kind: 'selected', tokens } } : {}),
         });
         return [self, encoders_layerNorm('norm.attention', D)];
     },
     feedForward: (shape, fields) => [wide(shape, fields), encoders_layerNorm('norm.feed_forward', shape.hiddenSize)],
     head: bigBirdHead,
+    assumes: (fields) => [isSparse(fields) ? inBlocks : wholeText],
 };
 
 ;// CONCATENATED MODULE: ./build/families/text-encoders.js

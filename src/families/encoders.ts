@@ -134,7 +134,7 @@ export const encoderHead =
 /** Said beside every figure, since the bands of memory and time come from decoders. */
 const unmeasured = 'no measured run of such a model stands behind its memory and time';
 
-const wholeText = {
+export const wholeText = {
   field: 'attention',
   value: 'not causal',
   reason: `an encoder reads the whole text: every token attends to all others, and nothing is cached; ${unmeasured}`,

@@ -1,6 +1,6 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { activationOf, bert, bidirectional, encoderHead, layerNorm, taskOf } from './encoders.ts';
+import { activationOf, bert, bidirectional, encoderHead, layerNorm, taskOf, wholeText } from './encoders.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, fullBias } from './pieces.ts';
 import { each } from './plan.ts';
@@ -75,6 +75,15 @@ const bigBirdHead: NonNullable<Family['head']> = (shape, fields, tied) => {
   return [wide(shape, fields), layerNorm('norm.answers', D), answers];
 };
 
+const isSparse = (fields: Fields): boolean => fields.string('attention_type') !== 'original_full';
+
+const inBlocks = {
+  field: 'attention',
+  value: 'in blocks, not causal',
+  reason:
+    'a token is counted with three blocks around it, the first, the last, and those at random, which was not held against its code, as whole attention was; no measured run of such a model stands behind its memory and time',
+};
+
 /** BigBird (Zaheer et al. 2020, arXiv:2007.14062): blocks at both ends, around, and at random. */
 export const bigBird: Family = {
   ...bert,
@@ -82,16 +91,16 @@ export const bigBird: Family = {
   attention: (shape, fields) => {
     const { hiddenSize: D } = shape;
     const inputs = fields.boolean('use_bias');
-    const sparse = fields.string('attention_type') !== 'original_full';
     // Three blocks around the token's own, the first and the last, and some at random.
     const tokens = fields.integer('block_size') * (5 + fields.count('num_random_blocks'));
     const self = bidirectional(shape, {
       writtenOut: true,
       bias: { ...fullBias, query: inputs, key: inputs, value: inputs },
-      ...(sparse ? { span: { kind: 'selected', tokens } as const } : {}),
+      ...(isSparse(fields) ? { span: { kind: 'selected', tokens } as const } : {}),
     });
     return [self, layerNorm('norm.attention', D)];
   },
   feedForward: (shape, fields) => [wide(shape, fields), layerNorm('norm.feed_forward', shape.hiddenSize)],
   head: bigBirdHead,
+  assumes: (fields) => [isSparse(fields) ? inBlocks : wholeText],
 };
