@@ -547,8 +547,13 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     norms: 'single',
     tied: true,
   },
-  glm: { source: modeling('glm'), attention: glmAttention },
-  glm4: { source: modeling('glm4'), norms: 'sandwich', attention: glmAttention },
+  glm: { source: modeling('glm'), attention: glmAttention, feedForward: denseWith({ fused: true }) },
+  glm4: {
+    source: modeling('glm4'),
+    norms: 'sandwich',
+    attention: glmAttention,
+    feedForward: denseWith({ fused: true }),
+  },
   glm4_moe: glm4Moe,
   seed_oss: {
     ...llama,
