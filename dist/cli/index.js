@@ -10559,6 +10559,7 @@ function* groupedCore(part, { query, key, value }) {
         ...given({
             softcapped: part.softcapped,
             writtenOut: part.writtenOut,
+            broadcastKeys: part.broadcastKeys,
             places: part.places,
             dropout: part.dropout,
             byHead: part.byHead,
@@ -12868,7 +12869,8 @@ function saveEagerAttention(core, run, { fusedProduct, rotatedCopies }, save) {
         return;
     const { query, key, value, output, heads, keyValueHeads } = core;
     const bytesEach = elementBytes(run);
-    save.tensor(query);
+    if (!broadcasts(core, run))
+        save.tensor(query);
     save.tensor(output);
     if (run.flashAttention && !writesScores(core, run)) {
         save.tensor(key);
@@ -12879,6 +12881,13 @@ function saveEagerAttention(core, run, { fusedProduct, rotatedCopies }, save) {
         return;
     }
     const groups = heads / keyValueHeads;
+    if (broadcasts(core, run)) {
+        // Products broadcast one head of keys and values without a copy of it.
+        for (const tensor of [query, key, value])
+            save.own(`${tensor.name}, fp32`, tensor, 4);
+        save.own('scores', scoresOf(core, run), 4);
+        return;
+    }
     save.tensor({ ...key, elements: groups * key.elements });
     save.tensor({ ...value, elements: groups * value.elements });
     save.own('scores', scoresOf(core, run), scoreBytes(core, run, bytesEach));
@@ -12909,9 +12918,11 @@ function scoreBytes({ parameters, softcapped }, run, bytesEach) {
  * PyTorch's scaled_dot_product_attention has no kernel for fp32 whose key and value heads are fewer than its query heads: flash takes
  * 16 bits alone, and the memory-efficient one does not share heads, so the scores are written out.
  */
-const writesScores = ({ heads, keyValueHeads, writtenOut }, run) => !run.flashAttention ||
-    writtenOut === true ||
-    (run.precision === 'fp32' && heads !== keyValueHeads && frameworks[run.framework].saves === 'eager' && !run.compile);
+const writesScores = (core, run) => !run.flashAttention || core.writtenOut === true || broadcasts(core, run) || lacksKernel(core, run);
+const lacksKernel = ({ heads, keyValueHeads }, run) => run.precision === 'fp32' && heads !== keyValueHeads && byPyTorch(run);
+/** PyTorch's unfused path computes in fp32, whatever it is handed. */
+const broadcasts = ({ broadcastKeys }, run) => broadcastKeys === true && run.flashAttention && byPyTorch(run);
+const byPyTorch = ({ framework, compile }) => frameworks[framework].saves === 'eager' && !compile;
 // --- Both ---------------------------------------------------------------------------------------------------------------------
 /** A trained matrix saves its input; a frozen one only where an adapter reads it too. */
 const needsInput = (operation, run) => run.lora === undefined || isTarget(operation, run.lora);
@@ -16768,7 +16779,7 @@ function unfusedSeconds(core, run, context) {
     const S = run.sequenceLength;
     const queries = (sequencesAtOnce(run) * S) / cp;
     const scores = queries * (core.heads / tp) * keysWritten(core, S);
-    const peak = run.precision === 'fp32' ? peak32 : peak16;
+    const peak = run.precision === 'fp32' || broadcasts(core, run) ? peak32 : peak16;
     const work = (2 * (core.queryKeyDim + core.valueDim) * scores + (queries * placeFlops(core)) / tp) / (share * peak);
     const scale = power * step.attention;
     return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
@@ -42091,7 +42102,11 @@ const falcon = {
         const queries = fields.boolean('multi_query') ? 1 : shape.heads;
         const keyValueHeads = falconNew(fields) ? fields.integerOr(['num_kv_heads', 'n_head_kv'], shape.heads, 1) : queries;
         const bias = fields.boolean('bias');
-        return grouped({ ...shape, keyValueHeads, headDim: Math.floor(shape.hiddenSize / shape.heads) }, { bias: bias ? fullBias : noBias, fused: true });
+        return grouped({ ...shape, keyValueHeads, headDim: Math.floor(shape.hiddenSize / shape.heads) }, {
+            bias: bias ? fullBias : noBias,
+            fused: true,
+            ...(keyValueHeads === 1 && !falconNew(fields) ? { broadcastKeys: true } : {}),
+        });
     },
     gated: false,
     activation: 'gelu',
@@ -42465,8 +42480,13 @@ const denseFamilies = {
         norms: 'single',
         tied: true,
     },
-    glm: { source: modeling('glm'), attention: glmAttention },
-    glm4: { source: modeling('glm4'), norms: 'sandwich', attention: glmAttention },
+    glm: { source: modeling('glm'), attention: glmAttention, feedForward: denseWith({ fused: true }) },
+    glm4: {
+        source: modeling('glm4'),
+        norms: 'sandwich',
+        attention: glmAttention,
+        feedForward: denseWith({ fused: true }),
+    },
     glm4_moe: glm4Moe,
     seed_oss: {
         ...llama,

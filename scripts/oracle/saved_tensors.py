@@ -5,7 +5,8 @@
 Needs torch 2.13.0 and transformers 5.18.0. Two models that differ by one layer are run under saved-tensor hooks; the difference
 is one layer. Storages are counted once, parameters not at all. Attention is PyTorch's scaled_dot_product_attention, whose flash
 kernel keeps queries, keys, values, its output and the log-sum-exp, never the scores. Latent attention is not in the list: on the CPU PyTorch has no flash kernel for
-values of another width than queries.
+values of another width than queries. Falcon hands over one key head for all queries, which no fused kernel takes on any device: its
+scores are counted.
 """
 
 import json
@@ -38,6 +39,7 @@ FAMILIES = {
     "opt": dict(hidden_size=1024, num_attention_heads=16, ffn_dim=4096, vocab_size=4096, word_embed_proj_dim=1024, dropout=0.0),
     "starcoder2": dict(SHAPE),
     "phi": dict(SHAPE, num_key_value_heads=16),
+    "falcon": dict(hidden_size=1024, num_attention_heads=16, multi_query=True, new_decoder_architecture=False, parallel_attn=True, bias=False, alibi=False, vocab_size=4096),
     "olmo": dict(SHAPE),
     "cohere": dict(SHAPE),
     "stablelm": dict(SHAPE),
@@ -50,6 +52,8 @@ FAMILIES = {
     "granitemoe": dict(SHAPE, num_local_experts=8, num_experts_per_tok=2),
     "mixtral": dict(SHAPE, num_local_experts=8, num_experts_per_tok=2, head_dim=64),
 }
+
+WRITTEN_OUT = {"falcon"}
 
 
 def build(kind, layers, checkpoint):
@@ -94,7 +98,7 @@ def describe(kind, checkpoint, verbose):
             rest.remove(row)
         else:
             layer.append(row)
-    scores = [row for row in layer if len(row[1]) >= 3 and row[1][-1] == S and row[1][-2] == S]
+    scores = [row for row in layer if len(row[1]) >= 3 and row[1][-1] == S and row[1][-2] == S and kind not in WRITTEN_OUT]
     tokens = [row for row in layer if row not in scores]
     if verbose:
         for row in sorted(tokens, key=lambda r: -r[0]):

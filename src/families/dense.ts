@@ -136,7 +136,11 @@ const falcon: Family = {
     const bias = fields.boolean('bias');
     return grouped(
       { ...shape, keyValueHeads, headDim: Math.floor(shape.hiddenSize / shape.heads) },
-      { bias: bias ? fullBias : noBias, fused: true },
+      {
+        bias: bias ? fullBias : noBias,
+        fused: true,
+        ...(keyValueHeads === 1 && !falconNew(fields) ? { broadcastKeys: true as const } : {}),
+      },
     );
   },
   gated: false,

@@ -277,6 +277,8 @@ export type GroupedAttention = {
   readonly softcapped?: boolean;
   /** The model's own code writes the score of every pair out, whatever kernel there is. */
   readonly writtenOut?: true;
+  /** The model's own code hands PyTorch one key head for all queries and leaves it to broadcast that, which no fused kernel does (Falcon). */
+  readonly broadcastKeys?: true;
   /** A query, or a key, meets a table of so many relative places besides, in so many terms of its scores (DeBERTa). */
   readonly places?: { readonly count: number; readonly terms: number };
   /** Share of the scores that training drops out, where dropout is on. */

@@ -143,3 +143,21 @@ it.each(['tpu-v3', 'tpu-v4', 'tpu-v5e', 'tpu-v5p', 'tpu-v6e', 'tpu-v7'] as const
     }
   },
 );
+
+it('keys that a model leaves PyTorch to broadcast are computed in fp32 beside scores that are written out', () => {
+  const falcon = { model_type: 'falcon', hidden_size: 4096, num_attention_heads: 64, num_hidden_layers: 1 };
+  const trained = { framework: 'transformers', accelerator: 'h100-sxm-80gb', gpus: 1, sequence_length: 2048 };
+  const attention = (multiQuery: boolean, more: object) => {
+    const config = { ...falcon, multi_query: multiQuery };
+    const { run, machine } = costOf(config, { ...trained, micro_batch_size: 1, global_batch_size: 1, ...more }).run;
+    const core = expand(modelOf(config)).layers[0]?.operations.find((one) => one.kind === 'attention');
+    if (machine === undefined || core?.kind !== 'attention') throw new Error('no machine, or no attention');
+    return attentionSeconds(core, run, contextOf(run, machine, 1, { step: stepFacts, kernelsOf }))[0];
+  };
+  // As many heads of keys as of queries in fp32 that are written out are the same work.
+  expect(attention(true, {})).toBeCloseTo(attention(false, { precision: 'fp32', flash_attention: false }), 9);
+  expect(attention(true, {})).toBeGreaterThan(10 * attention(false, {}));
+  // torch.compile and other frameworks have kernels of their own.
+  expect(attention(true, { compile: true })).toBeLessThan(2 * attention(false, { compile: true }));
+  expect(attention(true, { framework: 'megatron' })).toBeLessThan(2 * attention(false, { framework: 'megatron' }));
+});

@@ -122,6 +122,7 @@ function* groupedCore(part: GroupedAttention, { query, key, value }: Heads): Blo
     ...given({
       softcapped: part.softcapped,
       writtenOut: part.writtenOut,
+      broadcastKeys: part.broadcastKeys,
       places: part.places,
       dropout: part.dropout,
       byHead: part.byHead,

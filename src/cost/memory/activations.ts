@@ -348,7 +348,7 @@ function saveEagerAttention(
   if (core.variant === 'indexer') return;
   const { query, key, value, output, heads, keyValueHeads } = core;
   const bytesEach = elementBytes(run);
-  save.tensor(query);
+  if (!broadcasts(core, run)) save.tensor(query);
   save.tensor(output);
   if (run.flashAttention && !writesScores(core, run)) {
     save.tensor(key);
@@ -358,6 +358,12 @@ function saveEagerAttention(
     return;
   }
   const groups = heads / keyValueHeads;
+  if (broadcasts(core, run)) {
+    // Products broadcast one head of keys and values without a copy of it.
+    for (const tensor of [query, key, value]) save.own(`${tensor.name}, fp32`, tensor, 4);
+    save.own('scores', scoresOf(core, run), 4);
+    return;
+  }
   save.tensor({ ...key, elements: groups * key.elements });
   save.tensor({ ...value, elements: groups * value.elements });
   save.own('scores', scoresOf(core, run), scoreBytes(core, run, bytesEach));
@@ -390,10 +396,17 @@ function scoreBytes({ parameters, softcapped }: Core, run: TrainingRun, bytesEac
  * PyTorch's scaled_dot_product_attention has no kernel for fp32 whose key and value heads are fewer than its query heads: flash takes
  * 16 bits alone, and the memory-efficient one does not share heads, so the scores are written out.
  */
-export const writesScores = ({ heads, keyValueHeads, writtenOut }: Core, run: TrainingRun): boolean =>
-  !run.flashAttention ||
-  writtenOut === true ||
-  (run.precision === 'fp32' && heads !== keyValueHeads && frameworks[run.framework].saves === 'eager' && !run.compile);
+export const writesScores = (core: Core, run: TrainingRun): boolean =>
+  !run.flashAttention || core.writtenOut === true || broadcasts(core, run) || lacksKernel(core, run);
+
+const lacksKernel = ({ heads, keyValueHeads }: Core, run: TrainingRun): boolean =>
+  run.precision === 'fp32' && heads !== keyValueHeads && byPyTorch(run);
+
+/** PyTorch's unfused path computes in fp32, whatever it is handed. */
+export const broadcasts = ({ broadcastKeys }: Core, run: TrainingRun): boolean =>
+  broadcastKeys === true && run.flashAttention && byPyTorch(run);
+
+const byPyTorch = ({ framework, compile }: TrainingRun): boolean => frameworks[framework].saves === 'eager' && !compile;
 
 // --- Both ---------------------------------------------------------------------------------------------------------------------
 

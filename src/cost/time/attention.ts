@@ -4,7 +4,7 @@ import { type AttentionFacts, fusedAttention, olderAttention } from '../../facts
 import type { AttentionCore } from '../../model/operation.ts';
 import { sequencesAtOnce, type TrainingRun } from '../../model/run.ts';
 import { keysWritten, meanContext, placeFlops } from '../count/forward.ts';
-import { writesScores } from '../memory/activations.ts';
+import { broadcasts, writesScores } from '../memory/activations.ts';
 import type { Context } from './context.ts';
 import type { Passes } from './parts.ts';
 
@@ -25,7 +25,7 @@ function unfusedSeconds(core: AttentionCore, run: TrainingRun, context: Context)
   const S = run.sequenceLength;
   const queries = (sequencesAtOnce(run) * S) / cp;
   const scores = queries * (core.heads / tp) * keysWritten(core, S);
-  const peak = run.precision === 'fp32' ? peak32 : peak16;
+  const peak = run.precision === 'fp32' || broadcasts(core, run) ? peak32 : peak16;
   const work = (2 * (core.queryKeyDim + core.valueDim) * scores + (queries * placeFlops(core)) / tp) / (share * peak);
   const scale = power * step.attention;
   return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
