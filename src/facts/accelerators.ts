@@ -30,6 +30,9 @@ export type Generation =
   | 'tpu'
   | 'neuron';
 
+/** Chips that are not NVIDIA's: their libraries are not cuBLAS, and PyTorch's memory-efficient attention is not theirs. */
+export const otherVendors: ReadonlySet<Generation> = new Set<Generation>(['cdna', 'gaudi', 'tpu', 'neuron']);
+
 /** Columns of the table that hold a number. */
 type Column =
   | `densePeak.${PeakDtype}`

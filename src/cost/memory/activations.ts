@@ -402,7 +402,7 @@ export const writesScores = (core: Core, run: TrainingRun): boolean =>
 const lacksKernel = ({ heads, keyValueHeads }: Core, run: TrainingRun): boolean =>
   run.precision === 'fp32' && heads !== keyValueHeads && byPyTorch(run);
 
-/** PyTorch's unfused path computes in fp32, whatever it is handed. */
+/** PyTorch's unfused path computes in fp32, whatever it is handed. What torch.compile makes of it was not looked at: it is counted as fused. */
 export const broadcasts = ({ broadcastKeys }: Core, run: TrainingRun): boolean =>
   broadcastKeys === true && run.flashAttention && byPyTorch(run);
 

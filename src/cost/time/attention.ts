@@ -1,4 +1,4 @@
-import type { Accelerator } from '../../facts/accelerators.ts';
+import { type Accelerator, otherVendors } from '../../facts/accelerators.ts';
 import { frameworkExecution } from '../../facts/frameworks.ts';
 import { type AttentionFacts, fusedAttention, olderAttention } from '../../facts/kernels.ts';
 import type { AttentionCore } from '../../model/operation.ts';
@@ -72,7 +72,7 @@ const spanTokens = ({ span }: AttentionCore): number | undefined =>
 function attentionKernel(core: AttentionCore, run: TrainingRun, { generation }: Accelerator): Kernel {
   if (writesScores(core, run)) return 'unfused';
   if (run.attentionKernel !== undefined && run.attentionKernel !== 'sdpa') return run.attentionKernel;
-  if ((isMasked(core, run) || isSingle(run)) && takesMasks.has(generation)) return 'efficient';
+  if ((isMasked(core, run) || isSingle(run)) && !otherVendors.has(generation)) return 'efficient';
   const usual = generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
   return usual === 'cudnn' && refusesDropout(core, run) ? 'flash2' : usual;
 }
@@ -91,17 +91,6 @@ function isMasked(core: AttentionCore, run: TrainingRun): boolean {
 /** No flash kernel of PyTorch's takes fp32. */
 const isSingle = ({ precision, framework }: TrainingRun): boolean =>
   precision === 'fp32' && frameworkExecution[framework].attentionByPyTorch;
-
-/** Generations for which PyTorch has the memory-efficient kernel. */
-const takesMasks: ReadonlySet<string> = new Set([
-  'volta',
-  'turing',
-  'ampere',
-  'ada',
-  'hopper',
-  'blackwell',
-  'blackwell-workstation',
-]);
 
 /** PyTorch asks cuDNN for shares of dropout that it can draw, and FlashAttention-2 for others. */
 const refusesDropout = ({ dropout = 0 }: AttentionCore, run: TrainingRun): boolean =>

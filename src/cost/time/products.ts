@@ -1,3 +1,4 @@
+import { otherVendors } from '../../facts/accelerators.ts';
 import { frameworkExecution } from '../../facts/frameworks.ts';
 import { type GemmFacts, type KernelFacts, unaligned } from '../../facts/kernels.ts';
 import { bytesOf, precisions } from '../../facts/precisions.ts';
@@ -71,9 +72,6 @@ function isUnaligned(
     sides.every((side) => side >= unaligned.fewest) && sides.some((side) => (side * operand) % unaligned.row !== 0)
   );
 }
-
-/** Whose libraries are not cuBLAS. */
-const otherVendors: ReadonlySet<string> = new Set(['cdna', 'gaudi', 'tpu', 'neuron']);
 
 /** Seconds of the two products of an adapter, whose bytes are counted beside (`memory-bound.ts`); both of its factors are trained. */
 export function adapterProductSeconds(
