@@ -63,8 +63,8 @@ export function virtualStagesOf(relations: Relations, pipeline: number, layers: 
 /** Layers of each pipeline stage where the first or the last has others than the rest; undefined where they have not, or it does not come out even. */
 export function stagesOf(relations: Relations, pipeline: number, layers: number): readonly number[] | undefined {
   const { firstStageLayers: first, lastStageLayers: last, embeddingAsLayers = 0, lossAsLayers = 0 } = relations;
-  if (pipeline < 2 || (first ?? last ?? embeddingAsLayers + lossAsLayers) === 0) return undefined;
   const stated = [first, last].filter((one) => one !== undefined);
+  if (pipeline < 2 || stated.length + embeddingAsLayers + lossAsLayers === 0) return undefined;
   const others = pipeline - stated.length;
   const each =
     stated.length > 0
