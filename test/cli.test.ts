@@ -95,6 +95,16 @@ describe('report', () => {
     expect(run(['report', 'empty'], where)).toMatchObject({ code: 2, out: '' });
   });
 
+  it('calls nothing approximate of which it has no figure', () => {
+    const where = folder();
+    writeFileSync(
+      join(where, 'base.json'),
+      JSON.stringify({ ...JSON.parse(config({})), model_type: 'nobody_knows_it' }),
+    );
+    writeFileSync(join(where, 'head.json'), '{"model_type": "llama",');
+    expect(run(['diff', 'base.json', 'head.json'], where).out).toMatch(/^head\.json \(was base\.json\): unreadable$/m);
+  });
+
   it('has a line for each of more than ten configs, and says where the rest is', () => {
     const { out } = run(['report', 'configs']);
     expect(out).toMatch(/^configs\/llama-7b\.json +20\.15 GiB +6\.74 B /m);

@@ -11322,6 +11322,8 @@ function* single({ reads, ...one }, flow) {
 
 
 
+/** Chips that are not NVIDIA's: their libraries are not cuBLAS, and PyTorch's memory-efficient attention is not theirs. */
+const otherVendors = new Set(['cdna', 'gaudi', 'tpu', 'neuron']);
 /** The day on which the table was last held against its sources; prices are of that time. */
 const acceleratorsChecked = '2026-08-22';
 const acceleratorSources = {
@@ -12920,7 +12922,7 @@ function scoreBytes({ parameters, softcapped }, run, bytesEach) {
  */
 const writesScores = (core, run) => !run.flashAttention || core.writtenOut === true || broadcasts(core, run) || lacksKernel(core, run);
 const lacksKernel = ({ heads, keyValueHeads }, run) => run.precision === 'fp32' && heads !== keyValueHeads && byPyTorch(run);
-/** PyTorch's unfused path computes in fp32, whatever it is handed. */
+/** PyTorch's unfused path computes in fp32, whatever it is handed. What torch.compile makes of it was not looked at: it is counted as fused. */
 const broadcasts = ({ broadcastKeys }, run) => broadcastKeys === true && run.flashAttention && byPyTorch(run);
 const byPyTorch = ({ framework, compile }) => frameworks[framework].saves === 'eager' && !compile;
 // --- Both ---------------------------------------------------------------------------------------------------------------------
@@ -16765,6 +16767,7 @@ function accumulationSeconds({ trained: { dense, experts } }, run, context, micr
 
 
 
+
 /** Seconds of an attention core on one GPU, by the vintage of its kernel. */
 function attentionSeconds(core, run, context) {
     const kernel = attentionKernel(core, run, context.chip);
@@ -16824,7 +16827,7 @@ function attentionKernel(core, run, { generation }) {
         return 'unfused';
     if (run.attentionKernel !== undefined && run.attentionKernel !== 'sdpa')
         return run.attentionKernel;
-    if ((isMasked(core, run) || isSingle(run)) && takesMasks.has(generation))
+    if ((isMasked(core, run) || isSingle(run)) && !otherVendors.has(generation))
         return 'efficient';
     const usual = generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
     return usual === 'cudnn' && refusesDropout(core, run) ? 'flash2' : usual;
@@ -16839,16 +16842,6 @@ function isMasked(core, run) {
 }
 /** No flash kernel of PyTorch's takes fp32. */
 const isSingle = ({ precision, framework }) => precision === 'fp32' && frameworkExecution[framework].attentionByPyTorch;
-/** Generations for which PyTorch has the memory-efficient kernel. */
-const takesMasks = new Set([
-    'volta',
-    'turing',
-    'ampere',
-    'ada',
-    'hopper',
-    'blackwell',
-    'blackwell-workstation',
-]);
 /** PyTorch asks cuDNN for shares of dropout that it can draw, and FlashAttention-2 for others. */
 const refusesDropout = ({ dropout = 0 }, run) => frameworkExecution[run.framework].attentionByPyTorch &&
     run.dropout === true &&
@@ -16916,6 +16909,7 @@ function computeSeconds(chip, { facts, peak }, { m, n, k, experts: E = 1 }) {
 
 
 
+
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
 function fusedProducts(list, context) {
     const groups = new Map();
@@ -16965,8 +16959,6 @@ function isUnaligned({ component }, sides, operand, { framework }, { chip }) {
         return false;
     return (sides.every((side) => side >= unaligned.fewest) && sides.some((side) => (side * operand) % unaligned.row !== 0));
 }
-/** Whose libraries are not cuBLAS. */
-const otherVendors = new Set(['cdna', 'gaudi', 'tpu', 'neuron']);
 /** Seconds of the two products of an adapter, whose bytes are counted beside (`memory-bound.ts`); both of its factors are trained. */
 function adapterProductSeconds(operation, { rank }, run, { T, kernels, peak16, slowdown }) {
     const [rows, columns] = localShape(operation, run.parallelism.tensor);
@@ -55812,9 +55804,9 @@ function virtualStagesOf(relations, pipeline, layers) {
 /** Layers of each pipeline stage where the first or the last has others than the rest; undefined where they have not, or it does not come out even. */
 function relations_stagesOf(relations, pipeline, layers) {
     const { firstStageLayers: first, lastStageLayers: last, embeddingAsLayers = 0, lossAsLayers = 0 } = relations;
-    if (pipeline < 2 || (first ?? last ?? embeddingAsLayers + lossAsLayers) === 0)
-        return undefined;
     const stated = [first, last].filter((one) => one !== undefined);
+    if (pipeline < 2 || stated.length + embeddingAsLayers + lossAsLayers === 0)
+        return undefined;
     const others = pipeline - stated.length;
     const each = stated.length > 0
         ? others === 0
@@ -63959,14 +63951,15 @@ function textReport(path, side) {
 const mostWhole = 10;
 /** Configs for a terminal: a table where there are several, and everything of each where they are few. */
 function textReports(comparisons) {
-    const sides = comparisons.flatMap(({ path, head }) => (head?.estimate === undefined ? [] : [{ path, head }]));
-    const whole = sides.length <= mostWhole ? sides.map(({ path, head }) => textReport(path, head)) : [];
-    const rest = sides.length <= mostWhole
-        ? []
-        : [
-            `note: each of ${comparisons.length} configs is one line here; report CONFIG shows all of one, --format json all of each.`,
-        ];
-    return [...(comparisons.length > 1 ? [...configLines(comparisons), ...rest, ''] : []), ...whole].join('\n');
+    const table = comparisons.length > 1 ? [...configLines(comparisons), ''] : [];
+    const read = comparisons.flatMap(({ path, head }) => (head?.estimate === undefined ? [] : [{ path, head }]));
+    if (read.length <= mostWhole)
+        return [...table, ...read.map(({ path, head }) => textReport(path, head))].join('\n');
+    return [
+        ...table,
+        'note: Of so many configs each is one line here; report CONFIG shows all of one, --format json all of each.',
+        '',
+    ].join('\n');
 }
 function configLines(comparisons) {
     const shown = metrics.filter((metric) => metric.shown);
@@ -64154,7 +64147,7 @@ function comparisonLines(comparison) {
         ];
     });
     return [
-        `${markdown_plain(comparison.path, 120)}${renamed}: ${comparison.status}${terminal_isApproximate(comparison) ? ' (approximate)' : ''}`,
+        `${markdown_plain(comparison.path, 120)}${renamed}: ${comparison.status}${comparison.status !== 'unreadable' && terminal_isApproximate(comparison) ? ' (approximate)' : ''}`,
         ...runLines(comparison),
         ...rows,
         ...changeLines(comparison),

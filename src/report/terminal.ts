@@ -73,15 +73,14 @@ const mostWhole = 10;
 
 /** Configs for a terminal: a table where there are several, and everything of each where they are few. */
 export function textReports(comparisons: readonly Comparison[]): string {
-  const sides = comparisons.flatMap(({ path, head }) => (head?.estimate === undefined ? [] : [{ path, head }]));
-  const whole = sides.length <= mostWhole ? sides.map(({ path, head }) => textReport(path, head)) : [];
-  const rest =
-    sides.length <= mostWhole
-      ? []
-      : [
-          `note: each of ${comparisons.length} configs is one line here; report CONFIG shows all of one, --format json all of each.`,
-        ];
-  return [...(comparisons.length > 1 ? [...configLines(comparisons), ...rest, ''] : []), ...whole].join('\n');
+  const table = comparisons.length > 1 ? [...configLines(comparisons), ''] : [];
+  const read = comparisons.flatMap(({ path, head }) => (head?.estimate === undefined ? [] : [{ path, head }]));
+  if (read.length <= mostWhole) return [...table, ...read.map(({ path, head }) => textReport(path, head))].join('\n');
+  return [
+    ...table,
+    'note: Of so many configs each is one line here; report CONFIG shows all of one, --format json all of each.',
+    '',
+  ].join('\n');
 }
 
 function configLines(comparisons: readonly Comparison[]): readonly string[] {
@@ -330,7 +329,7 @@ function comparisonLines(comparison: Comparison): string[] {
     ];
   });
   return [
-    `${plain(comparison.path, 120)}${renamed}: ${comparison.status}${isApproximate(comparison) ? ' (approximate)' : ''}`,
+    `${plain(comparison.path, 120)}${renamed}: ${comparison.status}${comparison.status !== 'unreadable' && isApproximate(comparison) ? ' (approximate)' : ''}`,
     ...runLines(comparison),
     ...rows,
     ...changeLines(comparison),
